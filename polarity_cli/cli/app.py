@@ -1,0 +1,125 @@
+"""The program: its commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from polarity_cli import __version__
+from polarity_cli.cli import evaluate, predict, prepare, train
+from polarity_cli.cli.options import paragraphs
+from polarity_cli.errors import PolarityError
+
+app = typer.Typer(
+    name="polarity",
+    help="Fine-tune the last blocks of a BERT-like encoder for sentiment, and use it from the shell.",
+    epilog=paragraphs(
+        """
+        Examples:
+          polarity train --sample
+          polarity train reviews.csv --unfreeze 2
+          polarity evaluate ./ckpt
+          polarity predict "great product"
+          cat reviews.txt | polarity predict | cut -f1 | sort | uniq -c
+        """
+    ),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("prepare", epilog=prepare.EXAMPLES)(prepare.command)
+app.command("train", epilog=train.EXAMPLES)(train.command)
+app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.command)
+app.command("predict", epilog=predict.EXAMPLES)(predict.command)
+
+_INTERRUPTED = 130
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"polarity {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line and leave the process with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command line and return its exit code: 0 done, 1 failed, 2 wrong use or data, 130 interrupted."""
+    debug = "--debug" in args or os.environ.get("POLARITY_DEBUG", "0").lower() in ("1", "true", "yes", "on")
+    try:
+        code = app(list(args), prog_name="polarity", standalone_mode=False)
+        sys.stdout.flush()
+        if code == _INTERRUPTED:
+            print("\npolarity: interrupted.", file=sys.stderr)
+        return code if isinstance(code, int) else 0
+    except (BrokenPipeError, SystemExit) as error:
+        if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        _close_quietly()
+        return 0
+    except typer.Abort:
+        return _INTERRUPTED
+    except typer.TyperException as error:
+        _show_usage_error(error)
+        return 2
+    except PolarityError as error:
+        if debug:
+            raise
+        _print_error(str(error), error.hint)
+        return error.exit_code
+    except OSError as error:
+        if debug or error.errno not in _MACHINE_ERRORS:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        _print_error(f"{where}{error.strerror}.", _MACHINE_ERRORS[error.errno])
+        return 1
+
+
+_MACHINE_ERRORS: dict[int | None, str] = {
+    errno.EACCES: "Check the permissions, or choose another folder with --cache-dir or --out.",
+    errno.EDQUOT: "Free some of the quota, or choose another disk with --cache-dir or --out.",
+    errno.EFBIG: "The file is larger than this process may write.",
+    errno.EIO: "The disk or the stream failed.",
+    errno.ENOENT: "Something removed a file or folder that this run was using.",
+    errno.ENOSPC: "Free some space, or choose another disk with --cache-dir or --out.",
+    errno.EPERM: "Check the permissions, or choose another folder with --cache-dir or --out.",
+    errno.EROFS: "Choose a folder that can be written with --cache-dir or --out.",
+}
+
+
+def _show_usage_error(error: typer.TyperException) -> None:
+    """Print what is wrong with the command line, with the command's usage, on standard error."""
+    show = getattr(error, "show", None)
+    if show is None:
+        print(f"polarity: {error}", file=sys.stderr)
+    else:
+        show()
+
+
+def _print_error(message: str, hint: str | None) -> None:
+    print(f"polarity: {message}", file=sys.stderr)
+    if hint:
+        print(hint, file=sys.stderr)
+
+
+def _close_quietly() -> None:
+    """Point standard output nowhere, so that the interpreter's last flush does not complain of the closed pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

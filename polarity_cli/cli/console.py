@@ -1,0 +1,80 @@
+"""What a person sees while a verb works: notes, and progress bars with the time left, on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from polarity_cli.cache import default_cache_dir
+from polarity_cli.config import Context
+
+
+class Console:
+    """Show notes and progress on standard error, bars on a terminal alone, nothing when quiet."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bars: Any = None
+
+    def note(self, message: str) -> None:
+        """Print a sentence."""
+        if self._quiet:
+            return
+        if self._bars is not None:
+            self._bars.console.print(message, markup=False, highlight=False)
+        else:
+            print(message, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def track(self, task: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+        """Show a bar (or, without a total, a spinner) while the block runs."""
+        if self._quiet or not sys.stderr.isatty():
+            yield lambda n: None
+            return
+        from rich.console import Console as RichConsole
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            SpinnerColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        columns = [TextColumn("{task.description}", markup=False)]
+        known = [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+        shown = [*columns, *(known if total else [SpinnerColumn(), TimeElapsedColumn()])]
+        with Progress(*shown, console=RichConsole(stderr=True), transient=True) as bars:
+            number = bars.add_task(task, total=total)
+            outer, self._bars = self._bars, bars
+            try:
+                yield lambda n: bars.advance(number, n)
+            finally:
+                self._bars = outer
+
+
+def make_context(*, cache_dir: Path | None, offline: bool, quiet: bool) -> Context:
+    """Return where a command works and who shows its progress."""
+    return Context(cache_dir=cache_dir or default_cache_dir(), offline=offline, observer=Console(quiet=quiet))
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_pairs(pairs: dict[str, str]) -> None:
+    """Print names and values in two columns."""
+    width = max(map(len, pairs))
+    for name, value in pairs.items():
+        print(f"{name:<{width}}  {value}")
+
+
+def format_metrics(metrics: dict[str, float | None]) -> dict[str, str]:
+    """Return metrics as text: fractions to four decimals, counts whole, `-` where one is not defined."""
+    return {name: "-" if v is None else f"{v:,}" if isinstance(v, int) else f"{v:.4f}" for name, v in metrics.items()}

@@ -1,0 +1,87 @@
+"""`polarity evaluate`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from polarity_cli.cli import options
+from polarity_cli.cli.console import format_metrics, make_context, print_json, print_pairs
+from polarity_cli.config import EvaluateConfig
+
+EXAMPLES = options.paragraphs(
+    """
+    Examples:
+      polarity evaluate ./ckpt
+      polarity evaluate ./ckpt new-reviews.csv --split all --errors mistakes.csv
+      polarity evaluate ./ckpt --json | jq .metrics.f1
+      polarity evaluate ./another-two-class-model reviews.csv --positive POS
+    """
+)
+
+
+def command(
+    checkpoint: Annotated[
+        Path | None, typer.Argument(help="A checkpoint folder. [default: the newest in the cache]", show_default=False)
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Argument(help=options.SOURCE_HELP + " [default: what the checkpoint was trained on]", show_default=False),
+    ] = None,
+    split: Annotated[
+        str,
+        typer.Option(
+            metavar="test|validation|train|all",
+            help="Which reviews; a source without such a split is divided as in training.",
+        ),
+    ] = "test",
+    errors: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the mistakes to a .csv, .tsv or .jsonl file, the most confident first.",
+            show_default=False,
+        ),
+    ] = None,
+    text: options.Text = None,
+    label: options.Label = None,
+    positive: options.Positive = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|all", help="Rows read, from the beginning. [default: as many as in training]", show_default=False
+        ),
+    ] = None,
+    cache_dir: options.CacheDir = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    offline: options.Offline = False,
+    debug: options.Debug = False,
+) -> None:
+    """Score a checkpoint on labelled reviews; takes any Hugging Face model of two classes."""
+    from polarity_cli.evaluate import evaluate
+
+    config = EvaluateConfig(
+        checkpoint=checkpoint,
+        source=source,
+        split=split,
+        text=options.split_names(text),
+        label=label,
+        positive=positive,
+        rows="as trained" if rows is None else options.parse_rows(rows),
+        errors=errors,
+    )
+    result = evaluate(config, make_context(cache_dir=cache_dir, offline=offline, quiet=quiet))
+    if json:
+        print_json({key: str(value) if isinstance(value, Path) else value for key, value in asdict(result).items()})
+        return
+    print_pairs(
+        {
+            "checkpoint": str(result.checkpoint),
+            "reviews": f"{result.source}, split {result.split}",
+            **format_metrics(result.metrics),
+        }
+    )

@@ -1,0 +1,120 @@
+"""Options that several commands share, and the values that take a word or a number."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from polarity_cli.errors import UsageError
+
+
+def paragraphs(text: str) -> str:
+    """Return text for `--help` that keeps its line breaks."""
+    return "\b\n" + textwrap.dedent(text).strip().replace("\n\n", "\n\n\b\n")
+
+
+CacheDir = Annotated[
+    Path | None,
+    typer.Option(
+        envvar=["POLARITY_CACHE", "POLARITY_CACHE_DIR"],
+        help="Where tokenized data and checkpoints are kept. [default: the user's cache folder]",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", envvar="POLARITY_JSON", help="Print one JSON document on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", envvar="POLARITY_QUIET", help="No progress and no notes.")]
+Offline = Annotated[
+    bool,
+    typer.Option("--offline", envvar="POLARITY_OFFLINE", help="Make no connection; use what an earlier run fetched."),
+]
+Debug = Annotated[bool, typer.Option("--debug", envvar="POLARITY_DEBUG", help="Show tracebacks.")]
+
+SOURCE_HELP = (
+    "Reviews: amazon_polarity, another Hub data set, sample, a file (.csv .tsv .jsonl .json .parquet, fastText's .txt, each also "
+    ".gz .bz2 .zst), or a folder with train and test files."
+)
+Text = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMNS",
+        help="Columns that make the text, in order, e.g. title,content. [default: found by name]",
+        show_default=False,
+    ),
+]
+Label = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Column that holds the label. [default: found by name]", show_default=False),
+]
+Positive = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VALUE",
+        help="The label that means positive. [default: understood for 0/1, 1/2, negative/positive, neg/pos, __label__1/2]",
+        show_default=False,
+    ),
+]
+Encoder = Annotated[str, typer.Option(help="Hub id, local folder, or `sample`.")]
+Sample = Annotated[bool, typer.Option("--sample", help="The built-in reviews and encoder: SOURCE sample and --encoder sample.")]
+Test = Annotated[float, typer.Option(metavar="SHARE", help="Share of the rows for the test split, where the source brings none.")]
+Seed = Annotated[int, typer.Option(help="Seed of the splits, the new weights, the order and dropout.")]
+MaxLength = Annotated[int, typer.Option(metavar="TOKENS", help="Tokens kept of a review.")]
+Truncation = Annotated[str, typer.Option(metavar="head|tail|head-tail", help="What is kept of a longer review.")]
+
+
+def split_names(value: str | None, flag: str = "--text") -> tuple[str, ...] | None:
+    """Return the column names in a comma-separated list.
+
+    Raises:
+        UsageError: a name is empty.
+    """
+    if value is None:
+        return None
+    names = tuple(name.strip() for name in value.split(","))
+    if not all(names):
+        raise UsageError(
+            f"{flag} {value}: a column name is empty.",
+            hint=f"Separate names by single commas, e.g. {flag} title,content.",
+        )
+    return names
+
+
+def parse_rows(value: str) -> int | None:
+    """Return a number of rows, or None for `all`.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    return parse_count(value, "--rows", least=1)
+
+
+def parse_count(value: str, flag: str, *, least: int) -> int | None:
+    """Return a whole number from `least` on, or None for `all`.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if value == "all":
+        return None
+    try:
+        number = int(value)
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise UsageError(f"{flag} {value}: expected a whole number from {least}, or 'all'.")
+    return number
+
+
+def apply_sample(source: str | None, encoder: str | None, sample: bool) -> tuple[str | None, str | None]:
+    """Return source and encoder with `--sample` applied.
+
+    Raises:
+        UsageError: another source or encoder is asked for too.
+    """
+    if not sample:
+        return source, encoder
+    if (source or "sample") != "sample" or (encoder or "sample") != "sample":
+        raise UsageError("--sample is both source and encoder.", hint="Leave out SOURCE and --encoder, or --sample.")
+    return "sample", "sample"

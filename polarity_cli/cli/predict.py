@@ -1,0 +1,140 @@
+"""`polarity predict`."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Annotated
+
+import typer
+
+from polarity_cli.cli import options
+from polarity_cli.cli.console import make_context
+from polarity_cli.config import FORMATS, PredictConfig, check_choice
+from polarity_cli.errors import UsageError
+from polarity_cli.serving.readers import Chooser, Record, clean, find_format, make_chooser, open_records, read_records
+from polarity_cli.serving.writers import WRITERS, DocumentWriter, TerminalWriter, Writer, open_output
+
+EXAMPLES = options.paragraphs(
+    """
+    Examples:
+      polarity predict "great product"
+      cat reviews.txt | polarity predict | cut -f1 | sort | uniq -c
+      polarity predict --input reviews.csv --output labelled.csv
+      tail -f reviews.jsonl | polarity predict --input-format jsonl | jq -r .label
+    """
+)
+
+
+def command(
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TEXT]...", help="Texts; - or none at all reads standard input, a line a record."),
+    ] = None,
+    input_path: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="FILE",
+            help="Read records from a file, also .gz, .bz2 or .zst.",
+            show_default=False,
+        ),
+    ] = None,
+    input_format: Annotated[
+        str | None,
+        typer.Option(metavar="text|tsv|csv|jsonl", help="[default: by the file's suffix, else text]", show_default=False),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write to a file, which appears when it is complete.",
+            show_default=False,
+        ),
+    ] = None,
+    output_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="text|tsv|csv|jsonl",
+            help="[default: by the output's suffix, else as the input]",
+            show_default=False,
+        ),
+    ] = None,
+    text: options.Text = None,
+    min_confidence: Annotated[float, typer.Option(metavar="P", help="Answer `uncertain` below this probability.")] = 0.0,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A checkpoint folder. [default: the newest in the cache]", show_default=False)
+    ] = None,
+    positive: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="The class that means positive, in a model of other class names.", show_default=False),
+    ] = None,
+    cache_dir: options.CacheDir = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    offline: options.Offline = False,
+    debug: options.Debug = False,
+) -> None:
+    """Label texts: one record in is one record out, in order, as soon as it is known."""
+    from polarity_cli.predict import find_checkpoint, predict
+    from polarity_cli.serving.predictor import Predictor
+
+    for flag, value in (("--input-format", input_format), ("--format", output_format)):
+        if value is not None:
+            check_choice(flag, value, FORMATS)
+    config = PredictConfig(checkpoint=checkpoint, text=options.split_names(text), min_confidence=min_confidence)
+    context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet)
+    _check_inputs(texts, input_path)
+    if output is not None and output_format is None:
+        output_format = find_format(output, None)
+    kind = find_format(input_path, input_format)
+    info = find_checkpoint(config, context)
+    choose = make_chooser(config.text, info.text)
+    with _open_input(texts or ["-"], input_path, kind, choose) as records, open_output(output) as stream:
+        with context.observer.track("Loading the checkpoint"):
+            predictor = Predictor(info, positive=positive, min_confidence=config.min_confidence)
+        writer = _choose_writer(
+            stream, as_json=json, kind=output_format or kind, for_terminal=output is None and output_format is None
+        )
+        for window in predict(records, predictor):
+            for record, prediction in window:
+                writer.write(record, prediction)
+            stream.flush()
+        if isinstance(writer, DocumentWriter):
+            writer.finish()
+
+
+def _check_inputs(texts: list[str] | None, input_path: Path | None) -> None:
+    if texts and input_path:
+        raise UsageError("Give texts or --input, not both.")
+    if not texts and not input_path and sys.stdin.isatty():
+        raise UsageError("Nothing to predict.", hint='Give a text (polarity predict "great product"), --input FILE, or a pipe.')
+
+
+@contextmanager
+def _open_input(texts: list[str], input_path: Path | None, kind: str, choose: Chooser) -> Iterator[Iterator[Record]]:
+    """Give the records of a file, or of the arguments in their order, of which `-` is standard input."""
+    if input_path is not None and str(input_path) != "-":
+        with open_records(input_path) as stream:
+            yield read_records(stream, kind=kind, name=str(input_path), choose=choose)
+        return
+    named = {"-": lambda: read_records(sys.stdin.buffer, kind=kind, name="standard input", choose=choose)}
+    yield itertools.chain.from_iterable(
+        named[text]() if text in named else [Record(clean(text), text)] for text in (texts if input_path is None else ["-"])
+    )
+
+
+def _choose_writer(stream: IO[bytes], *, as_json: bool, kind: str, for_terminal: bool) -> Writer:
+    if as_json:
+        return DocumentWriter(stream)
+    if for_terminal and sys.stdout.isatty():
+        return TerminalWriter(stream, colour="NO_COLOR" not in os.environ)
+    return WRITERS[kind](stream)

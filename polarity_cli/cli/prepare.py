@@ -1,0 +1,83 @@
+"""`polarity prepare`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from polarity_cli.cli import options
+from polarity_cli.cli.console import make_context, print_json, print_pairs
+from polarity_cli.config import DEFAULT_ENCODER, DEFAULT_SOURCE, DataConfig
+
+EXAMPLES = options.paragraphs(
+    """
+    Examples:
+      polarity prepare --sample
+      polarity prepare reviews.csv --text title,content --label sentiment --encoder ./my-encoder
+      polarity prepare --rows all
+    """
+)
+
+
+def command(
+    source: Annotated[
+        str | None, typer.Argument(help=f"{options.SOURCE_HELP} [default: {DEFAULT_SOURCE}]", show_default=False)
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Hub id, local folder, or `sample`: whose tokenizer is used. [default: {DEFAULT_ENCODER}]", show_default=False
+        ),
+    ] = None,
+    sample: options.Sample = False,
+    text: options.Text = None,
+    label: options.Label = None,
+    positive: options.Positive = None,
+    rows: Annotated[str, typer.Option(metavar="N|all", help="Rows read, from the beginning.")] = "10000",
+    test: options.Test = 0.2,
+    validation: Annotated[float, typer.Option(metavar="SHARE", help="Share of the rows for the validation split.")] = 0.1,
+    seed: options.Seed = 42,
+    max_length: options.MaxLength = 512,
+    truncation: options.Truncation = "head",
+    cache_dir: options.CacheDir = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    offline: options.Offline = False,
+    debug: options.Debug = False,
+) -> None:
+    """Tokenize reviews into the cache."""
+    from polarity_cli.prepare import prepare
+
+    source, encoder = options.apply_sample(source, encoder, sample)
+    config = DataConfig(
+        source=source or DEFAULT_SOURCE,
+        encoder=encoder or DEFAULT_ENCODER,
+        text=options.split_names(text),
+        label=label,
+        positive=positive,
+        rows=options.parse_rows(rows),
+        test=test,
+        validation=validation,
+        seed=seed,
+        max_length=max_length,
+        truncation=truncation,
+    )
+    prepared = prepare(config, make_context(cache_dir=cache_dir, offline=offline, quiet=quiet))
+    manifest = prepared.manifest
+    if json:
+        print_json({"folder": str(prepared.folder), "from_cache": prepared.from_cache, **manifest})
+        return
+    counts = {
+        name: f"{c['n_rows']:,} reviews ({c['n_positive']:,} positive, {c['n_negative']:,} negative), {c['n_tokens']:,} tokens"
+        for name, c in manifest["splits"].items()
+    }
+    labels = ", ".join(f"{value} is {meaning}" for value, meaning in manifest["labels"].items())
+    print_pairs(
+        {
+            **counts,
+            "text": ": ".join(manifest["text"]),
+            "label": f"{manifest['label']}: {labels}",
+            "folder": str(prepared.folder),
+        }
+    )

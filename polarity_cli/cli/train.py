@@ -1,0 +1,177 @@
+"""`polarity train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from polarity_cli.cli import options
+from polarity_cli.cli.console import format_metrics, make_context, print_json, print_pairs
+from polarity_cli.config import DEFAULT_ENCODER, DEFAULT_SOURCE, RECIPES, make_train_config
+
+if TYPE_CHECKING:
+    from polarity_cli.encoder.cut import FreezePlan
+    from polarity_cli.train import TrainResult
+
+_RECIPE = RECIPES["default"]
+
+EXAMPLES = options.paragraphs(
+    """
+    Examples:
+      polarity train --sample
+      polarity train --unfreeze 2
+      polarity train reviews.csv --encoder sample --rows all --out ./reviews-model
+      polarity train --recipe article
+      polarity train --plan --unfreeze 3 --encoder sample
+    """
+)
+
+
+def command(
+    source: Annotated[
+        str | None, typer.Argument(help=f"{options.SOURCE_HELP} [default: {DEFAULT_SOURCE}]", show_default=False)
+    ] = None,
+    unfreeze: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|all",
+            help=f"Blocks that train, from the last; 0 trains the classifier alone, all everything. [default: {_RECIPE.unfreeze}]",
+            show_default=False,
+        ),
+    ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help=f"Hub id, local folder, or `sample`. [default: {DEFAULT_ENCODER}]", show_default=False)
+    ] = None,
+    sample: options.Sample = False,
+    out: Annotated[Path, typer.Option(help="Where the checkpoint is published; replaces only an earlier published one.")] = Path(
+        "ckpt"
+    ),
+    recipe: Annotated[
+        str,
+        typer.Option(
+            metavar="default|article",
+            help="Values that measured best, or the article's: content only, learning rate 2e-5, one epoch.",
+        ),
+    ] = "default",
+    epochs: Annotated[
+        int | None, typer.Option(help=f"Passes over the training split. [default: {_RECIPE.epochs}]", show_default=False)
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Reviews in a batch on average, filled by tokens. [default: {_RECIPE.batch_size}]",
+            show_default=False,
+        ),
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help=f"Highest learning rate. [default: {_RECIPE.learning_rate}]", show_default=False)
+    ] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(help=f"AdamW's weight decay. [default: {_RECIPE.weight_decay}]", show_default=False)
+    ] = None,
+    warmup: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help=f"Share of the steps in which the learning rate rises. [default: {_RECIPE.warmup}]",
+            show_default=False,
+        ),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            metavar="EPOCHS",
+            help="Stop after so many epochs without a better validation F1. [default: never]",
+            show_default=False,
+        ),
+    ] = None,
+    text: options.Text = None,
+    label: options.Label = None,
+    positive: options.Positive = None,
+    rows: Annotated[str, typer.Option(metavar="N|all", help="Rows read, from the beginning.")] = "10000",
+    test: options.Test = 0.2,
+    validation: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help=f"Share of the rows for the validation split. [default: {_RECIPE.validation}]",
+            show_default=False,
+        ),
+    ] = None,
+    seed: options.Seed = 42,
+    max_length: options.MaxLength = 512,
+    truncation: options.Truncation = "head",
+    track: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Log to an Accelerate tracker, e.g. tensorboard.", show_default=False),
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Print what would train, and stop.")] = False,
+    cache_dir: options.CacheDir = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    offline: options.Offline = False,
+    debug: options.Debug = False,
+) -> None:
+    """Fine-tune the last blocks of an encoder; prepares the data first where needed."""
+    from polarity_cli.train import plan_training, train
+
+    source, encoder = options.apply_sample(source, encoder, sample)
+    data: dict[str, Any] = {
+        "source": source,
+        "encoder": encoder,
+        "text": options.split_names(text),
+        "label": label,
+        "positive": positive,
+        "rows": options.parse_rows(rows),
+        "test": test,
+        "validation": validation,
+        "seed": seed,
+        "max_length": max_length,
+        "truncation": truncation,
+    }
+    run: dict[str, Any] = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "warmup": warmup,
+        "patience": patience,
+        "out": out,
+        "track": track,
+    }
+    if unfreeze is not None:
+        run["unfreeze"] = options.parse_count(unfreeze, "--unfreeze", least=0)
+    config = make_train_config(recipe, data=data, run=run)
+    context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet)
+    if plan:
+        _print_plan(plan_training(config, context), as_json=json)
+    else:
+        _print_result(train(config, context), as_json=json)
+
+
+def _print_plan(plan: FreezePlan, *, as_json: bool) -> None:
+    if as_json:
+        print_json(plan.to_json())
+        return
+    print_pairs(
+        {
+            "trains": ", ".join(plan.trainable_modules),
+            "trainable": f"{plan.n_trainable:,} parameters",
+            "frozen": f"{plan.n_frozen:,} parameters",
+            "cut": f"before block {plan.cut} of {plan.n_blocks}, counted from 0",
+        }
+    )
+
+
+def _print_result(result: TrainResult, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"checkpoint": str(result.out), "in_cache": str(result.checkpoint), **result.manifest})
+        return
+    plan = result.manifest["freeze_plan"]
+    pairs = {"trained": f"{plan['n_trainable']:,} of {plan['n_trainable'] + plan['n_frozen']:,} parameters"}
+    for split, metrics in result.manifest["metrics"].items():
+        shown = format_metrics(metrics)
+        pairs[split] = f"F1 {shown['f1']}, accuracy {shown['accuracy']}, {shown['n']} reviews"
+    print_pairs({**pairs, "checkpoint": str(result.out)})

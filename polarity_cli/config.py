@@ -1,0 +1,214 @@
+"""What each verb is asked to do: one frozen dataclass a verb, which checks itself, and the recipes.
+
+A field and the flag that sets it have the same name.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from polarity_cli.errors import UsageError
+from polarity_cli.records import Observer, SilentObserver
+
+DEFAULT_SOURCE = "amazon_polarity"
+DEFAULT_ENCODER = "bert-base-uncased"
+SAMPLE = "sample"
+TRUNCATIONS = ("head", "head-tail", "tail")
+SPLITS = ("all", "test", "train", "validation")
+FORMATS = ("csv", "jsonl", "text", "tsv")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Where a verb works and whom it tells."""
+
+    cache_dir: Path
+    offline: bool = False
+    observer: Observer = field(default_factory=SilentObserver)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which reviews are read, how they are split, and for which encoder they are tokenized."""
+
+    source: str = DEFAULT_SOURCE
+    encoder: str = DEFAULT_ENCODER
+    text: tuple[str, ...] | None = None
+    """Columns that make the text, in order; None finds title and content."""
+    preferred_text: tuple[str, ...] | None = None
+    """Columns that a checkpoint was trained on: taken where `text` is None and the source has them all."""
+    label: str | None = None
+    positive: str | None = None
+    rows: int | None = 10_000
+    """Rows read from the source, from its beginning; None reads all."""
+    test: float = 0.2
+    """Share of the rows for the test split, where the source brings none."""
+    validation: float = 0.1
+    seed: int = 42
+    max_length: int = 512
+    """Tokens kept of a review, special tokens included."""
+    truncation: str = "head"
+
+    def __post_init__(self) -> None:
+        _require(self.rows is None or self.rows >= 1, f"--rows {self.rows}: expected a number from 1, or 'all'.")
+        _check_share("--test", self.test)
+        _check_share("--validation", self.validation)
+        _require(
+            self.test + self.validation < 1,
+            f"--test {self.test} and --validation {self.validation} leave no training rows.",
+        )
+        _require(self.seed >= 0, f"--seed {self.seed}: expected 0 or more.")
+        _require(self.max_length >= 8, f"--max-length {self.max_length}: expected 8 tokens or more.")
+        check_choice("--truncation", self.truncation, TRUNCATIONS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The values that decide how well a model learns."""
+
+    text: tuple[str, ...] | None
+    validation: float
+    unfreeze: int | None
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    warmup: float
+
+
+RECIPES: dict[str, Recipe] = {
+    "article": Recipe(
+        text=("content",),
+        validation=0.0,
+        unfreeze=2,
+        epochs=1,
+        batch_size=16,
+        learning_rate=2e-5,
+        weight_decay=0.01,
+        warmup=0.0,
+    ),
+    "default": Recipe(
+        text=None,
+        validation=0.1,
+        unfreeze=2,
+        epochs=3,
+        batch_size=16,
+        learning_rate=3e-4,
+        weight_decay=0.01,
+        warmup=0.1,
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training run."""
+
+    data: DataConfig
+    recipe: str = "default"
+    unfreeze: int | None = 2
+    """Blocks that train, counted from the last; 0 trains the classifier alone, None everything."""
+    epochs: int = 3
+    batch_size: int = 16
+    """Reviews in a batch on average: a batch holds as many tokens as this many reviews of mean length."""
+    learning_rate: float = 3e-4
+    """Highest learning rate, reached after warm-up; it falls to 0 in a straight line."""
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    """Share of the steps in which the learning rate rises."""
+    patience: int | None = None
+    """Epochs without a better validation score after which training stops; None never stops early."""
+    out: Path = Path("ckpt")
+    track: str | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("--recipe", self.recipe, tuple(sorted(RECIPES)))
+        _require(self.unfreeze is None or self.unfreeze >= 0, f"--unfreeze {self.unfreeze}: expected 0 or more, or 'all'.")
+        _require(self.epochs >= 1, f"--epochs {self.epochs}: expected 1 or more.")
+        _require(self.batch_size >= 1, f"--batch-size {self.batch_size}: expected 1 or more.")
+        _check_positive("--learning-rate", self.learning_rate)
+        _require(
+            math.isfinite(self.weight_decay) and self.weight_decay >= 0,
+            f"--weight-decay {self.weight_decay}: expected 0 or more.",
+        )
+        _require(0 <= self.warmup <= 1, f"--warmup {self.warmup}: expected a share of the steps from 0 to 1.")
+        if self.patience is not None:
+            _require(self.patience >= 1, f"--patience {self.patience}: expected 1 or more.")
+            _require(self.data.validation > 0, "--patience needs a validation split.", hint="Give --validation 0.1.")
+
+
+def make_train_config(recipe: str, *, data: dict[str, Any], run: dict[str, Any]) -> TrainConfig:
+    """Return a training run's config: the recipe's values, and over them those that are given (not None).
+
+    `unfreeze` and `rows` are left out of the dictionaries where they are not given, since None means all there.
+    """
+    check_choice("--recipe", recipe, tuple(sorted(RECIPES)))
+    values = asdict(RECIPES[recipe])
+    for_data = {name: values.pop(name) for name in ("text", "validation")}
+    for_data |= {name: value for name, value in data.items() if value is not None or name == "rows"}
+    values |= {name: value for name, value in run.items() if value is not None or name == "unfreeze"}
+    return TrainConfig(recipe=recipe, data=DataConfig(**for_data), **values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """One evaluation of a checkpoint."""
+
+    checkpoint: Path | None = None
+    """None takes the newest in the cache."""
+    source: str | None = None
+    """None takes the reviews that the checkpoint was made from."""
+    split: str = "test"
+    text: tuple[str, ...] | None = None
+    label: str | None = None
+    positive: str | None = None
+    rows: int | Literal["as trained"] | None = "as trained"
+    """Rows read from the source; `as trained` reads as many as the training run did, so that its test split is the same."""
+    errors: Path | None = None
+    """Where the mistakes are written: `.csv`, `.tsv` or `.jsonl`."""
+
+    def __post_init__(self) -> None:
+        check_choice("--split", self.split, SPLITS)
+        if self.errors is not None:
+            _require(
+                self.errors.suffix in (".csv", ".jsonl", ".tsv"),
+                f"--errors {self.errors}: expected a name ending in .csv, .jsonl or .tsv.",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictConfig:
+    """How texts are labelled."""
+
+    checkpoint: Path | None = None
+    text: tuple[str, ...] | None = None
+    """Columns of structured records that make the text; None takes those that the checkpoint was trained on."""
+    min_confidence: float = 0.0
+    """Below this probability the label is `uncertain`."""
+
+    def __post_init__(self) -> None:
+        _require(
+            0 <= self.min_confidence <= 1,
+            f"--min-confidence {self.min_confidence}: expected a probability from 0 to 1.",
+        )
+
+
+def check_choice(flag: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise UsageError unless `value` is one of `choices`."""
+    _require(value in choices, f"{flag} {value}: choose one of {', '.join(choices)}.")
+
+
+def _check_share(flag: str, value: float) -> None:
+    _require(0 <= value < 1, f"{flag} {value}: expected a share of the rows from 0 to below 1.")
+
+
+def _check_positive(flag: str, value: float) -> None:
+    _require(math.isfinite(value) and value > 0, f"{flag} {value}: expected a number above 0.")
+
+
+def _require(holds: bool, message: str, *, hint: str | None = None) -> None:
+    if not holds:
+        raise UsageError(message, hint=hint)

@@ -1,0 +1,71 @@
+"""Batches of reviews of like length, filled to a budget of tokens. Next on the road: `encoder/trunk`.
+
+A batch is an array of review numbers; which reviews share a batch depends only on the lengths, the budget and the seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Batch = NDArray[np.int64]
+POOL = 50
+"""Batches whose reviews are sorted by length together: the larger, the less padding; the smaller, the more random."""
+
+
+def plan_batches(lengths: NDArray[np.int64], *, budget: int) -> list[Batch]:
+    """Return batches that cover every review once, sorted by length, for passes where order does not matter.
+
+    Args:
+        lengths: `(N,)` tokens in each review.
+        budget: tokens in a batch, padding included; a longer review is a batch of its own.
+    """
+    return _fill(np.argsort(lengths, kind="stable"), lengths, budget, most=len(lengths))
+
+
+def plan_epoch(lengths: NDArray[np.int64], *, batch_size: int, seed: int, epoch: int) -> list[Batch]:
+    """Return one epoch's training batches, in random order.
+
+    A batch holds as many tokens as `batch_size` reviews of mean length, so that an epoch has about `N / batch_size` steps
+    whatever the lengths; it holds at most `MOST` times as many reviews. Reviews are shuffled, sorted by length in pools of `POOL`
+    batches, cut into batches, and the batches shuffled.
+    """
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(lengths))
+    budget = max(1, round(batch_size * float(lengths.mean())))
+    batches: list[Batch] = []
+    for start in range(0, len(order), POOL * batch_size):
+        pool = order[start : start + POOL * batch_size]
+        pool = pool[np.argsort(lengths[pool], kind="stable")]
+        batches += _fill(pool, lengths, budget, most=MOST * batch_size)
+    random.shuffle(batches)
+    return batches
+
+
+MOST = 4
+"""A batch of very short reviews holds at most this many times the batch size."""
+
+
+def _fill(order: NDArray[np.int64], lengths: NDArray[np.int64], budget: int, *, most: int) -> list[Batch]:
+    """Cut reviews sorted by length, shortest first, into batches of at most `budget` padded tokens and `most` reviews."""
+    batches: list[Batch] = []
+    start = 0
+    for position, length in enumerate(lengths[order].tolist()):
+        n_reviews = position - start + 1
+        if n_reviews > 1 and (n_reviews * length > budget or n_reviews > most):
+            batches.append(order[start:position])
+            start = position
+    if start < len(order):
+        batches.append(order[start:])
+    return batches
+
+
+def pad(arrays: Sequence[NDArray[np.int32]], *, pad_id: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return token ids `(B, T) int64`, padded on the right, and their mask `(B, T) int64`, 1 for a real token."""
+    lengths = np.array([len(array) for array in arrays])
+    mask = np.arange(lengths.max()) < lengths[:, None]  # (B, T)
+    ids = np.full(mask.shape, pad_id, dtype=np.int64)
+    ids[mask] = np.concatenate(arrays)
+    return ids, mask.astype(np.int64)

@@ -1,0 +1,221 @@
+"""Rows of local files, whatever their format. First step of the road; next: `data/columns` and `data/labels`.
+
+To add a format, write one reader and add one line to `READERS`.
+"""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import io
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, BinaryIO, Literal, cast
+
+from backports import zstd
+
+from polarity_cli.errors import DataError
+from polarity_cli.records import Row
+
+COMPRESSIONS = (".gz", ".bz2", ".zst")
+_FASTTEXT_LINE = re.compile(r"(__label__\S+)[ \t]+(.*)", re.DOTALL)
+# The csv module refuses fields over 131,072 characters unless told otherwise; a review may be longer.
+csv.field_size_limit(2**31 - 1)
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """Yield the rows of a file of reviews, in order.
+
+    Raises:
+        DataError: the format is unknown, or the file is torn, not UTF-8, or not in its format; names the line.
+    """
+    suffix, _ = split_suffix(path)
+    reader = READERS.get(suffix)
+    if reader is None:
+        known = ", ".join(sorted(READERS))
+        raise DataError(
+            f"{path}: unknown format {suffix or '(no suffix)'!r}.",
+            hint=f"Known: {known}; each also with .gz, .bz2 or .zst.",
+        )
+    try:
+        with report_damage(path):
+            yield from reader(path)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{_find_undecodable_line(path)}: not UTF-8.", hint="Convert the file, e.g. iconv -f latin1 -t utf-8."
+        ) from error
+
+
+def split_suffix(path: Path) -> tuple[str, str]:
+    """Return the format suffix and the compression suffix (or empty) of a file's name, in lower case."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    compression = suffixes.pop() if suffixes and suffixes[-1] in COMPRESSIONS else ""
+    return (suffixes[-1] if suffixes else ""), compression
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """Open a file for reading, decompressed by its suffix."""
+    _, compression = split_suffix(path)
+    if compression == ".gz":
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    if compression == ".bz2":
+        return cast(BinaryIO, bz2.open(path, "rb"))
+    if compression == ".zst":
+        return cast(BinaryIO, zstd.open(path, "rb"))
+    return path.open("rb")
+
+
+@contextmanager
+def report_damage(path: Path) -> Iterator[None]:
+    """Turn what reading a torn or damaged file raises inside the block into DataError."""
+    try:
+        yield
+    except (EOFError, zlib.error, zstd.ZstdError, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: the compressed file is torn or damaged ({error}).") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from error
+
+
+def _open_text(path: Path) -> IO[str]:
+    return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", newline="")
+
+
+def _find_undecodable_line(path: Path) -> str:
+    with open_bytes(path) as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return f"{path}:{number}"
+    return str(path)
+
+
+def _read_delimited(path: Path, delimiter: str) -> Iterator[Row]:
+    # A TSV has no quoting, so that a line is a record and a stray quote swallows nothing.
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    with _open_text(path) as text:
+        reader = csv.reader(text, delimiter=delimiter, quoting=quoting, strict=True)
+        columns: list[str] | None = None
+        headless = False
+        line = 1
+        try:
+            for values in reader:
+                where, line = f"{path}:{line}", reader.line_num + 1
+                if not values:
+                    continue
+                if columns is None:
+                    headless = len(values) == 3 and values[0] in ("1", "2")
+                    columns = ["label", "title", "content"] if headless else _check_header(values, where)
+                    if not headless:
+                        continue
+                if len(values) != len(columns):
+                    raise DataError(f"{where}: {len(values)} fields, expected {len(columns)} ({', '.join(columns[:8])}).")
+                if headless:  # the 2015 files write a line break as two characters
+                    values = [value.replace("\\n", "\n") for value in values]
+                yield Row(dict(zip(columns, values, strict=True)), where)
+        except csv.Error as error:
+            raise DataError(
+                f"{path}:{reader.line_num}: not valid {'TSV' if delimiter == chr(9) else 'CSV'} ({error})."
+            ) from error
+
+
+def _check_header(names: list[str], where: str) -> list[str]:
+    columns = [name.strip() for name in names]
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise DataError(f"{where}: the header names a column twice: {', '.join(repr(name) for name in twice)}.")
+    return columns
+
+
+def _read_csv(path: Path) -> Iterator[Row]:
+    return _read_delimited(path, ",")
+
+
+def _read_tsv(path: Path) -> Iterator[Row]:
+    return _read_delimited(path, "\t")
+
+
+def _read_jsonl(path: Path) -> Iterator[Row]:
+    with _open_text(path) as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                where = f"{path}:{number}"
+                yield Row(_as_object(parse_json(line, where), where), where)
+
+
+def _read_json(path: Path) -> Iterator[Row]:
+    """Read an array of objects, or JSON lines that carry the shorter suffix."""
+    with _open_text(path) as text:
+        start = text.read(4096).lstrip()[:1]
+    if start != "[":
+        yield from _read_jsonl(path)
+        return
+    with _open_text(path) as text:
+        rows = parse_json(text.read(), str(path))
+    for number, row in enumerate(rows, 1):
+        where = f"{path}: object {number}"
+        yield Row(_as_object(row, where), where)
+
+
+def parse_json(text: str, where: str) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        DataError: it is not JSON, or nested too deep to read.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise DataError(f"{where}: JSON nested too deep.") from error
+    except ValueError as error:
+        raise DataError(f"{where}: not valid JSON ({error}).") from error
+
+
+def _as_object(value: object, where: str) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise DataError(f"{where}: expected a JSON object with a field for each column, found {type(value).__name__}.")
+    return value
+
+
+def _read_parquet(path: Path) -> Iterator[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        source = pa.BufferReader(open_bytes(path).read()) if split_suffix(path)[1] else path
+        with pq.ParquetFile(source) as file:
+            number = 0
+            for batch in file.iter_batches(batch_size=1024):
+                for fields in batch.to_pylist():
+                    number += 1
+                    yield Row(fields, f"{path}: row {number}")
+    except pa.ArrowException as error:
+        raise DataError(f"{path}: not a valid Parquet file ({error}).") from error
+
+
+def _read_fasttext(path: Path) -> Iterator[Row]:
+    with _open_text(path) as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            match = _FASTTEXT_LINE.fullmatch(line.rstrip("\r\n"))
+            if match is None:
+                raise DataError(f"{path}:{number}: expected '__label__1' or '__label__2', a space and the text.")
+            title, separator, content = match[2].partition(": ")
+            fields = {"title": title, "content": content} if separator else {"title": "", "content": title}
+            yield Row({"label": match[1], **fields}, f"{path}:{number}")
+
+
+READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
+    ".csv": _read_csv,
+    ".json": _read_json,
+    ".jsonl": _read_jsonl,
+    ".parquet": _read_parquet,
+    ".tsv": _read_tsv,
+    ".txt": _read_fasttext,
+}

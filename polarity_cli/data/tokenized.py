@@ -1,0 +1,102 @@
+"""Tokenized splits on disk: one Arrow file a split, which `datasets.Dataset.from_file` reads too. Next: `data/batches`.
+
+Columns: `input_ids` (list of int32, special tokens included, no padding), `label` (int8), `text`, `where` (file and row).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from polarity_cli.data.text import TextEncoder
+from polarity_cli.errors import CacheError
+from polarity_cli.records import Review
+
+_BATCH = 1024
+"""Reviews tokenized and written together."""
+
+_SCHEMA = pa.schema(
+    [("input_ids", pa.list_(pa.int32())), ("label", pa.int8()), ("text", pa.large_string()), ("where", pa.string())]
+)
+
+
+@dataclass(frozen=True)
+class TokenizedSplit:
+    """One split's reviews as arrays over the whole of it."""
+
+    tokens: NDArray[np.int32]
+    """`(n_tokens,)`: all reviews' token ids, one after the other."""
+    offsets: NDArray[np.int64]
+    """`(N + 1,)`: review `i` is `tokens[offsets[i] : offsets[i + 1]]`."""
+    labels: NDArray[np.int64]
+    """`(N,)`: 0 negative, 1 positive."""
+    table: pa.Table
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """`(N,)`: tokens in each review."""
+        return np.diff(self.offsets)
+
+    def get_ids(self, indices: Iterable[int]) -> list[NDArray[np.int32]]:
+        """Return the token ids of some reviews, without copying."""
+        return [self.tokens[self.offsets[i] : self.offsets[i + 1]] for i in indices]
+
+    def get_text(self, index: int) -> str:
+        """Return a review's text."""
+        return str(self.table["text"][index])
+
+    def get_where(self, index: int) -> str:
+        """Return the file and row that a review came from."""
+        return str(self.table["where"][index])
+
+
+def write_split(path: Path, reviews: Sequence[Review], encoder: TextEncoder, advance: Callable[[int], None]) -> dict[str, int]:
+    """Tokenize reviews and write them to `path`; return counts for the manifest."""
+    n_tokens = 0
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, _SCHEMA) as writer:
+        for start in range(0, len(reviews), _BATCH):
+            part = reviews[start : start + _BATCH]
+            ids = encoder.encode([review.text for review in part])
+            n_tokens += sum(map(len, ids))
+            columns = [ids, [r.label for r in part], [r.text for r in part], [Path(r.where).name for r in part]]
+            writer.write_batch(
+                pa.record_batch([pa.array(c, f.type) for c, f in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA)
+            )
+            advance(len(part))
+    n_positive = sum(review.label for review in reviews)
+    return {
+        "n_rows": len(reviews),
+        "n_positive": n_positive,
+        "n_negative": len(reviews) - n_positive,
+        "n_tokens": n_tokens,
+    }
+
+
+def read_split(path: Path) -> TokenizedSplit:
+    """Return a split that `write_split` wrote.
+
+    Raises:
+        CacheError: the file is damaged or missing.
+    """
+    try:
+        with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as reader:
+            table = reader.read_all()
+    except (OSError, pa.ArrowException) as error:
+        raise CacheError(
+            f"{path}: cannot be read ({error}).", hint="Remove its folder from the cache; it is made again."
+        ) from error
+    ids = table["input_ids"].combine_chunks()
+    return TokenizedSplit(
+        tokens=ids.flatten().to_numpy(zero_copy_only=False),
+        offsets=ids.offsets.to_numpy().astype(np.int64) - ids.offsets[0].as_py(),
+        labels=table["label"].to_numpy().astype(np.int64),
+        table=table,
+    )

@@ -1,0 +1,95 @@
+"""The model card: a checkpoint's README.md, made from its manifest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+_SHOWN = {
+    "f1": "F1 (positive)",
+    "f1_macro": "F1 (macro)",
+    "accuracy": "Accuracy",
+    "precision": "Precision",
+    "recall": "Recall",
+    "roc_auc": "ROC AUC",
+    "log_loss": "Log loss",
+}
+
+
+def write_card(path: Path, manifest: dict[str, Any]) -> None:
+    """Write the model card of a checkpoint."""
+    path.write_text(_make_card(manifest), encoding="utf-8")
+
+
+def _make_card(manifest: dict[str, Any]) -> str:
+    data, plan, encoder = manifest["data"], manifest["freeze_plan"], manifest["encoder"]
+    n_parameters = plan["n_trainable"] + plan["n_frozen"]
+    base_model = f"base_model: {json.dumps(encoder['hub_id'])}\n" if encoder["hub_id"] else ""
+    return f"""---
+language: en
+library_name: transformers
+pipeline_tag: text-classification
+{base_model}tags: [sentiment-analysis]
+---
+
+# Sentiment of product reviews: negative or positive
+
+`{encoder["hub_id"] or _last_part(encoder["name"])}` with {_describe_trained(plan)} trained ({plan["n_trainable"]:,} of
+{n_parameters:,} parameters) on reviews of `{_last_part(data["source"])}`, read as `{": ".join(data["text"])}`, of which
+{manifest["max_length"]} tokens are read ({manifest["truncation"]} kept).
+
+## Scores
+
+{_make_table(manifest["metrics"])}
+
+## Use
+
+    polarity predict --checkpoint . "great product"
+
+    from transformers import pipeline
+    pipeline("text-classification", ".")("great product", truncation=True)
+
+## Training
+
+| setting | value |
+|---|---|
+{_describe_settings(manifest)}
+| Data fingerprint | `{data["fingerprint"]}` |
+| Encoder revision | `{encoder["revision"]}` |
+| Made | {manifest["created"]} with polarity {manifest["versions"]["polarity"]} |
+
+It was trained on English product reviews of two classes and knows no neutral one. Reviews of other kinds of goods, other
+languages and texts that are no reviews are outside what its scores speak for.
+"""
+
+
+def _last_part(name: str) -> str:
+    """Return a local path's last part: a card that is published tells nothing of the disk it was made on."""
+    return name if name.count("/") < 2 and not name.startswith((".", "/", "~")) else Path(name).name
+
+
+def _describe_trained(plan: dict[str, Any]) -> str:
+    if plan["embeddings_train"]:
+        return "everything"
+    n_unfrozen = plan["n_blocks"] - plan["cut"]
+    blocks = {0: "the classifier alone", 1: "the last block, pooler and classifier"}
+    return blocks.get(n_unfrozen, f"the last {n_unfrozen} of {plan['n_blocks']} blocks, pooler and classifier")
+
+
+def _describe_settings(manifest: dict[str, Any]) -> str:
+    settings = {"recipe": manifest["recipe"]["name"], "seed": manifest["seed"], **manifest["recipe"]["values"]}
+    settings["rows"] = ", ".join(f"{name} {counts['n_rows']:,}" for name, counts in manifest["data"]["splits"].items())
+    shown = {name.replace("_", " ").capitalize(): value for name, value in settings.items() if value is not None}
+    return "\n".join(f"| {name} | {value} |" for name, value in shown.items())
+
+
+def _make_table(metrics: dict[str, dict[str, float | None]]) -> str:
+    if not metrics:
+        return "Not evaluated: the data had neither a validation nor a test split."
+    lines = ["| metric | " + " | ".join(metrics) + " |", "|---|" + "---|" * len(metrics)]
+    for key, name in _SHOWN.items():
+        values = [values.get(key) for values in metrics.values()]
+        lines.append(f"| {name} | " + " | ".join("-" if v is None else f"{v:.4f}" for v in values) + " |")
+    lines.append("| Reviews | " + " | ".join(f"{int(values.get('n') or 0):,}" for values in metrics.values()) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,182 @@
+"""The checkpoint folder: what any Hugging Face program can load, with a manifest, the history and a model card.
+
+    model.safetensors, config.json      the whole model, class names in `id2label`
+    tokenizer.json, ...                 its tokenizer
+    polarity.json                       the manifest: how it was made, what it scored, and which files belong to it
+    history.jsonl                       a line for every step and epoch
+    README.md                           the model card
+
+Last step of a training run; `evaluate` and `predict` start here.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from polarity_cli.cache import hash_file, read_json, write_json
+from polarity_cli.encoder.card import write_card
+from polarity_cli.errors import CacheError, CheckpointError, UsageError
+from polarity_cli.records import EpochRecord, StepRecord
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+MANIFEST = "polarity.json"
+HISTORY = "history.jsonl"
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint folder says of how texts are read for it."""
+
+    folder: Path
+    manifest: dict[str, Any] | None
+    """None for a checkpoint that this program did not make."""
+
+    @property
+    def text(self) -> tuple[str, ...] | None:
+        """The text columns that it was trained on."""
+        return tuple(self.manifest["data"]["text"]) if self.manifest else None
+
+    @property
+    def truncation(self) -> str:
+        """What it keeps of a long text."""
+        return str(self.manifest["truncation"]) if self.manifest else "head"
+
+    @property
+    def max_length(self) -> int | None:
+        """The most tokens of a text; None where only the encoder's own limit is known."""
+        return int(self.manifest["max_length"]) if self.manifest else None
+
+
+def save_checkpoint(
+    folder: Path,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    manifest: dict[str, Any],
+    history: Iterable[StepRecord | EpochRecord],
+) -> None:
+    """Write a whole checkpoint into an empty folder."""
+    model.save_pretrained(folder)
+    tokenizer.model_max_length = manifest["max_length"]
+    tokenizer.truncation_side = "left" if manifest["truncation"] == "tail" else "right"
+    tokenizer.save_pretrained(folder)
+    with (folder / HISTORY).open("w", encoding="utf-8") as lines:
+        for record in history:
+            lines.write(json.dumps({"kind": "step" if isinstance(record, StepRecord) else "epoch", **asdict(record)}) + "\n")
+    write_card(folder / "README.md", manifest)
+    for path in folder.iterdir():
+        path.chmod(0o644)  # safetensors writes for the owner alone
+    files = {path.name: hash_file(path) for path in sorted(folder.iterdir())}
+    write_json(folder / MANIFEST, {**manifest, "files": files})
+
+
+def read_checkpoint(folder: Path) -> CheckpointInfo:
+    """Return what a checkpoint folder says of itself.
+
+    Raises:
+        CheckpointError: there is no such folder, it is no checkpoint, or its manifest is damaged.
+    """
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: no such folder.", hint="`polarity train` makes a checkpoint.")
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(
+            f"{folder}: no checkpoint (there is no config.json in it).", hint="`polarity train` makes a checkpoint."
+        )
+    if not (folder / MANIFEST).exists():
+        return CheckpointInfo(folder, None)
+    manifest = read_json(folder / MANIFEST)
+    if manifest is None or not _is_sound(manifest):
+        raise CheckpointError(
+            f"{folder / MANIFEST}: the manifest is damaged.",
+            hint="Publish the checkpoint again, or remove the manifest.",
+        )
+    return CheckpointInfo(folder, manifest)
+
+
+def _is_sound(manifest: dict[str, Any]) -> bool:
+    data, text = manifest.get("data"), None
+    if isinstance(data, dict):
+        text = data.get("text")
+    return (
+        isinstance(text, list)
+        and len(text) > 0
+        and all(isinstance(name, str) for name in text)
+        and isinstance(manifest.get("files"), dict)
+        and isinstance(manifest.get("max_length"), int)
+        and 8 <= manifest["max_length"] <= 1_000_000
+        and manifest.get("truncation") in ("head", "head-tail", "tail")
+    )
+
+
+def find_newest(cache_dir: Path) -> Path:
+    """Return the checkpoint that was made last.
+
+    Raises:
+        CheckpointError: the cache holds none.
+    """
+    runs = sorted(path.parent for path in (cache_dir / "checkpoints").glob(f"[!.]*/{MANIFEST}"))
+    if not runs:
+        raise CheckpointError(f"No checkpoint in {cache_dir} yet.", hint="Make one with `polarity train`, or name a folder.")
+    return runs[-1]
+
+
+def check_out(out: Path) -> None:
+    """Refuse an `--out` that would replace anything but a checkpoint published earlier, as it was published.
+
+    Raises:
+        UsageError: something else is there.
+    """
+    if not out.exists() and not out.is_symlink():
+        return
+    manifest: dict[str, Any] | None = read_json(out / MANIFEST) if out.is_dir() and not out.is_symlink() else None
+    if manifest is None or not _is_sound(manifest):
+        empty = out.is_dir() and not out.is_symlink() and not any(out.iterdir())
+        if empty:
+            return
+        raise UsageError(
+            f"--out {out}: it exists and is not a checkpoint that an earlier run published.",
+            hint="Name another folder.",
+        )
+    extra = sorted({path.name for path in out.iterdir()} - {*manifest["files"], MANIFEST})
+    if extra:
+        raise UsageError(
+            f"--out {out}: replacing it would delete files that no run published: {', '.join(extra[:10])}.",
+            hint="Move them away, or name another folder.",
+        )
+
+
+def publish_checkpoint(checkpoint: Path, out: Path) -> None:
+    """Copy a checkpoint to `out`, in one step, replacing only an earlier published one.
+
+    Raises:
+        UsageError: something else is at `out`.
+        CacheError: it cannot be written.
+    """
+    check_out(out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise CacheError(
+            f"--out {out}: cannot be written ({error.strerror}).", hint=f"The checkpoint is in {checkpoint}."
+        ) from error
+    try:
+        shutil.copytree(checkpoint, work / "new")
+        if out.exists():
+            out.rename(work / "old")
+        (work / "new").rename(out)
+    except OSError as error:
+        if (work / "old").exists() and not out.exists():
+            (work / "old").rename(out)
+        raise CacheError(
+            f"--out {out}: cannot be written ({error.strerror}).", hint=f"The checkpoint is in {checkpoint}."
+        ) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

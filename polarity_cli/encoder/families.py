@@ -1,0 +1,92 @@
+"""The encoder families: where each keeps its blocks, and what stands before and after them.
+
+First step of the encoder's road: `encoder/trunk` and `encoder/top` cut a model by the row found here.
+To add a family, add one row and one line in `tests/encoder/test_families.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from polarity_cli.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PretrainedConfig
+
+
+@dataclass(frozen=True)
+class Family:
+    """One encoder family, as dotted module paths inside its sequence-classification model."""
+
+    base: str
+    """The encoder itself, without the classifier."""
+    blocks: str = "encoder.layer"
+    """The `ModuleList` of blocks, below `base`."""
+    inputs: tuple[str, ...] = ("embeddings",)
+    """Modules below `base` that turn `input_ids` into the first block's input, in order."""
+    after: tuple[str, ...] = ()
+    """Modules below `base` that run after the last block and belong to the top; absent ones are skipped."""
+    block_returns_tuple: bool = False
+    """Whether a block returns `(hidden_states, ...)` rather than the hidden states alone."""
+    n_reserved_positions: int = 0
+    """Rows of the position table that no token uses, because counting starts behind the padding's."""
+
+    def path(self, name: str) -> str:
+        """Return the path of `name` from the root of the classification model."""
+        return f"{self.base}.{name}"
+
+
+FAMILIES: dict[str, Family] = {
+    "bert": Family("bert", after=("pooler",)),
+    "camembert": Family("roberta", after=("pooler",), n_reserved_positions=2),
+    "deberta": Family("deberta", block_returns_tuple=True),
+    "deberta-v2": Family("deberta", block_returns_tuple=True),
+    "distilbert": Family("distilbert", blocks="transformer.layer"),
+    "electra": Family("electra", inputs=("embeddings", "embeddings_project")),
+    "ernie": Family("ernie", after=("pooler",)),
+    "modernbert": Family("model", blocks="layers", after=("final_norm",)),
+    "mpnet": Family("mpnet", after=("pooler",), block_returns_tuple=True, n_reserved_positions=2),
+    "roberta": Family("roberta", after=("pooler",), n_reserved_positions=2),
+    "xlm-roberta": Family("roberta", after=("pooler",), n_reserved_positions=2),
+}
+
+REFUSED: dict[str, str] = {
+    "albert": "ALBERT uses one block again and again, so its last blocks cannot train while the first stay frozen",
+}
+
+
+def find_family(config: PretrainedConfig) -> Family:
+    """Return the family of an encoder.
+
+    Raises:
+        CheckpointError: the family is unknown, or its blocks cannot be cut.
+    """
+    model_type = config.model_type
+    if model_type in REFUSED:
+        raise CheckpointError(f"{REFUSED[model_type]}.", hint=f"Choose an encoder of: {', '.join(sorted(FAMILIES))}.")
+    if model_type not in FAMILIES:
+        raise CheckpointError(
+            f"Encoders of the family {model_type!r} are not supported.",
+            hint=f"Choose an encoder of: {', '.join(sorted(FAMILIES))}.",
+        )
+    if getattr(config, "conv_kernel_size", 0):
+        # DeBERTa-v2 adds a convolution after block 0 by its place in the list, which a cut list would repeat.
+        raise CheckpointError("DeBERTa encoders with a convolution (conv_kernel_size) cannot be cut into blocks.")
+    return FAMILIES[model_type]
+
+
+def get_blocks(model: nn.Module, family: Family) -> nn.ModuleList:
+    """Return the encoder's blocks, in order."""
+    blocks: nn.ModuleList = model.get_submodule(family.path(family.blocks))  # type: ignore[assignment]
+    return blocks
+
+
+def has_submodule(model: nn.Module, path: str) -> bool:
+    """Tell whether `path` names a module of `model` that is there (a model may hold `None` in its place)."""
+    try:
+        model.get_submodule(path)
+    except AttributeError:
+        return False
+    return True

@@ -1,0 +1,79 @@
+"""The top: the trainable blocks, pooler and classifier, from hidden states at the cut to logits.
+
+It is the classification model itself with the frozen blocks taken out and the embeddings replaced by the hidden states that
+`encoder/trunk` made, so each family's own code builds its masks and position biases. Next: `training/loop`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from polarity_cli.encoder.cut import FreezePlan
+from polarity_cli.encoder.families import Family, find_family, get_blocks, has_submodule
+from polarity_cli.encoder.trunk import Trunk, replace_modules
+
+
+class _GivenInputs(nn.Module):
+    """Stand in for the embeddings: the hidden states at the cut are the first trainable block's input."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        hidden = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor) and value.is_floating_point()]
+        found: Tensor = next(value for value in hidden if value.dim() == 3)
+        return found
+
+
+class _NoBlock(nn.Module):
+    """Stand in for the blocks when only the classifier trains: some encoders want at least one."""
+
+    attention_type = "full_attention"
+
+    def __init__(self, *, returns_tuple: bool) -> None:
+        super().__init__()
+        self.returns_tuple = returns_tuple
+
+    def forward(self, hidden_states: Tensor, *args: object, **kwargs: object) -> Tensor | tuple[Tensor, None]:
+        return (hidden_states, None) if self.returns_tuple else hidden_states
+
+
+class Top(nn.Module):
+    """The trained part of an encoder; its parameters are those of the model it was cut from."""
+
+    def __init__(self, model: PreTrainedModel, plan: FreezePlan) -> None:
+        super().__init__()
+        family = find_family(model.config)
+        above = list(get_blocks(model, family)[plan.cut :])
+        blocks = above or [_NoBlock(returns_tuple=family.block_returns_tuple)]
+        self.model = replace_modules(model, {family.path(family.blocks): nn.ModuleList(blocks), **_inputs(model, family)})
+
+    def forward(self, hidden: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the logits `(B, 2)` for hidden states `(B, T, H)` at the cut and a mask `(B, T)`."""
+        logits: Tensor = self.model(inputs_embeds=hidden, attention_mask=attention_mask).logits
+        return logits
+
+
+class Whole(nn.Module):
+    """The top of an encoder whose embeddings train too: there is no trunk, and it starts from token ids."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the logits `(B, 2)` for token ids `(B, T)` and a mask `(B, T)`."""
+        logits: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+        return logits
+
+
+def split_model(model: PreTrainedModel, plan: FreezePlan) -> tuple[Trunk | None, Top | Whole]:
+    """Return the model's trunk (None where everything trains) and top; both share its parameters."""
+    if plan.embeddings_train:
+        return None, Whole(model)
+    return Trunk(model, plan), Top(model, plan)
+
+
+def _inputs(model: PreTrainedModel, family: Family) -> dict[str, nn.Module]:
+    paths = [path for path in map(family.path, family.inputs) if has_submodule(model, path)]
+    return {path: _GivenInputs() for path in paths}

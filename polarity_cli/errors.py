@@ -1,0 +1,42 @@
+"""What can go wrong, and the exit code of each kind. The command line prints them; nothing else does."""
+
+from __future__ import annotations
+
+
+class PolarityError(Exception):
+    """Something failed for a reason the user can act on.
+
+    `hint` is the next step to take, printed on a line of its own.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(PolarityError):
+    """The command line asks for something that cannot be."""
+
+    exit_code = 2
+
+
+class DataError(PolarityError):
+    """A file of reviews is wrong; the message names the file and, where there is one, the line."""
+
+    exit_code = 2
+
+
+class CheckpointError(PolarityError):
+    """A folder is no encoder or checkpoint that this program can use."""
+
+    exit_code = 2
+
+
+class HubError(PolarityError):
+    """The Hub cannot be reached, or does not have what was asked."""
+
+
+class CacheError(PolarityError):
+    """The cache directory cannot be read or written."""

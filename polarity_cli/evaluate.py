@@ -1,0 +1,149 @@
+"""The verb `evaluate`: score a checkpoint on labelled reviews, and list its mistakes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from polarity_cli.cache import MANIFEST, read_json
+from polarity_cli.config import Context, DataConfig, EvaluateConfig
+from polarity_cli.data.sources import find_source
+from polarity_cli.encoder.checkpoint import CheckpointInfo, find_newest, read_checkpoint
+from polarity_cli.encoder.location import EncoderLocation
+from polarity_cli.errors import UsageError
+from polarity_cli.prepare import prepare_source
+from polarity_cli.records import LABEL_NAMES
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from polarity_cli.data.tokenized import TokenizedSplit
+
+
+@dataclass(frozen=True)
+class EvaluateResult:
+    """How a checkpoint did on one split."""
+
+    checkpoint: Path
+    source: str
+    split: str
+    metrics: dict[str, float | None]
+    errors: Path | None
+
+
+def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
+    """Score a checkpoint on a split of labelled reviews.
+
+    Raises:
+        PolarityError: the checkpoint, the data or the command line is wrong; each kind as its room raises it.
+    """
+    folder = config.checkpoint or find_newest(context.cache_dir)
+    info = read_checkpoint(folder)
+    source, splits = _find_splits(info, config, context)
+    wanted = sorted(splits) if config.split == "all" else [config.split]
+    missing = [name for name in wanted if name not in splits]
+    if missing or not wanted:
+        raise UsageError(
+            f"--split {config.split}: {source} has no such split; it has {', '.join(sorted(splits))}.",
+            hint="Choose one of those, or --split all for every row.",
+        )
+    from polarity_cli.data.tokenized import read_split
+
+    parts = [read_split(splits[name]) for name in wanted]
+    metrics = _score(info, parts, config, context)
+    return EvaluateResult(folder, source, config.split, metrics, config.errors)
+
+
+def _find_splits(info: CheckpointInfo, config: EvaluateConfig, context: Context) -> tuple[str, dict[str, Path]]:
+    """Return the name of the reviews and each split's file, tokenized for the checkpoint."""
+    trained = info.manifest["data"] if info.manifest else {}
+    if config.source is None:
+        if not trained:
+            raise UsageError(
+                f"{info.folder} does not say what it was trained on.",
+                hint=f"Name the reviews: polarity evaluate {info.folder} reviews.csv",
+            )
+        # The tokenized reviews of the training run, while the cache has them: its source need not be there any more.
+        folder = context.cache_dir / "data" / str(trained["fingerprint"])
+        manifest = read_json(folder / MANIFEST)
+        if manifest is not None and config.split != "all":
+            return trained["source"], {name: folder / f"{name}.arrow" for name in _names(manifest)}
+    data = _make_data_config(info, config, trained)
+    source = find_source(data.source, rows=data.rows, context=context)
+    location = EncoderLocation(str(info.folder), info.folder, "")
+    prepared = prepare_source(source, location, data, context, both_classes=False)
+    if config.source is None and config.split != "all" and prepared.fingerprint != trained["fingerprint"]:
+        context.observer.note(
+            f"{data.source} has changed since the checkpoint was trained: reviews may stand in another split now."
+        )
+    return data.source, {name: prepared.folder / f"{name}.arrow" for name in _names(prepared.manifest)}
+
+
+def _names(manifest: dict[str, Any]) -> list[str]:
+    return list(manifest["splits"])
+
+
+def _make_data_config(info: CheckpointInfo, config: EvaluateConfig, trained: dict[str, Any]) -> DataConfig:
+    """Return how the reviews are read: as in training, so that the same source falls into the same splits."""
+    same = config.source is None
+    defaults = DataConfig()
+    return DataConfig(
+        source=config.source or trained["source"],
+        encoder=str(info.folder),
+        text=config.text,
+        preferred_text=info.text,
+        label=config.label or (trained.get("label") if same else None),
+        positive=config.positive or (trained.get("positive") if same else None),
+        rows=trained.get("rows", defaults.rows) if config.rows == "as trained" else config.rows,
+        test=0.0 if config.split == "all" else trained.get("test", defaults.test),
+        validation=0.0 if config.split == "all" else trained.get("validation", defaults.validation),
+        seed=trained.get("seed", defaults.seed),
+        max_length=info.max_length or defaults.max_length,
+        truncation=info.truncation,
+    )
+
+
+def _score(
+    info: CheckpointInfo, parts: list[TokenizedSplit], config: EvaluateConfig, context: Context
+) -> dict[str, float | None]:
+    import numpy as np
+
+    from polarity_cli.scoring.metrics import compute_metrics
+    from polarity_cli.serving.predictor import Predictor
+
+    with context.observer.track("Loading the checkpoint"):
+        predictor = Predictor(info, positive=config.positive)
+    token_ids = [ids for part in parts for ids in part.get_ids(range(len(part)))]
+    with context.observer.track("Evaluating", len(token_ids)) as advance:
+        y_score = predictor.score(token_ids, advance)
+    y_true = np.concatenate([part.labels for part in parts])
+    if config.errors is not None:
+        _write_errors(config.errors, parts, y_true, y_score)
+    return compute_metrics(y_true, y_score)
+
+
+def _write_errors(path: Path, parts: list[TokenizedSplit], y_true: NDArray[np.int64], y_score: NDArray[np.float64]) -> None:
+    """Write the mistakes, the most confident first."""
+    import numpy as np
+
+    from polarity_cli.serving.writers import write_table
+
+    y_pred = (y_score >= 0.5).astype(np.int64)
+    confidence = np.maximum(y_score, 1 - y_score)
+    wrong = np.flatnonzero(y_pred != y_true)
+    places = [(part, index) for part in parts for index in range(len(part))]
+    rows = []
+    for position in wrong[np.argsort(-confidence[wrong], kind="stable")].tolist():
+        part, index = places[position]
+        rows.append(
+            {
+                "where": part.get_where(index),
+                "label": LABEL_NAMES[int(y_true[position])],
+                "predicted": LABEL_NAMES[int(y_pred[position])],
+                "score": round(float(confidence[position]), 6),
+                "text": part.get_text(index),
+            }
+        )
+    write_table(path, ["where", "label", "predicted", "score", "text"], rows)

@@ -1,0 +1,151 @@
+"""The verb `prepare`: read reviews, split them, tokenize them into the cache; the same request is answered from there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from polarity_cli.cache import MANIFEST, fingerprint, publish, read_json, write_json
+from polarity_cli.config import Context, DataConfig
+from polarity_cli.data.labels import check_both_classes
+from polarity_cli.data.sources import LabelledReviews, Source, find_source, read_reviews
+from polarity_cli.data.splits import review_key, split_reviews
+from polarity_cli.encoder.location import EncoderLocation, find_encoder
+from polarity_cli.errors import DataError
+from polarity_cli.records import NEGATIVE, POSITIVE, Review
+
+FORMAT = 1
+"""Raised when what is written changes, so that an older entry is made again."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Tokenized splits in the cache."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    encoder: EncoderLocation
+    config: DataConfig
+    from_cache: bool
+
+    @property
+    def fingerprint(self) -> str:
+        """What the entry is known by."""
+        return self.folder.name
+
+    def count(self, split: str) -> int:
+        """Return a split's number of reviews, 0 where there is no such split."""
+        return int(self.manifest["splits"].get(split, {}).get("n_rows", 0))
+
+
+def prepare(config: DataConfig, context: Context, *, both_classes: bool = True) -> Prepared:
+    """Read, split and tokenize the reviews of `config`, or find them in the cache.
+
+    Raises:
+        DataError: the source is wrong, or (with `both_classes`) has reviews of one class only.
+        UsageError, CheckpointError, HubError, CacheError: see `find_source` and `find_encoder`.
+    """
+    source = find_source(config.source, rows=config.rows, context=context)
+    encoder = find_encoder(config.encoder, context)
+    return prepare_source(source, encoder, config, context, both_classes=both_classes)
+
+
+def prepare_source(
+    source: Source, encoder: EncoderLocation, config: DataConfig, context: Context, *, both_classes: bool = True
+) -> Prepared:
+    """Tokenize a source that was found for an encoder that was found; see `prepare`."""
+    from polarity_cli.data.text import TextEncoder
+    from polarity_cli.encoder.loading import get_longest_input, load_config, load_tokenizer
+
+    tokenizer = load_tokenizer(encoder.folder)
+    longest = get_longest_input(load_config(encoder.folder), tokenizer)
+    if config.max_length > longest:
+        context.observer.note(
+            f"{encoder.name} reads at most {longest} tokens; --max-length {config.max_length} is lowered to that."
+        )
+        config = replace(config, max_length=longest)
+    backend = tokenizer.backend_tokenizer
+    text_encoder = TextEncoder(backend, max_length=config.max_length, truncation=config.truncation)
+    key = _make_key(source, config, backend.to_str())
+    folder = context.cache_dir / "data" / fingerprint(key)
+    manifest: dict[str, Any] | None = read_json(folder / MANIFEST)
+    from_cache = manifest is not None
+    if manifest is None:
+        manifest = _write(folder, key, source, config, text_encoder, context)
+    for note in manifest["notes"]:
+        context.observer.note(note)
+    if both_classes:
+        train = manifest["splits"].get("train", {"n_negative": 0, "n_positive": 0})
+        check_both_classes({NEGATIVE: train["n_negative"], POSITIVE: train["n_positive"]}, config.source)
+    return Prepared(folder, manifest, encoder, config, from_cache)
+
+
+def _make_key(source: Source, config: DataConfig, tokenizer: str) -> dict[str, Any]:
+    """Return all that decides what is written: content, columns, splits, and how texts become tokens."""
+    return {
+        "format": FORMAT,
+        "files": source.identify(),
+        "tokenizer": fingerprint(tokenizer),
+        "text": config.text or config.preferred_text,
+        "label": config.label,
+        "positive": config.positive,
+        "rows": config.rows,
+        "test": config.test,
+        "validation": config.validation,
+        "seed": config.seed,
+        "max_length": config.max_length,
+        "truncation": config.truncation,
+    }
+
+
+def _write(
+    folder: Path, key: dict[str, Any], source: Source, config: DataConfig, text_encoder: Any, context: Context
+) -> dict[str, Any]:
+    from polarity_cli.data.tokenized import write_split
+
+    with context.observer.track(f"Reading {source.name}"):
+        reviews = read_reviews(source, config)
+        splits, notes = _divide(reviews, config)
+    with publish(folder) as work, context.observer.track("Tokenizing", sum(map(len, splits.values()))) as advance:
+        counts = {
+            name: write_split(work / f"{name}.arrow", members, text_encoder, advance)
+            for name, members in splits.items()
+            if members
+        }
+        manifest: dict[str, Any] = {
+            "key": key,
+            "source": source.name,
+            "revision": source.revision,
+            "text": reviews.text,
+            "label": reviews.label,
+            "labels": {value: ("negative", "positive")[meaning] for value, meaning in reviews.meanings.items()},
+            "splits": counts,
+            "notes": [*reviews.notes, *notes],
+        }
+        write_json(work / MANIFEST, manifest)
+    return manifest
+
+
+def _divide(reviews: LabelledReviews, config: DataConfig) -> tuple[dict[str, list[Review]], list[str]]:
+    """Return train, validation and test; splits that the source brings stay, and rob train of their copies."""
+    brought = {name: members for name, members in reviews.splits.items() if name != "train"}
+    train = reviews.splits.get("train", [])
+    held_out = {review_key(review.text) for members in brought.values() for review in members}
+    kept = [review for review in train if review_key(review.text) not in held_out] if held_out else train
+    notes = []
+    if len(kept) < len(train):
+        notes.append(f"Left out {len(train) - len(kept):,} training rows whose review stands in another split too.")
+    fractions = {"test": config.test, "validation": config.validation}
+    missing = {name: fraction for name, fraction in fractions.items() if name not in brought}
+    if not kept:
+        return brought, notes
+    if len({review.label for review in kept}) == 1 and any(missing.values()):
+        _refuse_one_class(kept, config)
+    return {**split_reviews(kept, fractions=missing, seed=config.seed, rest="train"), **brought}, notes
+
+
+def _refuse_one_class(reviews: list[Review], config: DataConfig) -> None:
+    counts = {label: sum(review.label == label for review in reviews) for label in (NEGATIVE, POSITIVE)}
+    check_both_classes(counts, config.source)
+    raise DataError(f"{config.source}: reviews of one class only.")

@@ -1,0 +1,101 @@
+"""The values that travel between the rooms, and the one way in which a review becomes a text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Protocol
+
+NEGATIVE, POSITIVE = 0, 1
+LABEL_NAMES = ("negative", "positive")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a file, as it stands there."""
+
+    fields: dict[str, object]
+    where: str
+    """The file and line (or row) it came from, for messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One labelled review, ready to be tokenized."""
+
+    text: str
+    label: int
+    """0 negative, 1 positive."""
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model says of one text."""
+
+    label: str
+    """`negative`, `positive`, `uncertain`, or empty for a blank record."""
+    score: float | None
+    """Probability of `label`, 0 to 1 (of the likelier class where the label is `uncertain`); None for a blank record."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One optimizer step of a training run."""
+
+    step: int
+    epoch: int
+    loss: float
+    """Mean cross-entropy of the step's reviews, in nats."""
+    learning_rate: float
+    n_reviews: int
+    n_tokens: int
+    """Real tokens, without padding."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """One epoch of a training run."""
+
+    epoch: int
+    loss: float
+    """Mean cross-entropy of the epoch's reviews as they were met, in nats."""
+    validation: dict[str, float | None] | None
+    """Metrics of the validation split after the epoch; None without one."""
+    seconds: float
+    is_best: bool
+
+
+def join_text(parts: Iterable[str]) -> str:
+    """Return title and content as one text: `title: content`, as the fastText copies of the data set write it.
+
+    Empty parts are left out, so a review without a title is its content alone. Training, evaluation and prediction all come
+    through here.
+    """
+    text = ": ".join(part for part in (part.strip() for part in parts) if part)
+    if text.isascii():
+        return text
+    # JSON can carry half of a surrogate pair, which no UTF-8 text and no tokenizer can hold.
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+
+
+class Observer(Protocol):
+    """Who is told how long work goes on; the command line shows it, a test may record it."""
+
+    def note(self, message: str) -> None:
+        """Take a sentence the user should see."""
+
+    def track(self, task: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
+        """Follow a task of `total` units; the function given advances it by so many."""
+
+
+class SilentObserver:
+    """Tell nobody: for the verbs used as a library."""
+
+    def note(self, message: str) -> None:
+        """Drop the note."""
+
+    def track(self, task: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
+        """Count nothing."""
+        return nullcontext(lambda n: None)

