@@ -48,6 +48,15 @@ class Top(nn.Module):
         blocks = above or [_NoBlock(returns_tuple=family.block_returns_tuple)]
         self.model = replace_modules(model, {family.path(family.blocks): nn.ModuleList(blocks), **_inputs(model, family)})
 
+    def train(self, mode: bool = True) -> Top:
+        """Set the mode of what trains; what is frozen in the top (DeBERTa's position table, say) stays in eval mode."""
+        super().train(mode)
+        for module in self.modules():
+            own = list(module.parameters(recurse=False))
+            if own and not any(parameter.requires_grad for parameter in own):
+                module.train(False)
+        return self
+
     def forward(self, hidden: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the logits `(B, 2)` for hidden states `(B, T, H)` at the cut and a mask `(B, T)`."""
         logits: Tensor = self.model(inputs_embeds=hidden, attention_mask=attention_mask).logits

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from polarity_cli.encoder.cut import FreezePlan
-from polarity_cli.encoder.families import find_family, get_blocks
+from polarity_cli.encoder.families import find_family, get_blocks, has_submodule
 
 
 class _ReachedCut(Exception):  # noqa: N818 - it carries a value out of the encoder; it is not an error
@@ -38,8 +38,10 @@ class Trunk(nn.Module):
     def __init__(self, model: PreTrainedModel, plan: FreezePlan) -> None:
         super().__init__()
         family = find_family(model.config)
+        base = model.get_submodule(family.base)
         below = nn.ModuleList([*get_blocks(model, family)[: plan.cut], _Cut()])
-        self.encoder = replace_modules(model.get_submodule(family.base), {family.blocks: below})
+        unused = {name: nn.Identity() for name in family.after if has_submodule(base, name)}
+        self.encoder = replace_modules(base, {family.blocks: below, **unused})
         self.train(False)
 
     def train(self, mode: bool = True) -> Trunk:

@@ -1,0 +1,174 @@
+"""Every family: the cut is right, what trains is what should, and a split model equals the whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from torch import Tensor
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
+
+from polarity_cli.encoder.cut import freeze
+from polarity_cli.encoder.families import FAMILIES, get_blocks
+from polarity_cli.encoder.top import split_model
+from polarity_cli.errors import CheckpointError, UsageError
+
+N_BLOCKS = 12
+SHAPE: dict[str, Any] = {
+    "vocab_size": 60,
+    "hidden_size": 16,
+    "num_hidden_layers": N_BLOCKS,
+    "num_attention_heads": 2,
+    "intermediate_size": 24,
+    "max_position_embeddings": 80,
+    "pad_token_id": 0,
+}
+RELATIVE: dict[str, Any] = {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
+
+CONFIGS: dict[str, Any] = {
+    "bert": transformers.BertConfig(**SHAPE),
+    "camembert": transformers.CamembertConfig(**SHAPE),
+    "deberta": transformers.DebertaConfig(**SHAPE, **RELATIVE),
+    "deberta-v2": transformers.DebertaV2Config(
+        **SHAPE, **RELATIVE, position_buckets=8, norm_rel_ebd="layer_norm", share_att_key=True
+    ),
+    "distilbert": transformers.DistilBertConfig(
+        vocab_size=60, dim=16, n_layers=N_BLOCKS, n_heads=2, hidden_dim=24, max_position_embeddings=80
+    ),
+    "electra": transformers.ElectraConfig(**SHAPE, embedding_size=8),
+    "ernie": transformers.ErnieConfig(**SHAPE),
+    "modernbert": transformers.ModernBertConfig(
+        **SHAPE, global_attn_every_n_layers=3, local_attention=8, cls_token_id=1, sep_token_id=2, bos_token_id=1, eos_token_id=2
+    ),
+    "mpnet": transformers.MPNetConfig(**SHAPE),
+    "roberta": transformers.RobertaConfig(**SHAPE),
+    "xlm-roberta": transformers.XLMRobertaConfig(**SHAPE),
+}
+
+HEADS = {
+    "bert": {"bert.pooler", "classifier"},
+    "deberta": {"pooler", "classifier"},
+    "deberta-v2": {"pooler", "classifier"},
+    "distilbert": {"pre_classifier", "classifier"},
+    "ernie": {"ernie.pooler", "classifier"},
+    "modernbert": {"model.final_norm", "head", "classifier"},
+}
+
+
+def make_model(family: str) -> PreTrainedModel:
+    torch.manual_seed(0)
+    model = AutoModelForSequenceClassification.from_config(CONFIGS[family])
+    return model.eval()  # type: ignore[no-any-return]
+
+
+def make_batch() -> tuple[Tensor, Tensor]:
+    ids = torch.randint(3, 60, (3, 20), generator=torch.Generator().manual_seed(1))
+    mask = torch.ones_like(ids)
+    mask[1, 12:] = 0
+    mask[2, 5:] = 0
+    return ids * mask, mask
+
+
+def test_every_family_of_the_table_is_tried() -> None:
+    assert set(CONFIGS) == set(FAMILIES)
+
+
+@pytest.mark.parametrize("family", sorted(CONFIGS))
+@pytest.mark.parametrize("unfreeze", [0, 1, 2, N_BLOCKS, None])
+def test_trunk_and_top_together_equal_the_whole_model_bit_for_bit(family: str, unfreeze: int | None) -> None:
+    model, (ids, mask) = make_model(family), make_batch()
+    trunk, top = split_model(model, freeze(model, unfreeze))
+    with torch.no_grad():
+        whole = model(input_ids=ids, attention_mask=mask).logits
+        parts = top(ids if trunk is None else trunk(ids, mask), mask)
+    assert torch.equal(parts, whole)
+
+
+@pytest.mark.parametrize("family", sorted(CONFIGS))
+def test_two_blocks_and_what_follows_them_train(family: str) -> None:
+    model = make_model(family)
+    plan = freeze(model, 2)
+    row = FAMILIES[family]
+    blocks = {f"{row.path(row.blocks)}.{index}" for index in (N_BLOCKS - 2, N_BLOCKS - 1)}
+    assert plan.cut == N_BLOCKS - 2
+    assert set(plan.trainable_modules) == blocks | HEADS.get(family, {"classifier"})
+    trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert trainable == {name for name, _ in model.named_parameters() if name.startswith(tuple(f"{m}." for m in plan.trainable_modules))}
+    assert plan.n_trainable + plan.n_frozen == sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("family", sorted(CONFIGS))
+def test_block_1_unfrozen_does_not_unfreeze_blocks_10_and_11(family: str) -> None:
+    model = make_model(family)
+    freeze(model, N_BLOCKS - 1)
+    frozen = [not any(p.requires_grad for p in block.parameters()) for block in get_blocks(model, FAMILIES[family])]
+    assert frozen == [True] + [False] * (N_BLOCKS - 1)
+
+
+def test_classifier_alone_leaves_the_pretrained_pooler_frozen() -> None:
+    assert freeze(make_model("bert"), 0).trainable_modules == ("classifier",)
+
+
+def test_all_trains_every_parameter_embeddings_included() -> None:
+    model = make_model("bert")
+    plan = freeze(model, None)
+    assert plan.embeddings_train
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_more_blocks_than_there_are_is_refused() -> None:
+    with pytest.raises(UsageError, match="--unfreeze 13: this encoder has 12 blocks"):
+        freeze(make_model("bert"), N_BLOCKS + 1)
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (transformers.AlbertConfig(hidden_size=16, num_attention_heads=2, intermediate_size=24, vocab_size=60), "ALBERT uses one block"),
+        (transformers.GPT2Config(n_embd=16, n_layer=2, n_head=2, vocab_size=60, pad_token_id=0), "family 'gpt2' are not supported"),
+        (transformers.DebertaV2Config(**SHAPE, **RELATIVE, conv_kernel_size=3), "with a convolution"),
+    ],
+    ids=["albert", "gpt2", "deberta with convolution"],
+)
+def test_encoder_that_cannot_be_cut_is_refused_by_name(config: Any, expected: str) -> None:
+    with pytest.raises(CheckpointError, match=expected):
+        freeze(AutoModelForSequenceClassification.from_config(config), 1)
+
+
+@pytest.mark.parametrize("family", sorted(CONFIGS))
+def test_step_leaves_every_trunk_tensor_and_changes_every_top_tensor(family: str) -> None:
+    model, (ids, mask) = make_model(family), make_batch()
+    trunk, top = split_model(model, freeze(model, 2))
+    assert trunk is not None
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    optimizer = torch.optim.AdamW([p for p in top.parameters() if p.requires_grad], lr=1e-2)
+    top.train()
+    for _ in range(3):
+        loss = torch.nn.functional.cross_entropy(top(trunk(ids, mask), mask), torch.tensor([0, 1, 1]))
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, before[name]) is not parameter.requires_grad, name
+
+
+@pytest.mark.parametrize("family", sorted(CONFIGS))
+def test_frozen_block_ignores_dropout_and_a_trainable_one_does_not(family: str) -> None:
+    model, (ids, mask) = make_model(family), make_batch()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.5
+    trunk, top = split_model(model, freeze(model, 2))
+    assert trunk is not None
+    with torch.no_grad():
+        quiet = trunk(ids, mask)
+        model.train()
+        trunk.train()
+        top.train()
+        blocks = trunk.encoder.get_submodule(FAMILIES[family].blocks)
+        assert not any(module.training for module in blocks.modules())
+        assert torch.equal(trunk(ids, mask), quiet)
+        if family != "modernbert":  # whose dropout is 0 unless its config says otherwise
+            assert not torch.equal(top(quiet, mask), top(quiet, mask))

@@ -1,0 +1,164 @@
+"""The training loop: equal to transformers' Trainer, repeatable, and frozen where it says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import Sampler
+
+from polarity_cli.config import Context, DataConfig, TrainConfig
+from polarity_cli.data.batches import pad, plan_epoch
+from polarity_cli.data.tokenized import TokenizedSplit, read_split
+from polarity_cli.encoder.cut import freeze
+from polarity_cli.encoder.loading import load_model
+from polarity_cli.encoder.top import split_model
+from polarity_cli.errors import UsageError
+from polarity_cli.prepare import prepare
+from polarity_cli.records import EpochRecord, StepRecord
+from polarity_cli.training.loop import Learner, fit
+from polarity_cli.training.optim import scale_learning_rate
+from polarity_cli.training.runtime import count_threads, start_runtime
+from tests.conftest import make_reviews, write_csv
+
+
+@pytest.fixture(scope="module")
+def splits(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, TokenizedSplit]:
+    folder = tmp_path_factory.mktemp("loop")
+    reviews = write_csv(folder / "reviews.csv", make_reviews(160))
+    prepared = prepare(DataConfig(source=str(reviews), encoder=str(tiny_encoder)), Context(cache_dir=folder / "cache"))
+    return {name: read_split(prepared.folder / f"{name}.arrow") for name in prepared.manifest["splits"]}
+
+
+def make_learner(encoder: Path, unfreeze: int | None, *, seed: int = 42, dropout: bool = True) -> tuple[Any, Learner]:
+    accelerator = start_runtime(seed=seed)
+    model = load_model(encoder, new_head=True)
+    if not dropout:
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+    trunk, top = split_model(model, freeze(model, unfreeze))
+    return model, Learner(trunk, top, accelerator, pad_id=0)
+
+
+def make_config(**values: Any) -> TrainConfig:
+    return replace(TrainConfig(data=DataConfig(validation=0.1), learning_rate=2e-3, warmup=0.1, epochs=2), **values)
+
+
+def train(
+    encoder: Path, splits: dict[str, TokenizedSplit], config: TrainConfig, *, seed: int = 42
+) -> tuple[dict[str, torch.Tensor], list[StepRecord | EpochRecord]]:
+    model, learner = make_learner(encoder, config.unfreeze, seed=seed)
+    lengths = splits["train"].lengths
+    plan = [plan_epoch(lengths, batch_size=config.batch_size, seed=seed, epoch=epoch + 1) for epoch in range(config.epochs)]
+    history = list(fit(learner, splits["train"], splits.get("validation"), plan, config))
+    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}, history
+
+
+def test_losses_equal_those_of_the_transformers_trainer_over_an_epoch(
+    tiny_encoder: Path, splits: dict[str, TokenizedSplit], tmp_path: Path
+) -> None:
+    from transformers import Trainer, TrainerCallback, TrainingArguments
+
+    train_split = splits["train"]
+    batches = plan_epoch(train_split.lengths, batch_size=8, seed=0, epoch=1)
+    config = make_config(warmup=0.0, epochs=1, batch_size=8, weight_decay=0.01)
+    _, learner = make_learner(tiny_encoder, 2, dropout=False)
+    ours = [r.loss for r in fit(learner, train_split, None, [batches], config) if isinstance(r, StepRecord)]
+
+    class SameBatches(Sampler[list[int]]):
+        def __iter__(self) -> Iterator[list[int]]:
+            return iter([batch.tolist() for batch in batches])
+
+        def __len__(self) -> int:
+            return len(batches)
+
+    class SameTrainer(Trainer):
+        def get_train_dataloader(self) -> Any:
+            rows = [{"ids": ids, "label": label} for ids, label in zip(train_split.get_ids(range(len(train_split))), train_split.labels, strict=True)]
+
+            def collate(members: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+                ids, mask = pad([member["ids"] for member in members], pad_id=0)
+                labels = torch.tensor([int(member["label"]) for member in members])
+                return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask), "labels": labels}
+
+            return torch.utils.data.DataLoader(rows, batch_sampler=SameBatches(), collate_fn=collate)  # type: ignore[arg-type]
+
+    theirs: list[float] = []
+
+    class Listen(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
+            if logs and "loss" in logs:
+                theirs.append(logs["loss"])
+
+    model, _ = make_learner(tiny_encoder, 2, dropout=False)
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path),
+        num_train_epochs=1,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        max_grad_norm=1.0,
+        logging_steps=1,
+        report_to=[],
+        save_strategy="no",
+        use_cpu=True,
+        disable_tqdm=True,
+        seed=42,
+    )
+    SameTrainer(model=model, args=arguments, callbacks=[Listen()]).train()
+    assert len(theirs) == len(ours) == len(batches)
+    assert np.abs(np.array(ours) - np.array(theirs)).max() < 1e-5
+    assert ours[-1] < ours[0]
+
+
+def test_same_seed_gives_the_same_weights_and_another_seed_others(tiny_encoder: Path, splits: dict[str, TokenizedSplit]) -> None:
+    config = make_config()
+    first, _ = train(tiny_encoder, splits, config)
+    again, _ = train(tiny_encoder, splits, config)
+    other, _ = train(tiny_encoder, splits, config, seed=43)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["classifier.weight"], other["classifier.weight"])
+
+
+@pytest.mark.parametrize("unfreeze", [0, 1, 2, None])
+def test_training_changes_every_top_tensor_and_no_trunk_tensor(
+    tiny_encoder: Path, splits: dict[str, TokenizedSplit], unfreeze: int | None
+) -> None:
+    before, _ = make_learner(tiny_encoder, unfreeze)
+    plan = freeze(before, unfreeze)
+    after, _ = train(tiny_encoder, splits, make_config(unfreeze=unfreeze))
+    trainable = {name for name, parameter in before.named_parameters() if parameter.requires_grad}
+    for name, parameter in before.named_parameters():
+        # Rows of the position table beyond the longest review get no gradient, but weight decay moves them.
+        assert torch.equal(after[name], parameter) is (name not in trainable), name
+    assert sum(after[name].numel() for name in trainable) == plan.n_trainable
+
+
+def test_best_epoch_is_kept_and_patience_ends_the_run(tiny_encoder: Path, splits: dict[str, TokenizedSplit]) -> None:
+    config = make_config(epochs=30, patience=2, learning_rate=5e-3)
+    model, learner = make_learner(tiny_encoder, 2)
+    plan = [plan_epoch(splits["train"].lengths, batch_size=16, seed=1, epoch=epoch) for epoch in range(30)]
+    epochs = [r for r in fit(learner, splits["train"], splits["validation"], plan, config) if isinstance(r, EpochRecord)]
+    best = [record for record in epochs if record.is_best][-1]
+    assert len(epochs) == best.epoch + 2 < 30
+    assert learner.score(splits["validation"]) == best.validation
+
+
+def test_learning_rate_rises_and_falls_in_straight_lines() -> None:
+    rates = [scale_learning_rate(step, n_steps=10, warmup=0.2) for step in range(10)]
+    assert rates == pytest.approx([0.5, 1.0, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125])
+    assert [scale_learning_rate(step, n_steps=4, warmup=0.0) for step in range(4)] == [1.0, 0.75, 0.5, 0.25]
+
+
+def test_threads_stay_within_the_affinity() -> None:
+    assert 1 <= count_threads() <= torch.multiprocessing.cpu_count()
+
+
+def test_unknown_tracker_is_refused() -> None:
+    with pytest.raises(UsageError, match="--track nonesuch"):
+        start_runtime(seed=1, track="nonesuch")
