@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 NEGATIVE, POSITIVE = 0, 1
 LABEL_NAMES = ("negative", "positive")
@@ -73,11 +76,12 @@ def join_text(parts: Iterable[str]) -> str:
     Empty parts are left out, so a review without a title is its content alone. Training, evaluation and prediction all come
     through here.
     """
-    text = ": ".join(part for part in (part.strip() for part in parts) if part)
-    if text.isascii():
-        return text
-    # JSON can carry half of a surrogate pair, which no UTF-8 text and no tokenizer can hold.
-    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return clean_text(": ".join(part for part in (part.strip() for part in parts) if part))
+
+
+def clean_text(text: str) -> str:
+    """Return a text with U+FFFD for what no UTF-8 holds: half a surrogate pair from JSON, or an undecodable byte."""
+    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
 
 
 class Observer(Protocol):

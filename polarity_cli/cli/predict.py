@@ -16,7 +16,8 @@ from polarity_cli.cli import options
 from polarity_cli.cli.console import make_context
 from polarity_cli.config import FORMATS, PredictConfig, check_choice
 from polarity_cli.errors import UsageError
-from polarity_cli.serving.readers import Chooser, Record, clean, find_format, make_chooser, open_records, read_records
+from polarity_cli.records import clean_text
+from polarity_cli.serving.readers import Chooser, Record, find_format, make_chooser, open_records, read_records
 from polarity_cli.serving.writers import WRITERS, DocumentWriter, TerminalWriter, Writer, open_output
 
 EXAMPLES = options.paragraphs(
@@ -128,7 +129,7 @@ def _open_input(texts: list[str], input_path: Path | None, kind: str, choose: Ch
         return
     named = {"-": lambda: read_records(sys.stdin.buffer, kind=kind, name="standard input", choose=choose)}
     yield itertools.chain.from_iterable(
-        named[text]() if text in named else [Record(clean(text), text)] for text in (texts if input_path is None else ["-"])
+        named[text]() if text in named else [Record(clean_text(text), text)] for text in (texts if input_path is None else ["-"])
     )
 
 

@@ -16,6 +16,7 @@ from typing import IO
 from polarity_cli.data.columns import build_text, choose_text_columns
 from polarity_cli.data.files import open_bytes, parse_json, report_damage, split_suffix
 from polarity_cli.errors import DataError, UsageError
+from polarity_cli.records import clean_text
 
 Chooser = Callable[[Sequence[str], str], tuple[str, ...]]
 """From the columns of a record and its place to the columns that make the text."""
@@ -94,11 +95,6 @@ def _decode(stream: IO[bytes]) -> Iterator[str]:
         yield line.decode("utf-8", "surrogateescape")
 
 
-def clean(text: str) -> str:
-    """Return a text with undecodable bytes as U+FFFD."""
-    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-
-
 def _strip_end(line: str) -> str:
     return line.removesuffix("\n").removesuffix("\r")
 
@@ -106,7 +102,7 @@ def _strip_end(line: str) -> str:
 def _read_text(lines: Iterator[str], name: str, choose: Chooser) -> Iterator[Record]:
     for line in lines:
         raw = _strip_end(line)
-        yield Record(clean(raw), raw)
+        yield Record(clean_text(raw), raw)
 
 
 def _read_jsonl(lines: Iterator[str], name: str, choose: Chooser) -> Iterator[Record]:
@@ -115,7 +111,7 @@ def _read_jsonl(lines: Iterator[str], name: str, choose: Chooser) -> Iterator[Re
         if not raw:
             yield Record("", "{}", {})
             continue
-        fields = parse_json(clean(raw), where)
+        fields = parse_json(clean_text(raw), where)
         if not isinstance(fields, dict):
             raise DataError(f"{where}: expected a JSON object, found {type(fields).__name__}.")
         yield Record(build_text(fields, choose(list(fields), where), where), raw, fields)
@@ -152,7 +148,7 @@ def _read_table(rows: Iterator[tuple[list[str], int]], name: str, choose: Choose
             columns = values if has_header else ["label", "title", "content"]
             if len(set(columns)) < len(columns):
                 raise DataError(f"{where}: the header names a column twice.")
-            text_columns = choose([clean(column) for column in columns], where)
+            text_columns = choose([clean_text(column) for column in columns], where)
             if has_header:
                 continue
         if values in ([], [""]) and len(columns) > 1:
@@ -160,7 +156,9 @@ def _read_table(rows: Iterator[tuple[list[str], int]], name: str, choose: Choose
         if len(values) != len(columns):
             raise DataError(f"{where}: {len(values)} fields, expected {len(columns)}.")
         fields: dict[str, object] = dict(zip(columns, values, strict=True))
-        cleaned: dict[str, object] = {clean(column): clean(value) for column, value in zip(columns, values, strict=True)}
+        cleaned: dict[str, object] = {
+            clean_text(column): clean_text(value) for column, value in zip(columns, values, strict=True)
+        }
         yield Record(build_text(cleaned, text_columns, where), "", fields, has_header)
 
 
@@ -174,4 +172,4 @@ READERS: dict[str, Callable[[Iterator[str], str, Chooser], Iterator[Record]]] = 
 
 def dump_json(value: object) -> str:
     """Return a value as JSON on one line; undecodable bytes become U+FFFD, since JSON is UTF-8."""
-    return clean(json.dumps(value, ensure_ascii=False))
+    return clean_text(json.dumps(value, ensure_ascii=False))

@@ -65,10 +65,7 @@ class TableWriter:
 
     def __init__(self, stream: IO[bytes], delimiter: str) -> None:
         self._stream = stream
-        self._tabs = delimiter == "\t"
-        self._line = io.StringIO()
-        # A TSV has no quoting: its fields lose tabs and line breaks instead.
-        self._csv = csv.writer(self._line, lineterminator="\n")
+        self._format = format_tsv_line if delimiter == "\t" else format_csv_line
         self._columns: list[str] | None = None
 
     def write(self, record: Record, prediction: Prediction) -> None:
@@ -89,13 +86,20 @@ class TableWriter:
         self._write_line([*values, prediction.label, "" if score is None else f"{score:.6f}"])
 
     def _write_line(self, values: Sequence[str]) -> None:
-        if self._tabs:
-            _emit(self._stream, "\t".join(value.translate(_SEPARATORS) for value in values) + "\n")
-            return
-        self._csv.writerow(values)
-        _emit(self._stream, self._line.getvalue())
-        self._line.seek(0)
-        self._line.truncate()
+        _emit(self._stream, self._format(values))
+
+
+def format_csv_line(values: Sequence[str]) -> str:
+    """Return values as a line of CSV."""
+    line = io.StringIO()
+    # The csv module quotes a carriage return only where it is part of the line's end; a bare one would break the row.
+    csv.writer(line, lineterminator="\r\n").writerow(values)
+    return line.getvalue().removesuffix("\r\n") + "\n"
+
+
+def format_tsv_line(values: Sequence[str]) -> str:
+    """Return values as a line of TSV, which has no quoting: tabs and line breaks become spaces."""
+    return "\t".join(value.translate(_SEPARATORS) for value in values) + "\n"
 
 
 class TerminalWriter:
@@ -193,14 +197,11 @@ def _as_cell(value: object) -> str:
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
     """Write rows to a `.csv`, `.tsv` or `.jsonl` file, in one step."""
     work = path.with_name(f".{path.name}.part")
+    format_line = format_tsv_line if path.suffix == ".tsv" else format_csv_line
     with work.open("w", encoding="utf-8", newline="") as file:
         if path.suffix == ".jsonl":
             file.writelines(dump_json(row) + "\n" for row in rows)
-        elif path.suffix == ".tsv":
-            lines = [columns, *([_as_cell(row[name]) for name in columns] for row in rows)]
-            file.writelines("\t".join(value.translate(_SEPARATORS) for value in line) + "\n" for line in lines)
         else:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows([_as_cell(row[name]) for name in columns] for row in rows)
+            file.write(format_line(columns))
+            file.writelines(format_line([_as_cell(row[name]) for name in columns]) for row in rows)
     work.replace(path)

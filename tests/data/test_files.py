@@ -24,7 +24,9 @@ def read(path: Path) -> list[dict[str, object]]:
     return [row.fields for row in read_rows(path)]
 
 
-@pytest.mark.parametrize(("suffix", "compress"), [("", bytes), (".gz", gzip.compress), (".bz2", bz2.compress), (".zst", zstd.compress)])
+@pytest.mark.parametrize(
+    ("suffix", "compress"), [("", bytes), (".gz", gzip.compress), (".bz2", bz2.compress), (".zst", zstd.compress)]
+)
 def test_csv_is_read_compressed_or_not(tmp_path: Path, suffix: str, compress: object) -> None:
     path = tmp_path / f"reviews.csv{suffix}"
     path.write_bytes(compress(CSV.encode()))  # type: ignore[operator]

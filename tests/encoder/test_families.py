@@ -95,7 +95,9 @@ def test_two_blocks_and_what_follows_them_train(family: str) -> None:
     assert plan.cut == N_BLOCKS - 2
     assert set(plan.trainable_modules) == blocks | HEADS.get(family, {"classifier"})
     trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-    assert trainable == {name for name, _ in model.named_parameters() if name.startswith(tuple(f"{m}." for m in plan.trainable_modules))}
+    assert trainable == {
+        name for name, _ in model.named_parameters() if name.startswith(tuple(f"{m}." for m in plan.trainable_modules))
+    }
     assert plan.n_trainable + plan.n_frozen == sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -126,8 +128,14 @@ def test_more_blocks_than_there_are_is_refused() -> None:
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        (transformers.AlbertConfig(hidden_size=16, num_attention_heads=2, intermediate_size=24, vocab_size=60), "ALBERT uses one block"),
-        (transformers.GPT2Config(n_embd=16, n_layer=2, n_head=2, vocab_size=60, pad_token_id=0), "family 'gpt2' are not supported"),
+        (
+            transformers.AlbertConfig(hidden_size=16, num_attention_heads=2, intermediate_size=24, vocab_size=60),
+            "ALBERT uses one block",
+        ),
+        (
+            transformers.GPT2Config(n_embd=16, n_layer=2, n_head=2, vocab_size=60, pad_token_id=0),
+            "family 'gpt2' are not supported",
+        ),
         (transformers.DebertaV2Config(**SHAPE, **RELATIVE, conv_kernel_size=3), "with a convolution"),
     ],
     ids=["albert", "gpt2", "deberta with convolution"],

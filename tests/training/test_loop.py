@@ -80,7 +80,10 @@ def test_losses_equal_those_of_the_transformers_trainer_over_an_epoch(
 
     class SameTrainer(Trainer):
         def get_train_dataloader(self) -> Any:
-            rows = [{"ids": ids, "label": label} for ids, label in zip(train_split.get_ids(range(len(train_split))), train_split.labels, strict=True)]
+            rows = [
+                {"ids": ids, "label": label}
+                for ids, label in zip(train_split.get_ids(range(len(train_split))), train_split.labels, strict=True)
+            ]
 
             def collate(members: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
                 ids, mask = pad([member["ids"] for member in members], pad_id=0)
