@@ -106,7 +106,9 @@ def polarity(
     return call
 
 
-def run_polarity(*args: object, cwd: Path, cache: Path, stdin: bytes | None = None, **environment: str) -> Outcome:
+def run_polarity(
+    *args: object, cwd: Path, cache: Path, stdin: bytes | None = None, environment: dict[str, str] | None = None
+) -> Outcome:
     """Run a command line as a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "polarity_cli", *map(str, args)],
@@ -114,7 +116,7 @@ def run_polarity(*args: object, cwd: Path, cache: Path, stdin: bytes | None = No
         stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "POLARITY_CACHE": str(cache), **environment},
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "POLARITY_CACHE": str(cache), **(environment or {})},
         timeout=600,
         check=False,
     )
@@ -132,8 +134,8 @@ def tiny_checkpoint(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory
     config = TrainConfig(
         data=DataConfig(source=str(reviews), encoder=str(tiny_encoder)),
         unfreeze=2,
-        epochs=8,
-        learning_rate=3e-3,
+        epochs=12,
+        learning_rate=5e-3,
         out=folder / "ckpt",
     )
     train(config, Context(cache_dir=folder / "cache"))

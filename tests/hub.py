@@ -207,14 +207,16 @@ def build_amazon_polarity(folder: Path, *, n_train: int, n_test: int, rows_per_g
     import pyarrow.parquet as pq  # type: ignore[import-untyped, unused-ignore]
 
     generator = random.Random(0)
+    sizes: list[int] = []
     (folder / "amazon_polarity").mkdir(parents=True)
     for split, n_rows, n_parts in (("train", n_train, n_shards), ("test", n_test, 1)):
         table = pa.table(_make_reviews(generator, n_rows))
+        sizes += [table.nbytes, n_rows]
         for part in range(n_parts):
             first, end = n_rows * part // n_parts, n_rows * (part + 1) // n_parts
             path = folder / "amazon_polarity" / f"{split}-{part:05}-of-{n_parts:05}.parquet"
             pq.write_table(table.slice(first, end - first), path, row_group_size=rows_per_group)
-    (folder / "README.md").write_text(AMAZON_POLARITY_CARD)
+    (folder / "README.md").write_text(AMAZON_POLARITY_CARD % tuple(sizes))
 
 
 def _make_reviews(generator: random.Random, n_rows: int) -> dict[str, list[int] | list[str]]:
@@ -234,6 +236,9 @@ dataset_info:
     dtype: {class_label: {names: {'0': negative, '1': positive}}}
   - {name: title, dtype: string}
   - {name: content, dtype: string}
+  splits:
+  - {name: train, num_bytes: %d, num_examples: %d}
+  - {name: test, num_bytes: %d, num_examples: %d}
 configs:
 - config_name: amazon_polarity
   data_files:

@@ -37,7 +37,7 @@ def command(
         str | None,
         typer.Option(
             metavar="N|all",
-            help=f"Blocks that train, from the last; 0 trains the classifier alone, all everything. [default: {_RECIPE.unfreeze}]",
+            help=f"Blocks that train, from the end; 0: the classifier alone, all: everything. [default: {_RECIPE.unfreeze}]",
             show_default=False,
         ),
     ] = None,

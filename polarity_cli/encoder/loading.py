@@ -20,7 +20,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from polarity_cli.encoder.families import find_family
+from polarity_cli.encoder.families import FAMILIES, Family, find_family
 from polarity_cli.errors import CheckpointError
 from polarity_cli.records import LABEL_NAMES
 
@@ -44,7 +44,7 @@ def load_config(folder: Path) -> Any:
     """Return the encoder's transformers config.
 
     Raises:
-        CheckpointError: there is none, or it is damaged or of a family that cannot be cut.
+        CheckpointError: there is none, or it is damaged.
     """
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{folder}: no checkpoint (there is no config.json in it).", hint="`polarity train` makes one.")
@@ -52,7 +52,6 @@ def load_config(folder: Path) -> Any:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except _LOADING_ERRORS as error:
         raise CheckpointError(f"{folder / 'config.json'}: not an encoder's config ({_first_line(error)}).") from error
-    find_family(config)
     return config
 
 
@@ -74,8 +73,10 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 
 def get_longest_input(config: Any, tokenizer: PreTrainedTokenizerFast) -> int:
     """Return the most tokens that the encoder reads, special tokens included."""
-    positions = config.max_position_embeddings - find_family(config).n_reserved_positions
-    return min(int(positions), int(tokenizer.model_max_length))
+    family = FAMILIES.get(config.model_type)
+    n_reserved = family.n_reserved_positions if family else 0
+    n_positions = getattr(config, "max_position_embeddings", None) or tokenizer.model_max_length
+    return min(int(n_positions) - n_reserved, int(tokenizer.model_max_length))
 
 
 def load_model(folder: Path, *, new_head: bool) -> PreTrainedModel:
@@ -89,6 +90,7 @@ def load_model(folder: Path, *, new_head: bool) -> PreTrainedModel:
     """
     config = load_config(folder)
     if new_head:
+        find_family(config)
         config.id2label = dict(enumerate(LABEL_NAMES))
         config.label2id = {name: index for index, name in enumerate(LABEL_NAMES)}
     elif config.num_labels != 2:
@@ -101,7 +103,7 @@ def load_model(folder: Path, *, new_head: bool) -> PreTrainedModel:
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
-            ignore_mismatched_sizes=new_head,
+            ignore_mismatched_sizes=True,  # they are refused below, with their names
             output_loading_info=True,
         )
     except _LOADING_ERRORS as error:
@@ -113,16 +115,19 @@ def load_model(folder: Path, *, new_head: bool) -> PreTrainedModel:
 
 def _check_complete(folder: Path, model: PreTrainedModel, info: dict[str, Any], *, new_head: bool) -> None:
     """Refuse a model whose pretrained weights were not all there, which transformers would draw at random."""
-    family = find_family(model.config)
-    may_be_new = tuple(family.path(name) + "." for name in family.after)
     absent = sorted(set(info["missing_keys"]) | {str(key[0]) for key in info["mismatched_keys"]})
-    wrong = [key for key in absent if not new_head or (key.startswith(f"{family.base}.") and not key.startswith(may_be_new))]
+    wrong = [key for key in absent if not new_head or _is_pretrained(key, find_family(model.config))]
     if wrong:
         shown = ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
         raise CheckpointError(f"{folder}: weights are missing or of another shape than its config says: {shown}.")
     broken = [name for name, tensor in model.named_parameters() if not bool(torch.isfinite(tensor).all())]
     if broken:
         raise CheckpointError(f"{folder}: the weights hold values that are not finite, e.g. in {broken[0]}.")
+
+
+def _is_pretrained(key: str, family: Family) -> bool:
+    """Tell whether a weight belongs to the encoder; a pooler may be new, since some encoders are stored without theirs."""
+    return key.startswith(f"{family.base}.") and not key.startswith(tuple(f"{family.path(name)}." for name in family.after))
 
 
 def _first_line(error: BaseException) -> str:
@@ -136,4 +141,4 @@ def read_labels(folder: Path) -> dict[int, str]:
         found = json.loads((folder / "config.json").read_bytes()).get("id2label") or {}
         return {int(index): str(name) for index, name in found.items()}
     except (OSError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{folder / 'config.json'}: its class names cannot be read ({error}).") from error
+        raise CheckpointError(f"{folder / 'config.json'}: not an encoder's config ({error}).") from error

@@ -11,7 +11,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 
 from polarity_cli.data.text import TextEncoder
 
-WORDS = "the product is good bad not very great awful works broke returned café naïve 😀 10/10 don't".split()
+WORDS = [
+    *("the", "product", "is", "good", "bad", "not", "very", "great", "awful", "works", "broke", "returned"),
+    *("café", "naïve", "😀", "10/10", "don't"),
+]
 
 
 def make_wordpiece() -> Tokenizer:

@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 import torch
-import transformers
+import transformers as _transformers
 from torch import Tensor
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import PreTrainedModel
 
 from polarity_cli.encoder.cut import freeze
 from polarity_cli.encoder.families import FAMILIES, get_blocks
 from polarity_cli.encoder.top import split_model
 from polarity_cli.errors import CheckpointError, UsageError
 
+transformers: Any = _transformers  # its config classes do not declare all that they take
 N_BLOCKS = 12
 SHAPE: dict[str, Any] = {
     "vocab_size": 60,
@@ -59,8 +60,9 @@ HEADS = {
 
 def make_model(family: str) -> PreTrainedModel:
     torch.manual_seed(0)
-    model = AutoModelForSequenceClassification.from_config(CONFIGS[family])
-    return model.eval()  # type: ignore[no-any-return]
+    model: PreTrainedModel = transformers.AutoModelForSequenceClassification.from_config(CONFIGS[family])
+    model.eval()
+    return model
 
 
 def make_batch() -> tuple[Tensor, Tensor]:
@@ -142,7 +144,7 @@ def test_more_blocks_than_there_are_is_refused() -> None:
 )
 def test_encoder_that_cannot_be_cut_is_refused_by_name(config: Any, expected: str) -> None:
     with pytest.raises(CheckpointError, match=expected):
-        freeze(AutoModelForSequenceClassification.from_config(config), 1)
+        freeze(transformers.AutoModelForSequenceClassification.from_config(config), 1)
 
 
 @pytest.mark.parametrize("family", sorted(CONFIGS))

@@ -144,7 +144,7 @@ def test_training_changes_every_top_tensor_and_no_trunk_tensor(
 
 def test_best_epoch_is_kept_and_patience_ends_the_run(tiny_encoder: Path, splits: dict[str, TokenizedSplit]) -> None:
     config = make_config(epochs=30, patience=2, learning_rate=5e-3)
-    model, learner = make_learner(tiny_encoder, 2)
+    _model, learner = make_learner(tiny_encoder, 2)
     plan = [plan_epoch(splits["train"].lengths, batch_size=16, seed=1, epoch=epoch) for epoch in range(30)]
     epochs = [r for r in fit(learner, splits["train"], splits["validation"], plan, config) if isinstance(r, EpochRecord)]
     best = [record for record in epochs if record.is_best][-1]

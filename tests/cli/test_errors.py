@@ -1,0 +1,250 @@
+"""Every error of the contract: its exit code, what it quotes, and the next step; never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Outcome, make_reviews, write_csv
+
+Polarity = Callable[..., Outcome]
+ROWS = make_reviews(40)
+
+
+def check(outcome: Outcome, code: int, *phrases: str) -> None:
+    assert outcome.code == code, outcome.stderr
+    assert outcome.stdout == ""
+    for phrase in phrases:
+        assert phrase in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "phrases"),
+    [
+        (("train", "--unfreeze", "many"), ("--unfreeze many", "'all'")),
+        (("train", "--unfreeze", "-1"), ("--unfreeze -1",)),
+        (("train", "--rows", "0"), ("--rows 0", "'all'")),
+        (("train", "--rows", "ten"), ("--rows ten",)),
+        (("train", "--epochs", "0"), ("--epochs 0",)),
+        (("train", "--epochs", "x"), ("--epochs", "valid integer")),
+        (("train", "--batch-size", "0"), ("--batch-size 0",)),
+        (("train", "--learning-rate", "nan"), ("--learning-rate nan",)),
+        (("train", "--learning-rate", "-1"), ("--learning-rate -1",)),
+        (("train", "--weight-decay", "-1"), ("--weight-decay -1",)),
+        (("train", "--warmup", "2"), ("--warmup 2",)),
+        (("train", "--patience", "0"), ("--patience 0",)),
+        (("train", "--patience", "1", "--validation", "0"), ("--patience", "--validation 0.1")),
+        (("train", "--recipe", "mine"), ("--recipe mine", "article, default")),
+        (("train", "--test", "0.6", "--validation", "0.5"), ("--test 0.6", "--validation 0.5")),
+        (("train", "--test", "1"), ("--test 1",)),
+        (("train", "--validation", "nan"), ("--validation nan",)),
+        (("train", "--max-length", "2"), ("--max-length 2",)),
+        (("train", "--truncation", "middle"), ("--truncation middle", "head, head-tail, tail")),
+        (("train", "--seed", "-1"), ("--seed -1",)),
+        (("train", "--text", "a,,b"), ("--text a,,b",)),
+        (("train", "--sample", "--encoder", "bert-base-uncased"), ("--sample",)),
+        (("train", "other.csv", "--sample"), ("--sample",)),
+        (("train", "nothing.csv", "--encoder", "sample"), ("nothing.csv: no such file",)),
+        (("train", "./nothing", "--encoder", "sample"), ("./nothing: no such file",)),
+        (("train", "not a name!", "--encoder", "sample"), ("'not a name!'",)),
+        (("prepare", "reviews.csv", "--encoder", "./nowhere"), ("nowhere: no encoder",)),
+        (("evaluate", "nowhere"), ("nowhere: no such folder", "polarity train")),
+        (("evaluate", "."), ("no checkpoint", "polarity train")),
+        (("evaluate",), ("No checkpoint in", "polarity train")),
+        (("evaluate", "--split", "dev"), ("--split dev", "all, test, train, validation")),
+        (("evaluate", "--errors", "x.pdf"), ("--errors x.pdf", ".csv")),
+        (("predict", "x"), ("No checkpoint in", "polarity train")),
+        (("predict", "x", "--checkpoint", "nowhere"), ("nowhere: no such folder",)),
+        (("predict", "x", "--min-confidence", "1.5"), ("--min-confidence 1.5",)),
+        (("predict", "--format", "xml", "x"), ("--format xml", "csv, jsonl, text, tsv")),
+        (("predict", "x", "--input", "reviews.csv"), ("texts or --input",)),
+        (("nonsense",), ("nonsense",)),
+        (("train", "--nonsense"), ("--nonsense",)),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_wrong_command_line_is_quoted_and_ends_with_2(
+    polarity: Polarity, reviews_csv: Path, args: tuple[str, ...], phrases: tuple[str, ...]
+) -> None:
+    check(polarity(*args), 2, *phrases)
+
+
+@pytest.mark.parametrize(
+    ("rows", "header", "more", "phrases"),
+    [
+        ([], ("label", "text"), (), ("no reviews in it",)),
+        ([("1", "a")], ("stars", "text"), (), ("no column looks like the label", "'stars'", "--label")),
+        ([("1", "a")], ("label", "words"), (), ("no column looks like the text", "'words'", "--text title,content")),
+        (ROWS, ("label", "title", "content"), ("--text", "title,body"), ("no column 'body'", "'content'")),
+        (ROWS, ("label", "title", "content"), ("--label", "stars"), ("no column 'stars'", "--label")),
+        (
+            [*ROWS, ("neutral", "so", "so")],
+            ("label", "title", "content"),
+            (),
+            ("3 different labels", "'neutral'", "reviews.csv:42"),
+        ),
+        ([(str(i % 5 + 1), "t", f"c {i}") for i in range(20)], ("label", "title", "content"), (), ("5 different labels",)),
+        ([r for r in ROWS if r[0] == "positive"], ("label", "title", "content"), (), ("no negative reviews", "--rows all")),
+        (
+            [(r[0][:1], *r[1:]) for r in ROWS],
+            ("label", "title", "content"),
+            (),
+            ("not clear which label is positive", "--positive"),
+        ),
+        ([("1", *r[1:]) for r in ROWS], ("label", "title", "content"), (), ("not clear which label is positive", "--positive")),
+        ([*ROWS, ("", "no", "label")], ("label", "title", "content"), (), ("reviews.csv:42: no label",)),
+        (ROWS[:4], ("label", "title", "content"), (), ("cannot be split", "--test 0")),
+        ([*ROWS, ("positive", "short")], ("label", "title", "content"), (), ("reviews.csv:42: 2 fields, expected 3",)),
+    ],
+    ids=[
+        "empty",
+        "no label column",
+        "no text column",
+        "missing text column",
+        "missing label column",
+        "third label",
+        "stars",
+        "one class",
+        "unknown labels",
+        "one ambiguous label",
+        "missing label",
+        "too few",
+        "ragged",
+    ],
+)
+def test_wrong_data_is_reported_with_its_place_and_ends_with_2(
+    polarity: Polarity,
+    tmp_path: Path,
+    tiny_encoder: Path,
+    rows: list[tuple[str, ...]],
+    header: tuple[str, ...],
+    more: tuple[str, ...],
+    phrases: tuple[str, ...],
+) -> None:
+    source = write_csv(tmp_path / "reviews.csv", rows, header)
+    check(polarity("train", source, "--encoder", tiny_encoder, *more), 2, *phrases)
+    assert not (tmp_path / "ckpt").exists()
+
+
+def test_empty_file_is_refused(polarity: Polarity, tmp_path: Path, tiny_encoder: Path) -> None:
+    (tmp_path / "empty.csv").write_bytes(b"")
+    check(polarity("prepare", "empty.csv", "--encoder", tiny_encoder), 2, "empty.csv: no reviews in it")
+
+
+def test_folder_without_reviews_is_refused_with_what_it_holds(polarity: Polarity, tmp_path: Path, tiny_encoder: Path) -> None:
+    (tmp_path / "data").mkdir()
+    write_csv(tmp_path / "data" / "books.csv", ROWS)
+    check(polarity("prepare", "data", "--encoder", tiny_encoder), 2, "expected files named train.* and test.*", "books.csv")
+
+
+def test_rows_without_text_are_left_out_with_a_note(polarity: Polarity, tmp_path: Path, tiny_encoder: Path) -> None:
+    source = write_csv(tmp_path / "reviews.csv", [*ROWS, ("positive", "", " ")])
+    outcome = polarity("prepare", source, "--encoder", tiny_encoder)
+    assert outcome.code == 0
+    assert "Left out 1 rows without text" in outcome.stderr
+    assert "reviews.csv:42" in outcome.stderr
+
+
+def test_text_of_a_million_characters_is_trained_on_and_predicted(polarity: Polarity, tmp_path: Path, tiny_encoder: Path) -> None:
+    source = write_csv(tmp_path / "reviews.csv", [*ROWS, ("positive", "long", "great " * 200_000)])
+    assert polarity("train", source, "--encoder", tiny_encoder, "--epochs", 1).code == 0
+    (tmp_path / "long.txt").write_text("great " * 200_000 + "\n" + "x" * 1_000_000 + "\n")
+    outcome = polarity("predict", "--input", "long.txt", "--format", "csv", "--output", "out.csv")
+    assert outcome.code == 0
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("damage", "phrase"),
+    [
+        ("no weights", "the weights cannot be loaded"),
+        ("torn weights", "the weights cannot be loaded"),
+        ("other shape", "weights are missing or of another shape"),
+        ("nan", "not finite"),
+        ("torn config", "not an encoder's config"),
+        ("pickled", "the weights cannot be loaded"),
+        ("torn tokenizer", "no tokenizer that can be read"),
+        ("three classes", "tells 3 classes apart"),
+        ("torn manifest", "the manifest is damaged"),
+    ],
+)
+def test_damaged_checkpoint_is_refused(
+    polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path, damage: str, phrase: str
+) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(tiny_checkpoint, folder)
+    _damage(folder, damage)
+    check(polarity("predict", "--checkpoint", folder, "great book"), 2, phrase, "damaged")
+
+
+def _damage(folder: Path, damage: str) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    weights, config = folder / "model.safetensors", json.loads((folder / "config.json").read_text())
+    if damage in ("no weights", "pickled"):
+        if damage == "pickled":
+            torch.save(load_file(weights), folder / "pytorch_model.bin")
+        weights.unlink()
+    elif damage == "torn weights":
+        weights.write_bytes(weights.read_bytes()[:1000])
+    elif damage == "nan":
+        tensors = load_file(weights)
+        tensors["classifier.bias"][0] = float("nan")
+        save_file(tensors, weights, metadata={"format": "pt"})
+    elif damage == "torn config":
+        (folder / "config.json").write_text('{"model_type": "be')
+    elif damage == "torn tokenizer":
+        (folder / "tokenizer.json").write_text('{"version": "1.0"')
+    elif damage == "torn manifest":
+        (folder / "polarity.json").write_text('{"format": 1')
+    else:
+        changes: dict[str, dict[str, object]] = {
+            "other shape": {"intermediate_size": 48},
+            "three classes": {"id2label": {"0": "a", "1": "b", "2": "c"}, "label2id": {"a": 0, "b": 1, "c": 2}},
+        }
+        (folder / "config.json").write_text(json.dumps({**config, **changes[damage]}))
+
+
+def test_encoder_without_its_trunk_weights_is_refused(
+    polarity: Polarity, reviews_csv: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "encoder"
+    shutil.copytree(tiny_encoder, folder)
+    tensors = {name: tensor for name, tensor in load_file(folder / "model.safetensors").items() if "layer.1." not in name}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    check(polarity("train", reviews_csv, "--encoder", folder), 2, "weights are missing")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_cache_that_cannot_be_written_is_said(polarity: Polarity, reviews_csv: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    check(polarity("prepare", reviews_csv, "--encoder", tiny_encoder, "--cache-dir", locked), 1, "locked", "--cache-dir")
+
+
+def test_cache_below_a_file_is_said(polarity: Polarity, reviews_csv: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    outcome = polarity("prepare", reviews_csv, "--encoder", tiny_encoder, "--cache-dir", tmp_path / "file" / "cache")
+    check(outcome, 1, "cannot be written", "--cache-dir")
+
+
+def test_length_beyond_the_encoder_is_lowered_with_a_note(polarity: Polarity, reviews_csv: Path, tiny_encoder: Path) -> None:
+    outcome = polarity("prepare", reviews_csv, "--encoder", tiny_encoder, "--max-length", 4096)
+    assert outcome.code == 0
+    assert "reads at most 512 tokens; --max-length 4096 is lowered to that" in outcome.stderr
+
+
+def test_debug_shows_the_traceback(polarity: Polarity) -> None:
+    from polarity_cli.errors import CheckpointError
+
+    with pytest.raises(CheckpointError):
+        polarity("evaluate", "nowhere", "--debug")

@@ -1,0 +1,137 @@
+"""The default job, against a Hub on the loopback address, and without any."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import run_polarity
+from tests.hub import Hub, build_amazon_polarity, build_tiny_bert
+
+N_ROWS, N_TEST = 24_000, 2_000
+DATA_SET = "fancyzhx/amazon_polarity"
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """A Hub with a tiny `bert-base-uncased` and an Amazon Polarity of 24,000 rows in four shards."""
+    folder = tmp_path_factory.mktemp("hub")
+    build_tiny_bert(folder / "bert")
+    build_amazon_polarity(folder / "reviews", n_train=N_ROWS, n_test=N_TEST, rows_per_group=1000, n_shards=4)
+    with Hub({"bert-base-uncased": folder / "bert"}, {DATA_SET: folder / "reviews"}) as served:
+        yield served
+
+
+@pytest.fixture
+def environment(hub: Hub, tmp_path: Path) -> dict[str, str]:
+    return hub.environment(tmp_path / "hf")
+
+
+@pytest.mark.slow
+def test_default_job_reads_the_first_rows_and_trains(hub: Hub, environment: dict[str, str], tmp_path: Path) -> None:
+    outcome = run_polarity(
+        "train",
+        "--unfreeze",
+        2,
+        "--learning-rate",
+        5e-3,
+        "--rows",
+        1000,
+        "--json",
+        cwd=tmp_path,
+        cache=tmp_path / "cache",
+        environment=environment,
+    )
+    assert outcome.code == 0, outcome.stderr
+    result = json.loads(outcome.stdout)
+    assert {name: counts["n_rows"] for name, counts in result["data"]["splits"].items()} == {
+        "train": 700,
+        "validation": 100,
+        "test": 200,
+    }
+    assert result["data"]["labels"] == {"negative": "negative", "positive": "positive"}
+    assert result["data"]["revision"] == hub.datasets[DATA_SET].sha
+    assert result["encoder"] == {
+        "name": "bert-base-uncased",
+        "hub_id": "bert-base-uncased",
+        "revision": hub.models["bert-base-uncased"].sha,
+    }
+    assert result["metrics"]["test"]["f1"] > 0.9
+
+
+@pytest.mark.slow
+def test_part_of_the_rows_costs_a_part_of_the_download_and_serves_offline(
+    hub: Hub, environment: dict[str, str], tmp_path: Path
+) -> None:
+    def prepare(*more: object) -> dict[str, object]:
+        outcome = run_polarity("prepare", "--json", *more, cwd=tmp_path, cache=tmp_path / "cache", environment=environment)
+        assert outcome.code == 0, outcome.stderr
+        found: dict[str, object] = json.loads(outcome.stdout)
+        return found
+
+    size = sum(len(content) for name, content in hub.datasets[DATA_SET].files.items() if "train" in name)
+    before = hub.n_bytes(".parquet")
+    first = prepare("--rows", 1000)
+    assert hub.n_bytes(".parquet") - before < 0.4 * size
+    n_requests = len(hub.requests)
+    assert prepare("--rows", 1000, "--offline") == {**first, "from_cache": True}
+    assert prepare("--rows", 1000, "--offline", "--max-length", 64)["from_cache"] is False
+    assert len(hub.requests) == n_requests
+    outcome = run_polarity(
+        "prepare", "--rows", 2000, "--offline", cwd=tmp_path, cache=tmp_path / "cache", environment=environment
+    )
+    assert outcome.code == 1
+    assert "Run once without --offline" in outcome.stderr
+
+
+@pytest.mark.slow
+def test_all_rows_keep_the_sets_own_test_split(environment: dict[str, str], tmp_path: Path) -> None:
+    outcome = run_polarity("prepare", "--rows", "all", "--json", cwd=tmp_path, cache=tmp_path / "cache", environment=environment)
+    assert outcome.code == 0, outcome.stderr
+    splits = json.loads(outcome.stdout)["splits"]
+    assert splits["test"]["n_rows"] == N_TEST
+    assert splits["train"]["n_rows"] + splits["validation"]["n_rows"] == N_ROWS
+
+
+@pytest.mark.parametrize(
+    ("args", "phrase"),
+    [
+        (("prepare", "nobody/nothing"), "nobody/nothing: not on the Hub"),
+        (("train", "--plan", "--encoder", "no-such-bert"), "no-such-bert: not on the Hub"),
+    ],
+)
+def test_repository_that_is_not_there_is_said(
+    environment: dict[str, str], tmp_path: Path, args: tuple[str, ...], phrase: str
+) -> None:
+    outcome = run_polarity(*args, cwd=tmp_path, cache=tmp_path / "cache", environment=environment)
+    assert outcome.code == 1
+    assert phrase in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+@pytest.mark.parametrize("args", [("train", "--unfreeze", "2"), ("prepare",), ("train", "--plan")], ids=" ".join)
+def test_hub_out_of_reach_ends_the_default_job_at_once_with_the_ways_out(tmp_path: Path, args: tuple[str, ...]) -> None:
+    started = time.monotonic()
+    outcome = run_polarity(
+        *args,
+        cwd=tmp_path,
+        cache=tmp_path / "cache",
+        environment={"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hf")},
+    )
+    assert outcome.code == 1
+    assert outcome.stdout == ""
+    for phrase in ("the Hub is out of reach", "network", "HF_ENDPOINT", "reviews.csv", "./folder", "--sample"):
+        assert phrase in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    assert time.monotonic() - started < 20
+    assert not (tmp_path / "ckpt").exists()
+
+
+def test_offline_run_without_a_cache_says_so(tmp_path: Path) -> None:
+    outcome = run_polarity("train", "--offline", cwd=tmp_path, cache=tmp_path / "cache")
+    assert outcome.code == 1
+    assert "--offline makes no connection" in outcome.stderr
