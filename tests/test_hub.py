@@ -16,7 +16,7 @@ from tests.hub import Hub, build_amazon_polarity, build_tiny_bert
 
 MODEL, DATASET = "bert-base-uncased", "fancyzhx/amazon_polarity"
 STREAM = f'load_dataset({DATASET!r}, split="train", streaming=True, revision="main")'
-# A read takes up to 32 MiB of neighbouring row groups and 5 MiB more; in a shard of one row group there are none.
+# Arrow reads up to 32 MiB of neighbouring row groups at once, and fsspec 5 MiB past them; resharded, each is alone.
 STREAM_BY_GROUP = STREAM[:-1] + ', storage_options={"hf": {"block_size": 2**14}}).reshard()'
 
 # Arrow may still be reading ahead when a client has its rows; an interpreter that then shuts down can abort or

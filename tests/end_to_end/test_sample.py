@@ -75,7 +75,9 @@ def test_transformers_pipeline_gives_the_same_labels_and_scores(trained: tuple[P
         "import json, sys\nfrom transformers import pipeline\n"
         "print(json.dumps(pipeline('text-classification', './ckpt')(json.loads(sys.argv[1]))))"
     )
-    theirs = subprocess.run([sys.executable, "-c", code, json.dumps(TEXTS)], capture_output=True, text=True, cwd=folder, check=True)
+    theirs = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(TEXTS)], capture_output=True, text=True, cwd=folder, check=True
+    )
     answers = list(map(json.loads, ours.stdout.splitlines()))
     assert [a["label"] for a in answers] == [p["label"] for p in json.loads(theirs.stdout)]
     assert [a["score"] for a in answers] == pytest.approx([p["score"] for p in json.loads(theirs.stdout)], abs=1e-5)
@@ -83,8 +85,11 @@ def test_transformers_pipeline_gives_the_same_labels_and_scores(trained: tuple[P
 
 def test_closed_pipe_ends_quietly(trained: tuple[Path, Outcome]) -> None:
     folder, _ = trained
-    command = f"yes 'great product' | head -n 3000 | {sys.executable} -m polarity_cli predict --checkpoint {folder / 'ckpt'} | head -n 1"
-    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, cwd=REPOSITORY, check=False)
+    predict = f"{sys.executable} -m polarity_cli predict --checkpoint {folder / 'ckpt'}"
+    command = f"yes 'great product' | head -n 3000 | {predict} | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, cwd=REPOSITORY, check=False
+    )
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""
 

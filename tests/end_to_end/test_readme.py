@@ -1,0 +1,66 @@
+"""The README is true: its commands parse, its map names what is there, and the gate calls its test command."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import REPOSITORY, Outcome
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+COMMANDS = ("prepare", "train", "evaluate", "predict")
+
+
+def find_commands() -> list[list[str]]:
+    """Return the words of every `polarity COMMAND ...` in the README, in blocks and between backquotes."""
+    shown = re.findall(r"^    (.+)$", README, re.MULTILINE) + re.findall(r"`([^`\n]+)`", README)
+    found = []
+    for line in shown:
+        for match in re.finditer(rf"(?:^|[ /])polarity ((?:{'|'.join(COMMANDS)})\b[^|&]*)", line):
+            words = shlex.split(match[1], comments=True)
+            found.append([word for word in words if not word.startswith("[")])
+    return found
+
+
+def test_readme_shows_the_commands() -> None:
+    assert {words[0] for words in find_commands()} == set(COMMANDS)
+    assert len(find_commands()) >= 12
+
+
+@pytest.mark.parametrize("words", find_commands(), ids=" ".join)
+def test_every_flag_of_the_readme_is_one_of_its_commands(polarity: Callable[..., Outcome], words: list[str]) -> None:
+    help_page = polarity(words[0], "--help").stdout
+    for flag in (word for word in words if word.startswith("--")):
+        assert re.search(rf"(^|[\s,]){re.escape(flag)}([\s,]|$)", help_page), flag
+
+
+def test_two_commands_stand_at_the_top() -> None:
+    run_command, test_command = re.findall(r"^    (python3\.11 -m venv .*)$", README, re.MULTILINE)
+    assert run_command.endswith(".venv/bin/polarity train --sample --unfreeze 2")
+    assert "pip install -e '.[sample]' && " in run_command
+    assert test_command.endswith("pip install -e '.[test]' && .venv/bin/python -m pytest")
+
+
+def test_gate_runs_the_readmes_test_command_and_the_workflow_runs_the_gate() -> None:
+    gate = (REPOSITORY / ".ci" / "run").read_text()
+    pattern = re.search(r"grep -m1 -E '([^']+)' README.md", gate)
+    assert pattern is not None
+    assert len(re.findall(pattern[1], README, re.MULTILINE)) == 1
+    assert ".ci/run" in (REPOSITORY / ".github" / "workflows" / "ci.yml").read_text()
+
+
+def test_map_names_every_room_and_every_file_of_the_ground() -> None:
+    block = README[README.index("## A map of the files") :]
+    package = REPOSITORY / "polarity_cli"
+    for path in package.iterdir():
+        if path.is_dir() and path.name != "__pycache__":
+            assert f"{path.name}/" in block
+        elif path.suffix == ".py" and not path.name.startswith("__"):
+            assert path.name in block
+
+
+def test_no_figure_is_missing() -> None:
+    assert not re.findall(r"\b[A-Z]+_(?:F1|S)\b", README)
