@@ -101,7 +101,7 @@ RECIPES: dict[str, Recipe] = {
         warmup=0.1,
     ),
 }
-"""The default was chosen on validation splits, never on test: 1,000 of 5,029 real reviews held out, all-MiniLM-L6-v2, two blocks.
+"""Chosen on a validation split, never on test: 1,000 of 5,029 real reviews, all-MiniLM-L6-v2, two blocks.
 
     learning rate, batch, epochs     F1 after each epoch      log loss after the last
     1e-4, 16, 2                      0.891 0.906              0.273
@@ -113,8 +113,8 @@ RECIPES: dict[str, Recipe] = {
     3e-4, 32, 4                      0.862 0.899 0.902 0.909  0.393
     6e-4, 32, 2                      0.874 0.907              0.285
 
-F1 has a standard error of 0.009 there, so the rows differ in cost and in log loss more than in F1: more epochs cost more and make
-the scores overconfident. On the built-in sample's training split (five folds) two, three and four epochs gave 0.901, 0.907, 0.910.
+F1 has a standard error of 0.009 there, so the rows differ in cost and in log loss more than in F1: more epochs cost more and
+make the scores overconfident. On the built-in sample's training split (five folds) two, three and four epochs gave 0.901, 0.907, 0.910.
 Batches of exactly 16 reviews gave 0.901 after two epochs, and a loss summed over the batch's reviews 0.909: no better.
 """
 

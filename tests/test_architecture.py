@@ -20,7 +20,7 @@ DOWN = {
     "encoder": {"data", "sample"},
     "training": {"data", "encoder", "scoring"},
     "scoring": set[str](),
-    "serving": {"data", "encoder", "training"},
+    "serving": {"data", "encoder"},
     "sample": set[str](),
 }
 """Which rooms a room may import: those that the road runs through before it."""

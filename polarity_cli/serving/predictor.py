@@ -32,8 +32,8 @@ class Predictor:
         from polarity_cli.data.text import TextEncoder
         from polarity_cli.encoder.classes import find_positive_class
         from polarity_cli.encoder.loading import get_longest_input, load_model, load_tokenizer, read_labels
+        from polarity_cli.encoder.processor import start_inference
         from polarity_cli.encoder.top import Whole
-        from polarity_cli.training.runtime import start_inference
 
         self._device = start_inference()
         self._positive = find_positive_class(read_labels(info.folder), positive, info.folder)

@@ -17,13 +17,14 @@ from polarity_cli.data.batches import pad, plan_epoch
 from polarity_cli.data.tokenized import TokenizedSplit, read_split
 from polarity_cli.encoder.cut import freeze
 from polarity_cli.encoder.loading import load_model
+from polarity_cli.encoder.processor import count_threads
 from polarity_cli.encoder.top import split_model
 from polarity_cli.errors import UsageError
 from polarity_cli.prepare import prepare
 from polarity_cli.records import EpochRecord, StepRecord
 from polarity_cli.training.loop import Learner, fit
 from polarity_cli.training.optim import scale_learning_rate
-from polarity_cli.training.runtime import count_threads, start_runtime
+from polarity_cli.training.runtime import start_runtime
 from tests.conftest import make_reviews, write_csv
 
 
