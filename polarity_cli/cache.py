@@ -46,7 +46,8 @@ def hash_file(path: Path) -> str:
 def publish(target: Path) -> Iterator[Path]:
     """Give a new folder to write to, and rename it to `target` when the block ends well; otherwise remove it.
 
-    Where another process published `target` meanwhile, its entry stays and this one is dropped: both were made from the same key.
+    Where another process published `target` meanwhile, its entry stays and this one is dropped: both were made from the same
+    key. An entry without a manifest that can be read is replaced.
 
     Raises:
         CacheError: the cache cannot be written.
@@ -62,6 +63,8 @@ def publish(target: Path) -> Iterator[Path]:
         ) from error
     try:
         yield work
+        if target.exists() and read_json(target / MANIFEST) is None:
+            shutil.rmtree(target)
         try:
             work.rename(target)
         except OSError:

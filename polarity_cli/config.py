@@ -16,6 +16,8 @@ from polarity_cli.records import Observer, SilentObserver
 DEFAULT_SOURCE = "amazon_polarity"
 DEFAULT_ENCODER = "bert-base-uncased"
 SAMPLE = "sample"
+SHORTEST_LENGTH = 8
+"""Fewest tokens that a review may be cut to."""
 TRUNCATIONS = ("head", "head-tail", "tail")
 SPLITS = ("all", "test", "train", "validation")
 FORMATS = ("csv", "jsonl", "text", "tsv")
@@ -60,8 +62,10 @@ class DataConfig:
             self.test + self.validation < 1,
             f"--test {self.test} and --validation {self.validation} leave no training rows.",
         )
-        _require(self.seed >= 0, f"--seed {self.seed}: expected 0 or more.")
-        _require(self.max_length >= 8, f"--max-length {self.max_length}: expected 8 tokens or more.")
+        _require(0 <= self.seed < 2**32, f"--seed {self.seed}: expected a number from 0 to {2**32 - 1}.")
+        _require(
+            self.max_length >= SHORTEST_LENGTH, f"--max-length {self.max_length}: expected {SHORTEST_LENGTH} tokens or more."
+        )
         check_choice("--truncation", self.truncation, TRUNCATIONS)
 
 
@@ -114,9 +118,12 @@ RECIPES: dict[str, Recipe] = {
     6e-4, 32, 2                      0.874 0.907              0.285
 
 F1 has a standard error of 0.009 there, so the rows differ in cost and in log loss more than in F1: more epochs cost more and
-make the scores overconfident. On the built-in sample's training split (five folds) two, three and four epochs gave 0.901, 0.907, 0.910.
-Batches of exactly 16 reviews gave 0.901 after two epochs, and a loss summed over the batch's reviews 0.909: no better.
+make the scores overconfident. On the built-in sample's training split (five folds) two, three and four epochs gave 0.901, 0.907
+and 0.910. Batches of exactly 16 reviews gave 0.901 after two epochs, and a loss summed over the batch's reviews 0.909: no better.
 """
+
+
+_DEFAULT = RECIPES["default"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,15 +132,15 @@ class TrainConfig:
 
     data: DataConfig
     recipe: str = "default"
-    unfreeze: int | None = 2
+    unfreeze: int | None = _DEFAULT.unfreeze
     """Blocks that train, counted from the last; 0 trains the classifier alone, None everything."""
-    epochs: int = 2
-    batch_size: int = 16
+    epochs: int = _DEFAULT.epochs
+    batch_size: int = _DEFAULT.batch_size
     """Reviews in a batch on average: a batch holds as many tokens as this many reviews of mean length."""
-    learning_rate: float = 3e-4
+    learning_rate: float = _DEFAULT.learning_rate
     """Highest learning rate, reached after warm-up; it falls to 0 in a straight line."""
-    weight_decay: float = 0.01
-    warmup: float = 0.1
+    weight_decay: float = _DEFAULT.weight_decay
+    warmup: float = _DEFAULT.warmup
     """Share of the steps in which the learning rate rises."""
     patience: int | None = None
     """Epochs without a better validation score after which training stops; None never stops early."""
@@ -183,6 +190,8 @@ class EvaluateConfig:
     positive: str | None = None
     rows: int | Literal["as trained"] | None = "as trained"
     """Rows read from the source; `as trained` reads as many as the training run did, so that its test split is the same."""
+    positive_class: str | None = None
+    """The model's class that means positive, where its names do not tell."""
     errors: Path | None = None
     """Where the mistakes are written: `.csv`, `.tsv` or `.jsonl`."""
 

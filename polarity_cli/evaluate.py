@@ -39,6 +39,8 @@ def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
     Raises:
         PolarityError: the checkpoint, the data or the command line is wrong; each kind as its room raises it.
     """
+    if config.errors is not None and (config.errors.is_dir() or not config.errors.parent.is_dir()):
+        raise UsageError(f"--errors {config.errors}: it is a folder, or its folder does not exist.")
     folder = config.checkpoint or find_newest(context.cache_dir)
     info = read_checkpoint(folder)
     source, splits = _find_splits(info, config, context)
@@ -68,17 +70,22 @@ def _find_splits(info: CheckpointInfo, config: EvaluateConfig, context: Context)
         # The tokenized reviews of the training run, while the cache has them: its source need not be there any more.
         folder = context.cache_dir / "data" / str(trained["fingerprint"])
         manifest = read_json(folder / MANIFEST)
-        if manifest is not None and config.split != "all":
+        if manifest is not None and config.split != "all" and not _reads_otherwise(config):
             return trained["source"], {name: folder / f"{name}.arrow" for name in _names(manifest)}
     data = _make_data_config(info, config, trained)
     source = find_source(data.source, rows=data.rows, context=context)
     location = EncoderLocation(str(info.folder), info.folder, "")
     prepared = prepare_source(source, location, data, context, both_classes=False)
-    if config.source is None and config.split != "all" and prepared.fingerprint != trained["fingerprint"]:
+    if config.source is None and prepared.manifest["key"]["files"] != trained.get("files"):
         context.observer.note(
             f"{data.source} has changed since the checkpoint was trained: reviews may stand in another split now."
         )
     return data.source, {name: prepared.folder / f"{name}.arrow" for name in _names(prepared.manifest)}
+
+
+def _reads_otherwise(config: EvaluateConfig) -> bool:
+    """Tell whether options ask for other reviews, or for reading them in another way, than in training."""
+    return config.rows != "as trained" or any((config.text, config.label, config.positive))
 
 
 def _names(manifest: dict[str, Any]) -> list[str]:
@@ -114,7 +121,7 @@ def _score(
     from polarity_cli.serving.predictor import Predictor
 
     with context.observer.track("Loading the checkpoint"):
-        predictor = Predictor(info, positive=config.positive)
+        predictor = Predictor(info, positive_class=config.positive_class)
     token_ids = [ids for part in parts for ids in part.get_ids(range(len(part)))]
     with context.observer.track("Evaluating", len(token_ids)) as advance:
         y_score = predictor.score(token_ids, advance)

@@ -7,6 +7,7 @@ instead of after the clients' own retries.
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -60,7 +61,13 @@ def _ask_revision(repo: str, kind: Literal["dataset", "model"]) -> str:
 def connect(repo: str) -> Iterator[None]:
     """Turn the clients' errors inside the block into HubError."""
     import httpx2
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
 
     try:
         yield
@@ -75,9 +82,11 @@ def connect(repo: str) -> Iterator[None]:
         ) from error
     except HFValidationError as error:
         raise UsageError(f"{repo!r} is not the name of a Hub repository.") from error
+    except LocalEntryNotFoundError as error:
+        raise HubError(f"{repo}: not in the Hub's cache.", hint="Run once without --offline.") from error
     except HfHubHTTPError as error:
         raise HubError(f"{repo}: the Hub answered with an error ({_first_line(error)}).", hint=UNREACHABLE_HINT) from error
-    except (httpx2.HTTPError, OSError) as error:
+    except (httpx2.HTTPError, ConnectionError, TimeoutError, socket.gaierror) as error:
         raise HubError(f"{repo}: the Hub is out of reach ({_first_line(error)}).", hint=UNREACHABLE_HINT) from error
 
 

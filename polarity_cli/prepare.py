@@ -59,7 +59,7 @@ def prepare_source(
     from polarity_cli.encoder.loading import get_longest_input, load_config, load_tokenizer
 
     tokenizer = load_tokenizer(encoder.folder)
-    longest = get_longest_input(load_config(encoder.folder), tokenizer)
+    longest = get_longest_input(load_config(encoder.folder), tokenizer, encoder.folder)
     if config.max_length > longest:
         context.observer.note(
             f"{encoder.name} reads at most {longest} tokens; --max-length {config.max_length} is lowered to that."
@@ -128,14 +128,19 @@ def _write(
 
 
 def _divide(reviews: LabelledReviews, config: DataConfig) -> tuple[dict[str, list[Review]], list[str]]:
-    """Return train, validation and test; splits that the source brings stay, and rob train of their copies."""
-    brought = {name: members for name, members in reviews.splits.items() if name != "train"}
-    train = reviews.splits.get("train", [])
-    held_out = {review_key(review.text) for members in brought.values() for review in members}
-    kept = [review for review in train if review_key(review.text) not in held_out] if held_out else train
-    notes = []
-    if len(kept) < len(train):
-        notes.append(f"Left out {len(train) - len(kept):,} training rows whose review stands in another split too.")
+    """Return train, validation and test; splits that the source brings stay, without copies across them."""
+    brought: dict[str, list[Review]] = {}
+    notes: list[str] = []
+    held_out: set[bytes] = set()
+    for name in ("test", "validation", "train"):  # the first that has a review keeps it
+        found = reviews.splits.get(name, [])
+        brought[name] = [review for review in found if review_key(review.text) not in held_out] if held_out else found
+        if len(brought[name]) < len(found):
+            n_lost = len(found) - len(brought[name])
+            notes.append(f"Left out {n_lost:,} {name} rows whose review stands in another split too.")
+        held_out |= {review_key(review.text) for review in found}
+    kept = brought.pop("train")
+    brought = {name: members for name, members in brought.items() if name in reviews.splits}
     fractions = {"test": config.test, "validation": config.validation}
     missing = {name: fraction for name, fraction in fractions.items() if name not in brought}
     if not kept:

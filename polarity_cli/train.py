@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from polarity_cli import __version__
 from polarity_cli.cache import publish
 from polarity_cli.config import Context, TrainConfig
-from polarity_cli.errors import DataError
 from polarity_cli.prepare import Prepared, prepare
 from polarity_cli.records import EpochRecord, StepRecord
 
@@ -113,15 +112,17 @@ class _Run:
         if config.track:
             self.accelerator.init_trackers("polarity", config=_flatten(config))
         history: list[StepRecord | EpochRecord] = []
+        step = 0
         with self.context.observer.track("Training", len(train) * config.epochs) as advance:
             for record in fit(self.learner, train, self.splits.get("validation"), plan, config):
                 history.append(record)
-                self._tell(record, advance)
+                step = record.step if isinstance(record, StepRecord) else step
+                self._tell(record, advance, step)
         if config.track:
             self.accelerator.end_training()
         return history
 
-    def _tell(self, record: StepRecord | EpochRecord, advance: Callable[[int], None]) -> None:
+    def _tell(self, record: StepRecord | EpochRecord, advance: Callable[[int], None], step: int) -> None:
         if isinstance(record, StepRecord):
             advance(record.n_reviews)
             if self.config.track:
@@ -133,7 +134,7 @@ class _Run:
             f"Epoch {record.epoch} of {self.config.epochs}: loss {record.loss:.4f}{said} ({record.seconds:.0f} s)"
         )
         if self.config.track and scores:
-            self.accelerator.log({f"validation/{key}": value for key, value in scores.items()}, step=record.epoch)
+            self.accelerator.log({f"validation/{key}": value for key, value in scores.items()}, step=step)
 
     def score(self, history: list[StepRecord | EpochRecord]) -> dict[str, dict[str, float | None]]:
         """Return the metrics of the weights that were kept: validation as measured in training, test measured now, once."""
@@ -161,6 +162,7 @@ class _Run:
                 "source": prepared.config.source,
                 "revision": prepared.manifest["revision"],
                 "fingerprint": prepared.fingerprint,
+                "files": prepared.manifest["key"]["files"],
                 "text": list(prepared.manifest["text"]),
                 "label": prepared.manifest["label"],
                 "labels": prepared.manifest["labels"],
@@ -182,8 +184,6 @@ class _Run:
         """Write the checkpoint."""
         from polarity_cli.encoder.checkpoint import save_checkpoint
 
-        if "train" not in self.splits:
-            raise DataError("no training split")
         save_checkpoint(folder, self.model, self.tokenizer, manifest, history)
 
 

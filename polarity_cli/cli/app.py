@@ -12,6 +12,7 @@ import typer
 
 from polarity_cli import __version__
 from polarity_cli.cli import evaluate, predict, prepare, train
+from polarity_cli.cli.console import make_printable
 from polarity_cli.cli.options import paragraphs
 from polarity_cli.errors import PolarityError
 
@@ -86,14 +87,14 @@ def run(args: Sequence[str]) -> int:
         _print_error(str(error), error.hint)
         return error.exit_code
     except OSError as error:
-        if debug or error.errno not in _MACHINE_ERRORS:
+        if debug or error.errno is None:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        _print_error(f"{where}{error.strerror}.", _MACHINE_ERRORS[error.errno])
+        _print_error(f"{where}{error.strerror}.", _MACHINE_ERRORS.get(error.errno))
         return 1
 
 
-_MACHINE_ERRORS: dict[int | None, str] = {
+_MACHINE_ERRORS: dict[int, str] = {
     errno.EACCES: "Check the permissions, or choose another folder with --cache-dir or --out.",
     errno.EDQUOT: "Free some of the quota, or choose another disk with --cache-dir or --out.",
     errno.EFBIG: "The file is larger than this process may write.",
@@ -115,9 +116,9 @@ def _show_usage_error(error: typer.TyperException) -> None:
 
 
 def _print_error(message: str, hint: str | None) -> None:
-    print(f"polarity: {message}", file=sys.stderr)
+    print(make_printable(f"polarity: {message}"), file=sys.stderr)
     if hint:
-        print(hint, file=sys.stderr)
+        print(make_printable(hint), file=sys.stderr)
 
 
 def _close_quietly() -> None:

@@ -13,6 +13,11 @@ from polarity_cli.cache import default_cache_dir
 from polarity_cli.config import Context
 
 
+def make_printable(text: str) -> str:
+    """Return a text without control characters but line breaks: names from a file must not steer the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+
+
 class Console:
     """Show notes and progress on standard error, bars on a terminal alone, nothing when quiet."""
 
@@ -24,6 +29,7 @@ class Console:
         """Print a sentence."""
         if self._quiet:
             return
+        message = make_printable(message)
         if self._bars is not None:
             self._bars.console.print(message, markup=False, highlight=False)
         else:
@@ -72,7 +78,7 @@ def print_pairs(pairs: dict[str, str]) -> None:
     """Print names and values in two columns."""
     width = max(map(len, pairs))
     for name, value in pairs.items():
-        print(f"{name:<{width}}  {value}")
+        print(f"{name:<{width}}  {make_printable(value)}")
 
 
 def format_metrics(metrics: dict[str, float | None]) -> dict[str, str]:

@@ -18,7 +18,7 @@ EXAMPLES = options.paragraphs(
       polarity evaluate ./ckpt
       polarity evaluate ./ckpt new-reviews.csv --split all --errors mistakes.csv
       polarity evaluate ./ckpt --json | jq .metrics.f1
-      polarity evaluate ./another-two-class-model reviews.csv --positive POS
+      polarity evaluate ./another-two-class-model reviews.csv --positive-class GOOD
     """
 )
 
@@ -49,6 +49,7 @@ def command(
     text: options.Text = None,
     label: options.Label = None,
     positive: options.Positive = None,
+    positive_class: options.PositiveClass = None,
     rows: Annotated[
         str | None,
         typer.Option(
@@ -71,6 +72,7 @@ def command(
         text=options.split_names(text),
         label=label,
         positive=positive,
+        positive_class=positive_class,
         rows="as trained" if rows is None else options.parse_rows(rows),
         errors=errors,
     )

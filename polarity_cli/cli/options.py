@@ -56,7 +56,10 @@ Positive = Annotated[
         show_default=False,
     ),
 ]
-Encoder = Annotated[str, typer.Option(help="Hub id, local folder, or `sample`.")]
+PositiveClass = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The model's class that means positive, where its names do not tell.", show_default=False),
+]
 Sample = Annotated[bool, typer.Option("--sample", help="The built-in reviews and encoder: SOURCE sample and --encoder sample.")]
 Test = Annotated[float, typer.Option(metavar="SHARE", help="Share of the rows for the test split, where the source brings none.")]
 Seed = Annotated[int, typer.Option(help="Seed of the splits, the new weights, the order and dropout.")]

@@ -18,7 +18,7 @@ from polarity_cli.config import FORMATS, PredictConfig, check_choice
 from polarity_cli.errors import UsageError
 from polarity_cli.records import clean_text
 from polarity_cli.serving.readers import Chooser, Record, find_format, make_chooser, open_records, read_records
-from polarity_cli.serving.writers import WRITERS, DocumentWriter, TerminalWriter, Writer, open_output
+from polarity_cli.serving.writers import WRITERS, DocumentWriter, TerminalWriter, Writer, find_output_format, open_output
 
 EXAMPLES = options.paragraphs(
     """
@@ -74,7 +74,7 @@ def command(
     checkpoint: Annotated[
         Path | None, typer.Option(help="A checkpoint folder. [default: the newest in the cache]", show_default=False)
     ] = None,
-    positive: Annotated[
+    positive_class: Annotated[
         str | None,
         typer.Option(metavar="CLASS", help="The class that means positive, in a model of other class names.", show_default=False),
     ] = None,
@@ -94,17 +94,14 @@ def command(
     config = PredictConfig(checkpoint=checkpoint, text=options.split_names(text), min_confidence=min_confidence)
     context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet)
     _check_inputs(texts, input_path)
-    if output is not None and output_format is None:
-        output_format = find_format(output, None)
     kind = find_format(input_path, input_format)
+    written = find_output_format(output, output_format, kind)
     info = find_checkpoint(config, context)
     choose = make_chooser(config.text, info.text)
     with _open_input(texts or ["-"], input_path, kind, choose) as records, open_output(output) as stream:
         with context.observer.track("Loading the checkpoint"):
-            predictor = Predictor(info, positive=positive, min_confidence=config.min_confidence)
-        writer = _choose_writer(
-            stream, as_json=json, kind=output_format or kind, for_terminal=output is None and output_format is None
-        )
+            predictor = Predictor(info, positive_class=positive_class, min_confidence=config.min_confidence)
+        writer = _choose_writer(stream, as_json=json, kind=written, for_terminal=output is None and output_format is None)
         for window in predict(records, predictor):
             for record, prediction in window:
                 writer.write(record, prediction)
@@ -116,7 +113,7 @@ def command(
 def _check_inputs(texts: list[str] | None, input_path: Path | None) -> None:
     if texts and input_path:
         raise UsageError("Give texts or --input, not both.")
-    if not texts and not input_path and sys.stdin.isatty():
+    if not texts and not input_path and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("Nothing to predict.", hint='Give a text (polarity predict "great product"), --input FILE, or a pipe.')
 
 
@@ -127,10 +124,15 @@ def _open_input(texts: list[str], input_path: Path | None, kind: str, choose: Ch
         with open_records(input_path) as stream:
             yield read_records(stream, kind=kind, name=str(input_path), choose=choose)
         return
-    named = {"-": lambda: read_records(sys.stdin.buffer, kind=kind, name="standard input", choose=choose)}
+    named = {"-": lambda: read_records(_open_stdin(), kind=kind, name="standard input", choose=choose)}
     yield itertools.chain.from_iterable(
         named[text]() if text in named else [Record(clean_text(text), text)] for text in (texts if input_path is None else ["-"])
     )
+
+
+def _open_stdin() -> IO[bytes]:
+    """Open standard input once more: Python aborts at its end when a thread still waits for its own object."""
+    return open(os.dup(0), "rb")
 
 
 def _choose_writer(stream: IO[bytes], *, as_json: bool, kind: str, for_terminal: bool) -> Writer:

@@ -9,7 +9,7 @@ import typer
 
 from polarity_cli.cli import options
 from polarity_cli.cli.console import format_metrics, make_context, print_json, print_pairs
-from polarity_cli.config import DEFAULT_ENCODER, DEFAULT_SOURCE, RECIPES, make_train_config
+from polarity_cli.config import DEFAULT_ENCODER, DEFAULT_SOURCE, RECIPES, DataConfig, make_train_config
 
 if TYPE_CHECKING:
     from polarity_cli.encoder.cut import FreezePlan
@@ -90,8 +90,8 @@ def command(
     text: options.Text = None,
     label: options.Label = None,
     positive: options.Positive = None,
-    rows: Annotated[str, typer.Option(metavar="N|all", help="Rows read, from the beginning.")] = "10000",
-    test: options.Test = 0.2,
+    rows: Annotated[str, typer.Option(metavar="N|all", help="Rows read, from the beginning.")] = str(DataConfig.rows),
+    test: options.Test = DataConfig.test,
     validation: Annotated[
         float | None,
         typer.Option(
@@ -100,9 +100,9 @@ def command(
             show_default=False,
         ),
     ] = None,
-    seed: options.Seed = 42,
-    max_length: options.MaxLength = 512,
-    truncation: options.Truncation = "head",
+    seed: options.Seed = DataConfig.seed,
+    max_length: options.MaxLength = DataConfig.max_length,
+    truncation: options.Truncation = DataConfig.truncation,
     track: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Log to an Accelerate tracker, e.g. tensorboard.", show_default=False),

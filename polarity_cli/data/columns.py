@@ -76,8 +76,8 @@ def _require(columns: Collection[str], asked: Sequence[str], where: str, *, flag
     missing = [name for name in asked if name not in columns]
     if missing:
         raise DataError(
-            f"{where}: no column {', '.join(repr(name) for name in missing)} (from {flag} {','.join(asked)}).",
-            hint=f"The columns are {_list(columns)}.",
+            f"{where}: no column {', '.join(repr(name) for name in missing)}, of {flag} {','.join(asked)}.",
+            hint=f"The columns are {_list(columns)}; name others with {flag}.",
         )
 
 

@@ -11,13 +11,17 @@ import gzip
 import io
 import json
 import re
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Literal, cast
 
-from backports import zstd
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 from polarity_cli.errors import DataError
 from polarity_cli.records import Row
@@ -109,27 +113,38 @@ def _read_delimited(path: Path, delimiter: str) -> Iterator[Row]:
                 if not values:
                     continue
                 if columns is None:
-                    headless = len(values) == 3 and values[0] in ("1", "2")
-                    columns = ["label", "title", "content"] if headless else _check_header(values, where)
+                    columns, headless = name_columns(values, where)
                     if not headless:
                         continue
                 if len(values) != len(columns):
                     raise DataError(f"{where}: {len(values)} fields, expected {len(columns)} ({', '.join(columns[:8])}).")
-                if headless:  # the 2015 files write a line break as two characters
-                    values = [value.replace("\\n", "\n") for value in values]
-                yield Row(dict(zip(columns, values, strict=True)), where)
+                yield Row(read_fields(columns, values, headless=headless), where)
         except csv.Error as error:
             raise DataError(
                 f"{path}:{reader.line_num}: not valid {'TSV' if delimiter == chr(9) else 'CSV'} ({error})."
             ) from error
 
 
-def _check_header(names: list[str], where: str) -> list[str]:
-    columns = [name.strip() for name in names]
+def name_columns(first: list[str], where: str) -> tuple[list[str], bool]:
+    """Return the columns that a table's first row names, and whether it is a row of the 2015 layout, which names none.
+
+    Raises:
+        DataError: a column is named twice.
+    """
+    if len(first) == 3 and first[0] in ("1", "2"):
+        return ["label", "title", "content"], True
+    columns = [name.strip() for name in first]
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
         raise DataError(f"{where}: the header names a column twice: {', '.join(repr(name) for name in twice)}.")
-    return columns
+    return columns, False
+
+
+def read_fields(columns: list[str], values: list[str], *, headless: bool) -> dict[str, object]:
+    """Return a table row's values by column; the 2015 files write a line break as two characters."""
+    if headless:
+        values = [value.replace("\\n", "\n") for value in values]
+    return dict(zip(columns, values, strict=True))
 
 
 def _read_csv(path: Path) -> Iterator[Row]:

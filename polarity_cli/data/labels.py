@@ -88,7 +88,7 @@ def check_both_classes(counts: Mapping[int, int], where: str) -> None:
     if missing:
         raise DataError(
             f"{where}: no {' and no '.join(missing)} reviews among the {sum(counts.values())} read.",
-            hint="Training needs both. If the file is sorted by label, read all of it with --rows all.",
+            hint="A split needs both. If the file is sorted by label, read all of it with --rows all.",
         )
 
 

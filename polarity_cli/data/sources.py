@@ -5,6 +5,7 @@ Gives labelled reviews by split; next on the road: `data/splits` and `data/token
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from polarity_cli.errors import DataError, UsageError
 from polarity_cli.records import Review, Row
 from polarity_cli.sample import SAMPLE_DIR
 
+_ROWS_LOOKED_AT = 100
+"""Rows whose columns are looked at before the text and label columns are chosen."""
 HUB_NAMES = {DEFAULT_SOURCE: "fancyzhx/amazon_polarity"}
 SPLIT_NAMES = {
     "train": "train",
@@ -112,7 +115,7 @@ def read_reviews(source: Source, config: DataConfig) -> LabelledReviews:
     reader = _ReviewReader(source.name, config)
     for split, paths in source.files.items():
         limit = config.rows if split == "train" else None
-        reader.read_split(split, (row for path in paths for row in read_rows(path)), limit)
+        reader.read_split(split, itertools.chain.from_iterable(reader.open_file(path) for path in paths), limit)
     return reader.finish()
 
 
@@ -131,9 +134,12 @@ class _ReviewReader:
         kept = self._rows.setdefault(split, [])
         blank: list[str] = []
         for row in islice(rows, limit):
-            text_columns, label_column = self._columns or self._choose(row)
+            assert self._columns is not None  # open_file chose them before it gave a row
+            text_columns, label_column = self._columns
             text = build_text(row.fields, text_columns, row.where)
             if not text:
+                if not any(name in row.fields for name in text_columns):
+                    raise DataError(f"{row.where}: none of the text columns {', '.join(text_columns)}.")
                 blank.append(row.where)
                 continue
             kept.append((text, self._tally.add(row.fields.get(label_column), row.where), row.where))
@@ -143,13 +149,22 @@ class _ReviewReader:
             places = ", ".join(blank[:10]) + (", ..." if len(blank) > 10 else "")
             self._notes.append(f"Left out {len(blank):,} rows without text: {places}")
 
-    def _choose(self, row: Row) -> tuple[tuple[str, ...], str]:
-        columns = list(row.fields)
-        text = choose_text_columns(columns, self._config.text, row.where, preferred=self._config.preferred_text)
-        label = choose_label_column(columns, self._config.label, row.where)
+    def open_file(self, path: Path) -> Iterator[Row]:
+        """Return a file's rows, after a look at the columns of the first ones: rows of JSON may have some of them only."""
+        rows = read_rows(path)
+        first = list(islice(rows, _ROWS_LOOKED_AT))
+        columns = list(dict.fromkeys(name for row in first for name in row.fields))
+        if first:
+            self._choose(columns, first[0].where)
+        return itertools.chain(first, rows)
+
+    def _choose(self, columns: list[str], where: str) -> None:
+        """Choose the columns by the first file; every other file must have them too."""
+        asked_text, asked_label = self._columns or (self._config.text, self._config.label)
+        text = choose_text_columns(columns, asked_text, where, preferred=self._config.preferred_text)
+        label = choose_label_column(columns, asked_label, where)
         self._columns = text, label
         self._tally.column = label
-        return self._columns
 
     def finish(self) -> LabelledReviews:
         if self._columns is None or not any(self._rows.values()):

@@ -39,7 +39,7 @@ def split_reviews(reviews: Sequence[Review], *, fractions: dict[str, float], see
         if len(members) <= len(wanted):
             raise DataError(
                 f"{len(members)} different {LABEL_NAMES[label]} reviews cannot be split into {rest}, {', '.join(wanted)}.",
-                hint="Add reviews, or leave splits out with --test 0 or --validation 0.",
+                hint="Add reviews, or leave splits out: --test 0 --validation 0 in training, --split all in evaluation.",
             )
         members.sort(key=lambda group: hashlib.blake2b(group[0], key=str(seed).encode()[:64], digest_size=16).digest())
         _deal([indices for _, indices in members], wanted, where)
@@ -57,7 +57,7 @@ def _deal(groups: list[list[int]], wanted: dict[str, float], where: list[str]) -
     for n_given, (name, fraction) in enumerate(wanted.items()):
         target, taken = max(1, round(fraction * n_reviews)), 0
         last = len(groups) - (len(wanted) - n_given)
-        while position <= last and taken < target:
+        while position < last and taken < target:
             for index in groups[position]:
                 where[index] = name
             taken += len(groups[position])

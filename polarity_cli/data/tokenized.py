@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from polarity_cli.data.text import TextEncoder
 from polarity_cli.errors import CacheError
-from polarity_cli.records import Review
+from polarity_cli.records import Review, clean_text
 
 _BATCH = 1024
 """Reviews tokenized and written together."""
@@ -66,7 +66,7 @@ def write_split(path: Path, reviews: Sequence[Review], encoder: TextEncoder, adv
             part = reviews[start : start + _BATCH]
             ids = encoder.encode([review.text for review in part])
             n_tokens += sum(map(len, ids))
-            columns = [ids, [r.label for r in part], [r.text for r in part], [Path(r.where).name for r in part]]
+            columns = [ids, [r.label for r in part], [r.text for r in part], [clean_text(Path(r.where).name) for r in part]]
             writer.write_batch(
                 pa.record_batch([pa.array(c, f.type) for c, f in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA)
             )

@@ -12,6 +12,7 @@ Last step of a training run; `evaluate` and `predict` start here.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polarity_cli.cache import hash_file, read_json, write_json
+from polarity_cli.config import SHORTEST_LENGTH, TRUNCATIONS
 from polarity_cli.encoder.card import write_card
 from polarity_cli.errors import CacheError, CheckpointError, UsageError
 from polarity_cli.records import EpochRecord, StepRecord
@@ -101,17 +103,23 @@ def read_checkpoint(folder: Path) -> CheckpointInfo:
 
 
 def _is_sound(manifest: dict[str, Any]) -> bool:
-    data, text = manifest.get("data"), None
-    if isinstance(data, dict):
-        text = data.get("text")
+    """Tell whether a manifest has what this program reads of it, in the right types: it may come from anywhere."""
+    data = manifest.get("data")
+    if not isinstance(data, dict) or not isinstance(manifest.get("files"), dict):
+        return False
+    text, rows = data.get("text"), data.get("rows")
     return (
         isinstance(text, list)
         and len(text) > 0
-        and all(isinstance(name, str) for name in text)
-        and isinstance(manifest.get("files"), dict)
-        and isinstance(manifest.get("max_length"), int)
-        and 8 <= manifest["max_length"] <= 1_000_000
-        and manifest.get("truncation") in ("head", "head-tail", "tail")
+        and all(isinstance(name, str) for name in [*text, data.get("source"), data.get("label"), data.get("positive") or ""])
+        and re.fullmatch(r"[0-9a-f]{16}", str(data.get("fingerprint"))) is not None
+        and (rows is None or (type(rows) is int and rows >= 1))
+        and all(type(data.get(name)) in (int, float) and 0 <= data[name] < 1 for name in ("test", "validation"))
+        and type(data.get("seed")) is int
+        and 0 <= data["seed"] < 2**32
+        and type(manifest.get("max_length")) is int
+        and SHORTEST_LENGTH <= manifest["max_length"] <= 1_000_000
+        and manifest.get("truncation") in TRUNCATIONS
     )
 
 
@@ -145,38 +153,38 @@ def check_out(out: Path) -> None:
             hint="Name another folder.",
         )
     extra = sorted({path.name for path in out.iterdir()} - {*manifest["files"], MANIFEST})
-    if extra:
+    changed = sorted(
+        name for name, known in manifest["files"].items() if (out / name).is_file() and hash_file(out / name) != known
+    )
+    if extra or changed:
         raise UsageError(
-            f"--out {out}: replacing it would delete files that no run published: {', '.join(extra[:10])}.",
-            hint="Move them away, or name another folder.",
+            f"--out {out}: replacing it would lose what no run published: {', '.join([*extra, *changed][:10])}.",
+            hint="Move that away, or name another folder.",
         )
 
 
 def publish_checkpoint(checkpoint: Path, out: Path) -> None:
-    """Copy a checkpoint to `out`, in one step, replacing only an earlier published one.
+    """Copy a checkpoint to `out`, by renaming, replacing only an earlier published one as it was published.
 
     Raises:
         UsageError: something else is at `out`.
         CacheError: it cannot be written.
     """
-    check_out(out)
+    kept = f"The checkpoint is in {checkpoint}."
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     except OSError as error:
-        raise CacheError(
-            f"--out {out}: cannot be written ({error.strerror}).", hint=f"The checkpoint is in {checkpoint}."
-        ) from error
+        raise CacheError(f"--out {out}: cannot be written ({error.strerror}).", hint=kept) from error
     try:
         shutil.copytree(checkpoint, work / "new")
+        check_out(out)
         if out.exists():
             out.rename(work / "old")
         (work / "new").rename(out)
     except OSError as error:
-        if (work / "old").exists() and not out.exists():
-            (work / "old").rename(out)
-        raise CacheError(
-            f"--out {out}: cannot be written ({error.strerror}).", hint=f"The checkpoint is in {checkpoint}."
-        ) from error
+        raise CacheError(f"--out {out}: cannot be written ({error.strerror}).", hint=kept) from error
     finally:
+        if (work / "old").exists() and not out.exists():  # failed or interrupted between the two renames
+            (work / "old").rename(out)
         shutil.rmtree(work, ignore_errors=True)

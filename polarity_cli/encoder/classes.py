@@ -13,7 +13,7 @@ _UNNAMED = ("label_0", "label_1")
 
 
 def find_positive_class(names: Mapping[int, str], positive: str | None, folder: Path) -> int:
-    """Return the index, 0 or 1, of the class that means positive.
+    """Return the index, 0 or 1, of the class that means positive: by the usual names, else the one named `positive`.
 
     Raises:
         CheckpointError: there are not two classes, or it is not clear which one is positive.
@@ -21,10 +21,10 @@ def find_positive_class(names: Mapping[int, str], positive: str | None, folder: 
     if sorted(names) != [0, 1]:
         raise CheckpointError(f"{folder}: the model tells {len(names)} classes apart, expected 2.")
     by_name = {normalise_label(name): index for index, name in names.items()}
-    if positive is not None and normalise_label(positive) in by_name:
-        return by_name[normalise_label(positive)]
     for negative_name, positive_name in (*FORMS, _UNNAMED):
         if set(by_name) == {negative_name, positive_name}:
             return by_name[positive_name]
+    if positive is not None and normalise_label(positive) in by_name:
+        return by_name[normalise_label(positive)]
     shown = " and ".join(repr(name) for name in names.values())
-    raise CheckpointError(f"{folder}: it is not clear which class is positive, {shown}.", hint="Name it with --positive.")
+    raise CheckpointError(f"{folder}: it is not clear which class is positive, {shown}.", hint="Name it with --positive-class.")

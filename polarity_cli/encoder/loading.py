@@ -5,13 +5,14 @@ Imports transformers, so only functions import this module.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
+from torch import nn
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -20,6 +21,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from polarity_cli.cache import read_json
+from polarity_cli.config import SHORTEST_LENGTH
 from polarity_cli.encoder.families import FAMILIES, Family, find_family
 from polarity_cli.errors import CheckpointError
 from polarity_cli.records import LABEL_NAMES
@@ -30,29 +33,42 @@ transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 _LOADING_ERRORS = (
     OSError,
     ValueError,
-    KeyError,
+    LookupError,
     TypeError,
     AttributeError,
+    ArithmeticError,
+    ImportError,
     RuntimeError,
-    RecursionError,
     SafetensorError,
+    StrictDataclassError,
 )
 """What transformers raises on files that are not what their names say."""
+_OWN_ATTENTION = (None, "eager", "sdpa")
+"""Implementations of attention that a config may ask for: others load compiled code, some of it from the Hub."""
 
 
 def load_config(folder: Path) -> Any:
     """Return the encoder's transformers config.
 
     Raises:
-        CheckpointError: there is none, or it is damaged.
+        CheckpointError: there is none, it is damaged, or it asks for code or quantized weights.
     """
-    if not (folder / "config.json").is_file():
+    path = folder / "config.json"
+    if not path.is_file():
         raise CheckpointError(f"{folder}: no checkpoint (there is no config.json in it).", hint="`polarity train` makes one.")
+    stored = read_json(path)
+    if stored is None:
+        raise CheckpointError(f"{path}: not an encoder's config (it is not a JSON object).")
+    if stored.get("quantization_config"):
+        raise CheckpointError(
+            f"{path}: quantized weights cannot be trained or read here.", hint="Choose the full-precision model."
+        )
+    if any(stored.get(key) not in _OWN_ATTENTION for key in ("attn_implementation", "_attn_implementation")):
+        raise CheckpointError(f"{path}: it asks for an attention implementation of its own, which would be code.")
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except _LOADING_ERRORS as error:
-        raise CheckpointError(f"{folder / 'config.json'}: not an encoder's config ({_first_line(error)}).") from error
-    return config
+        raise CheckpointError(f"{path}: not an encoder's config ({_first_line(error)}).") from error
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
@@ -71,19 +87,28 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def get_longest_input(config: Any, tokenizer: PreTrainedTokenizerFast) -> int:
-    """Return the most tokens that the encoder reads, special tokens included."""
+def get_longest_input(config: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> int:
+    """Return the most tokens that the encoder reads, special tokens included.
+
+    Raises:
+        CheckpointError: tokenizer and encoder do not fit each other.
+    """
+    if len(tokenizer) > config.vocab_size:
+        raise CheckpointError(f"{folder}: the tokenizer has {len(tokenizer)} tokens, the encoder knows {config.vocab_size}.")
     family = FAMILIES.get(config.model_type)
     n_reserved = family.n_reserved_positions if family else 0
     n_positions = getattr(config, "max_position_embeddings", None) or tokenizer.model_max_length
-    return min(int(n_positions) - n_reserved, int(tokenizer.model_max_length))
+    longest = min(int(n_positions) - n_reserved, int(tokenizer.model_max_length))
+    if longest < SHORTEST_LENGTH:
+        raise CheckpointError(f"{folder}: it reads at most {longest} tokens, too few for a review.")
+    return longest
 
 
 def load_model(folder: Path, *, new_head: bool) -> PreTrainedModel:
     """Return a two-class model in float32 and eval mode.
 
-    With `new_head` the folder holds a pretrained encoder, and the classifier (and a pooler it lacks) is drawn from torch's random
-    state; without, it must hold every weight.
+    With `new_head` the head (and a pooler that the encoder lacks) is drawn from torch's random state, even where the folder has
+    one; without, the folder must hold every weight.
 
     Raises:
         CheckpointError: weights are missing, damaged, or of other shapes than the config says.
@@ -109,6 +134,8 @@ def load_model(folder: Path, *, new_head: bool) -> PreTrainedModel:
     except _LOADING_ERRORS as error:
         raise CheckpointError(f"{folder}: the weights cannot be loaded ({_first_line(error)}).") from error
     _check_complete(folder, model, info, new_head=new_head)
+    if new_head:
+        _draw_head(model, info["missing_keys"])
     model.eval()
     return model  # type: ignore[no-any-return]
 
@@ -125,6 +152,20 @@ def _check_complete(folder: Path, model: PreTrainedModel, info: dict[str, Any], 
         raise CheckpointError(f"{folder}: the weights hold values that are not finite, e.g. in {broken[0]}.")
 
 
+def _draw_head(model: PreTrainedModel, missing: set[str]) -> None:
+    """Draw the head anew where the encoder's folder had one: its classes may mean something else."""
+    base = find_family(model.config).base
+    stored = [name for name, child in model.named_children() if name != base and _has_stored(name, child, missing)]
+    if stored:
+        fresh = type(model)(model.config)
+        for name in stored:
+            model.get_submodule(name).load_state_dict(fresh.get_submodule(name).state_dict())
+
+
+def _has_stored(name: str, module: nn.Module, missing: set[str]) -> bool:
+    return any(f"{name}.{key}" not in missing for key in module.state_dict())
+
+
 def _is_pretrained(key: str, family: Family) -> bool:
     """Tell whether a weight belongs to the encoder; a pooler may be new, since some encoders are stored without theirs."""
     return key.startswith(f"{family.base}.") and not key.startswith(tuple(f"{family.path(name)}." for name in family.after))
@@ -133,12 +174,3 @@ def _is_pretrained(key: str, family: Family) -> bool:
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
-
-
-def read_labels(folder: Path) -> dict[int, str]:
-    """Return the class names in a checkpoint's config by their index, as they stand there."""
-    try:
-        found = json.loads((folder / "config.json").read_bytes()).get("id2label") or {}
-        return {int(index): str(name) for index, name in found.items()}
-    except (OSError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{folder / 'config.json'}: not an encoder's config ({error}).") from error

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from polarity_cli.cache import fingerprint, hash_file
 from polarity_cli.config import SAMPLE, Context
-from polarity_cli.errors import CheckpointError, HubError
+from polarity_cli.errors import CheckpointError
 from polarity_cli.hub import connect, find_revision
 
 _FETCHED = [
@@ -75,16 +75,10 @@ def _hash_weights(folder: Path) -> str:
 
 def _fetch(repo: str, context: Context) -> EncoderLocation:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
 
     revision = find_revision(repo, kind="model", context=context)
-    try:
-        with connect(repo), context.observer.track(f"Fetching {repo}"):
-            folder = Path(snapshot_download(repo, revision=revision, allow_patterns=_FETCHED, local_files_only=context.offline))
-    except LocalEntryNotFoundError as error:
-        raise HubError(
-            f"{repo}: not in the Hub's cache, and --offline makes no connection.", hint="Run once without --offline."
-        ) from error
+    with connect(repo), context.observer.track(f"Fetching {repo}"):
+        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=_FETCHED, local_files_only=context.offline))
     if not any(folder.glob("*.safetensors")):
         raise CheckpointError(
             f"{repo}: no weights in safetensors format.", hint="Pickled weights are not read; choose another encoder."

@@ -22,7 +22,7 @@ BLANK = Prediction(label="", score=None)
 class Predictor:
     """A loaded checkpoint."""
 
-    def __init__(self, info: CheckpointInfo, *, positive: str | None = None, min_confidence: float = 0.0) -> None:
+    def __init__(self, info: CheckpointInfo, *, positive_class: str | None = None, min_confidence: float = 0.0) -> None:
         """Load the weights and the tokenizer.
 
         Raises:
@@ -31,16 +31,16 @@ class Predictor:
         # torch and transformers take seconds to import, so nothing imports them before a model is needed.
         from polarity_cli.data.text import TextEncoder
         from polarity_cli.encoder.classes import find_positive_class
-        from polarity_cli.encoder.loading import get_longest_input, load_model, load_tokenizer, read_labels
+        from polarity_cli.encoder.loading import get_longest_input, load_config, load_model, load_tokenizer
         from polarity_cli.encoder.processor import start_inference
         from polarity_cli.encoder.top import Whole
 
         self._device = start_inference()
-        self._positive = find_positive_class(read_labels(info.folder), positive, info.folder)
+        config = load_config(info.folder)
+        self._positive = find_positive_class(config.id2label, positive_class, info.folder)
         tokenizer = load_tokenizer(info.folder)
-        model = load_model(info.folder, new_head=False)
-        self._whole = Whole(model).to(self._device)
-        longest = get_longest_input(model.config, tokenizer)
+        longest = get_longest_input(config, tokenizer, info.folder)
+        self._whole = Whole(load_model(info.folder, new_head=False)).to(self._device)
         self._encoder = TextEncoder(
             tokenizer.backend_tokenizer, max_length=min(info.max_length or longest, longest), truncation=info.truncation
         )

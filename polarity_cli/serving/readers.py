@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import IO
 
 from polarity_cli.data.columns import build_text, choose_text_columns
-from polarity_cli.data.files import open_bytes, parse_json, report_damage, split_suffix
+from polarity_cli.data.files import name_columns, open_bytes, parse_json, read_fields, report_damage, split_suffix
 from polarity_cli.errors import DataError, UsageError
 from polarity_cli.records import clean_text
+
+FORMATS_BY_SUFFIX = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".tsv": "tsv", ".txt": "text"}
 
 Chooser = Callable[[Sequence[str], str], tuple[str, ...]]
 """From the columns of a record and its place to the columns that make the text."""
@@ -45,22 +47,19 @@ def find_format(path: Path | None, asked: str | None) -> str:
     if asked:
         return asked
     suffix = split_suffix(path)[0] if path else ""
-    formats = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".tsv": "tsv"}
     if suffix in (".json", ".parquet"):
         raise UsageError(
             f"--input {path}: {suffix} files are not streamed.",
             hint="Convert it to .jsonl or .csv, or say --input-format.",
         )
-    return formats.get(suffix, "text")
+    return FORMATS_BY_SUFFIX.get(suffix, "text")
 
 
 def make_chooser(asked: tuple[str, ...] | None, trained: tuple[str, ...] | None) -> Chooser:
     """Return how the text columns are chosen: those asked for, else those of the training data, else by their names."""
 
     def choose(columns: Sequence[str], where: str) -> tuple[str, ...]:
-        if not asked and trained and (there := tuple(name for name in trained if name in columns)):
-            return there
-        return choose_text_columns(columns, asked, where)
+        return choose_text_columns(columns, asked, where, preferred=trained)
 
     return choose
 
@@ -138,28 +137,25 @@ def _read_csv(lines: Iterator[str], name: str, choose: Chooser) -> Iterator[Reco
 
 
 def _read_table(rows: Iterator[tuple[list[str], int]], name: str, choose: Chooser) -> Iterator[Record]:
-    columns: list[str] | None = None
+    header: list[str] | None = None
+    columns: list[str] = []
     text_columns: tuple[str, ...] = ()
-    has_header = True
+    headless = False
     for values, number in rows:
         where = f"{name}:{number}"
-        if columns is None:
-            has_header = not (len(values) == 3 and values[0] in ("1", "2"))
-            columns = values if has_header else ["label", "title", "content"]
-            if len(set(columns)) < len(columns):
-                raise DataError(f"{where}: the header names a column twice.")
-            text_columns = choose([clean_text(column) for column in columns], where)
-            if has_header:
+        cleaned = [clean_text(value) for value in values]
+        if header is None:
+            columns, headless = name_columns(cleaned, where)
+            header = columns if headless else values
+            text_columns = choose(columns, where)
+            if not headless:
                 continue
         if values in ([], [""]) and len(columns) > 1:
-            values = [""] * len(columns)
+            values = cleaned = [""] * len(columns)
         if len(values) != len(columns):
             raise DataError(f"{where}: {len(values)} fields, expected {len(columns)}.")
-        fields: dict[str, object] = dict(zip(columns, values, strict=True))
-        cleaned: dict[str, object] = {
-            clean_text(column): clean_text(value) for column, value in zip(columns, values, strict=True)
-        }
-        yield Record(build_text(cleaned, text_columns, where), "", fields, has_header)
+        text = build_text(read_fields(columns, cleaned, headless=headless), text_columns, where)
+        yield Record(text, "", dict(zip(header, values, strict=True)), not headless)
 
 
 READERS: dict[str, Callable[[Iterator[str], str, Chooser], Iterator[Record]]] = {

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from polarity_cli.data.files import split_suffix
 from polarity_cli.errors import DataError, UsageError
 from polarity_cli.records import Prediction
-from polarity_cli.serving.readers import Record, dump_json
+from polarity_cli.serving.readers import FORMATS_BY_SUFFIX, Record, dump_json
 
+_HALF_PAIRS = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Surrogates that stand for no byte: they come from escapes in JSON."""
 _LINE_BREAKS = str.maketrans({"\n": " ", "\r": " "})
 _SEPARATORS = str.maketrans({"\t": " ", "\n": " ", "\r": " "})
 
@@ -29,7 +33,7 @@ class Writer(Protocol):
 
 
 def _emit(stream: IO[bytes], line: str) -> None:
-    stream.write(line.encode("utf-8", "surrogateescape"))
+    stream.write(_HALF_PAIRS.sub("\ufffd", line).encode("utf-8", "surrogateescape"))
 
 
 class TextWriter:
@@ -140,6 +144,22 @@ class DocumentWriter:
         _emit(self._stream, dump_json({"predictions": self._predictions}) + "\n")
 
 
+def find_output_format(path: Path | None, asked: str | None, input_format: str) -> str:
+    """Return the format of an output: the one asked for, or by the file's suffix, or the input's.
+
+    Raises:
+        UsageError: the suffix is of something that is not written.
+    """
+    suffix, compression = split_suffix(path) if path else ("", "")
+    if compression:
+        raise UsageError(f"--output {path}: compressed output is not written.", hint="Write to a pipe, e.g. `| gzip > FILE`.")
+    if asked:
+        return asked
+    if suffix in (".json", ".parquet"):
+        raise UsageError(f"--output {path}: {suffix} is not written.", hint="Choose .jsonl, .csv, .tsv or .txt, or say --format.")
+    return FORMATS_BY_SUFFIX.get(suffix, input_format)
+
+
 @contextmanager
 def open_output(path: Path | None) -> Iterator[IO[bytes]]:
     """Give a stream to write to: standard output, or a file that gets its name when the block ends well.
@@ -177,10 +197,12 @@ def get_fields(record: Record) -> dict[str, object]:
     return {"text": record.raw} if record.fields is None else record.fields
 
 
-def name_results(fields: dict[str, object]) -> tuple[str, str]:
-    """Return the names of the two new columns: other ones where the record already has `label` or `score`."""
-    taken = "label" in fields or "score" in fields
-    return ("predicted_label", "predicted_score") if taken else ("label", "score")
+def name_results(fields: Collection[str]) -> tuple[str, str]:
+    """Return the names of the two new columns: `label` and `score`, with as many `predicted_` before as it takes to be new."""
+    prefix = ""
+    while f"{prefix}label" in fields or f"{prefix}score" in fields:
+        prefix += "predicted_"
+    return f"{prefix}label", f"{prefix}score"
 
 
 def round_score(prediction: Prediction) -> float | None:

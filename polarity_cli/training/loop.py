@@ -5,6 +5,7 @@ A generator, so that progress, history and trackers stay outside the mathematics
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from polarity_cli.data.batches import Batch, pad
 from polarity_cli.data.tokenized import TokenizedSplit
 from polarity_cli.encoder.inference import compute_logits, compute_scores
 from polarity_cli.encoder.trunk import Trunk
+from polarity_cli.errors import PolarityError
 from polarity_cli.records import EpochRecord, StepRecord
 from polarity_cli.scoring.metrics import compute_metrics
 from polarity_cli.training.optim import make_optimizer, scale_learning_rate
@@ -125,8 +127,13 @@ def _take_step(
     ids, mask = (torch.from_numpy(array).to(device) for array in pad(train.get_ids(batch), pad_id=learner.pad_id))
     labels = torch.from_numpy(train.labels[batch]).to(device)  # (B,)
     loss = nn.functional.cross_entropy(learner.forward(ids, mask), labels)
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise PolarityError(
+            f"Training diverged: the loss is {value} at learning rate {learning_rate:g}.", hint="Give a lower --learning-rate."
+        )
     learner.accelerator.backward(loss)
     learner.accelerator.clip_grad_norm_(learner.top.parameters(), MAX_GRADIENT_NORM)
     optimizer.step()
     optimizer.zero_grad()
-    return float(loss.detach())
+    return value

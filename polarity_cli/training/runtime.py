@@ -27,13 +27,22 @@ def start_runtime(*, seed: int, track: str | None = None, track_dir: Path | None
 
     set_up_processor()
     precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
-    try:
-        accelerator = Accelerator(mixed_precision=precision, log_with=track, project_dir=track_dir)
-    except ValueError as error:
-        raise UsageError(f"--track {track}: {error}", hint=f"Install the tracker's package, e.g. pip install {track}.") from error
-    if track and not accelerator.log_with:
-        raise UsageError(f"--track {track}: that tracker is not installed.", hint=f"pip install {track}")
+    if track is not None:
+        _check_tracker(track)
+    accelerator = Accelerator(mixed_precision=precision, log_with=track, project_dir=track_dir)
     if accelerator.num_processes > 1:
         raise UsageError("Training runs in one process; start it without a launcher.", hint="polarity train ...")
     set_seed(seed)
     return accelerator
+
+
+def _check_tracker(name: str) -> None:
+    from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
+
+    known = sorted(str(kind.value if hasattr(kind, "value") else kind) for kind in LOGGER_TYPE_TO_CLASS)
+    if name not in known:
+        raise UsageError(f"--track {name}: choose one of {', '.join(known)}.")
+    if name not in [str(kind.value if hasattr(kind, "value") else kind) for kind in get_available_trackers()]:
+        raise UsageError(
+            f"--track {name}: its package is not installed.", hint="pip install 'polarity[track]' brings tensorboard."
+        )

@@ -82,7 +82,7 @@ def test_folder_keeps_its_test_file_and_train_loses_its_copies(polarity: Polarit
     splits = json.loads(outcome.stdout)["splits"]
     assert splits["test"]["n_rows"] == 10
     assert splits["train"]["n_rows"] + splits["validation"]["n_rows"] == 50
-    assert "Left out 2 training rows whose review stands in another split" in outcome.stderr
+    assert "Left out 2 train rows whose review stands in another split" in outcome.stderr
 
 
 def test_plan_prints_what_would_train_and_reads_no_data(polarity: Polarity, tiny_encoder: Path) -> None:
@@ -228,8 +228,8 @@ def test_foreign_checkpoint_of_two_classes_is_evaluated(polarity: Polarity, tiny
     assert scores["LABEL_1"] == scores["POS"] >= 0.9
     assert scores["peach"].code == 2
     assert "not clear which class is positive, 'lemon' and 'peach'" in scores["peach"].stderr
-    assert "Name it with --positive" in scores["peach"].stderr
-    named = polarity("predict", "--checkpoint", foreign, "--positive", "peach", "great amazing book")
+    assert "Name it with --positive-class" in scores["peach"].stderr
+    named = polarity("predict", "--checkpoint", foreign, "--positive-class", "peach", "great amazing book")
     assert named.code == 0
 
 

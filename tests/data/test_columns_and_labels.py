@@ -41,7 +41,7 @@ def test_asked_columns_come_before_preferred_and_found_ones() -> None:
     [
         (["a", "b"], None, "no column looks like the text; the columns are 'a', 'b'"),
         (["text", "content"], None, "several columns could be the text"),
-        (["a"], ("title", "a"), "no column 'title' (from --text title,a)"),
+        (["a"], ("title", "a"), "no column 'title', of --text title,a"),
     ],
 )
 def test_unclear_text_columns_are_refused_with_the_choices(
