@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from polarity_cli.errors import CacheError
+from polarity_cli.records import clean_text
 
 MANIFEST = "manifest.json"
 
@@ -77,12 +78,14 @@ def publish(target: Path) -> Iterator[Path]:
 def write_json(path: Path, value: object) -> None:
     """Write a value as indented JSON, in one step."""
     work = path.with_name(f".{path.name}.{os.getpid()}")
-    work.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    work.write_text(clean_text(json.dumps(value, indent=2, ensure_ascii=False)) + "\n", encoding="utf-8")
     work.replace(path)
 
 
 def read_json(path: Path) -> dict[str, object] | None:
     """Return the JSON object in a file, or None where there is no such file or it holds anything else."""
+    if not path.is_file():
+        return None
     try:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):

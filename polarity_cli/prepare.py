@@ -140,7 +140,8 @@ def _divide(reviews: LabelledReviews, config: DataConfig) -> tuple[dict[str, lis
             notes.append(f"Left out {n_lost:,} {name} rows whose review stands in another split too.")
         held_out |= {review_key(review.text) for review in found}
     kept = brought.pop("train")
-    brought = {name: members for name, members in brought.items() if name in reviews.splits}
+    notes += [f"The {name} file has no reviews of its own." for name in reviews.splits if name != "train" and not brought[name]]
+    brought = {name: members for name, members in brought.items() if members}
     fractions = {"test": config.test, "validation": config.validation}
     missing = {name: fraction for name, fraction in fractions.items() if name not in brought}
     if not kept:

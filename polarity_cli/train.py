@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from polarity_cli import __version__
 from polarity_cli.cache import publish
 from polarity_cli.config import Context, TrainConfig
+from polarity_cli.errors import UsageError
 from polarity_cli.prepare import Prepared, prepare
 from polarity_cli.records import EpochRecord, StepRecord
 
@@ -45,6 +46,8 @@ def train(config: TrainConfig, context: Context) -> TrainResult:
     from polarity_cli.encoder.checkpoint import check_out, publish_checkpoint
 
     check_out(config.out)
+    if config.out.resolve().is_relative_to(context.cache_dir.resolve()):
+        raise UsageError(f"--out {config.out}: it is inside the cache.", hint="Name a folder outside it.")
     prepared = prepare(config.data, context)
     started = time.perf_counter()
     run = _Run(config, prepared, context)

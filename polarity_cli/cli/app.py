@@ -39,7 +39,7 @@ app.command("train", epilog=train.EXAMPLES)(train.command)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.command)
 app.command("predict", epilog=predict.EXAMPLES)(predict.command)
 
-_INTERRUPTED = 130
+_FAILED, _INTERRUPTED = 1, 130
 
 
 def _print_version(asked: bool) -> None:
@@ -57,19 +57,16 @@ def _options(
     pass
 
 
-def main() -> None:
-    """Run the command line and leave the process with its exit code."""
-    sys.exit(run(sys.argv[1:]))
-
-
 def run(args: Sequence[str]) -> int:
     """Run one command line and return its exit code: 0 done, 1 failed, 2 wrong use or data, 130 interrupted."""
+    if sys.stdout is None or sys.stderr is None:
+        return _FAILED  # closed: there is nobody to tell
     debug = "--debug" in args or os.environ.get("POLARITY_DEBUG", "0").lower() in ("1", "true", "yes", "on")
     try:
         code = app(list(args), prog_name="polarity", standalone_mode=False)
         sys.stdout.flush()
         if code == _INTERRUPTED:
-            print("\npolarity: interrupted.", file=sys.stderr)
+            print("polarity: interrupted.", file=sys.stderr)
         return code if isinstance(code, int) else 0
     except (BrokenPipeError, SystemExit) as error:
         if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):

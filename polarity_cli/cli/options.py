@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from pathlib import Path
 from typing import Annotated
@@ -101,10 +102,7 @@ def parse_count(value: str, flag: str, *, least: int) -> int | None:
     """
     if value == "all":
         return None
-    try:
-        number = int(value)
-    except ValueError:
-        number = least - 1
+    number = int(value) if re.fullmatch("[0-9]{1,15}", value) else least - 1
     if number < least:
         raise UsageError(f"{flag} {value}: expected a whole number from {least}, or 'all'.")
     return number

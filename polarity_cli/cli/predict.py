@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import sys
@@ -17,8 +18,9 @@ from polarity_cli.cli.console import make_context
 from polarity_cli.config import FORMATS, PredictConfig, check_choice
 from polarity_cli.errors import UsageError
 from polarity_cli.records import clean_text
+from polarity_cli.serving.outputs import find_output_format, open_output
 from polarity_cli.serving.readers import Chooser, Record, find_format, make_chooser, open_records, read_records
-from polarity_cli.serving.writers import WRITERS, DocumentWriter, TerminalWriter, Writer, find_output_format, open_output
+from polarity_cli.serving.writers import WRITERS, DocumentWriter, LineWriter, Writer, format_terminal
 
 EXAMPLES = options.paragraphs(
     """
@@ -106,8 +108,7 @@ def command(
             for record, prediction in window:
                 writer.write(record, prediction)
             stream.flush()
-        if isinstance(writer, DocumentWriter):
-            writer.finish()
+        writer.finish()
 
 
 def _check_inputs(texts: list[str] | None, input_path: Path | None) -> None:
@@ -139,5 +140,5 @@ def _choose_writer(stream: IO[bytes], *, as_json: bool, kind: str, for_terminal:
     if as_json:
         return DocumentWriter(stream)
     if for_terminal and sys.stdout.isatty():
-        return TerminalWriter(stream, colour="NO_COLOR" not in os.environ)
+        return LineWriter(stream, functools.partial(format_terminal, colour="NO_COLOR" not in os.environ))
     return WRITERS[kind](stream)

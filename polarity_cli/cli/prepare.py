@@ -53,8 +53,8 @@ def command(
 
     source, encoder = options.apply_sample(source, encoder, sample)
     config = DataConfig(
-        source=source or DEFAULT_SOURCE,
-        encoder=encoder or DEFAULT_ENCODER,
+        source=DEFAULT_SOURCE if source is None else source,
+        encoder=DEFAULT_ENCODER if encoder is None else encoder,
         text=options.split_names(text),
         label=label,
         positive=positive,

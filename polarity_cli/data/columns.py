@@ -65,7 +65,7 @@ def build_text(fields: dict[str, object], columns: Sequence[str], where: str) ->
 def _as_text(value: object, name: str, where: str) -> str:
     if isinstance(value, str):
         return value
-    if value is None:
+    if value is None or value != value:  # NaN is what pandas writes for a missing text
         return ""
     if isinstance(value, int | float):
         return str(value)

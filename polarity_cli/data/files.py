@@ -5,28 +5,20 @@ To add a format, write one reader and add one line to `READERS`.
 
 from __future__ import annotations
 
-import bz2
+import codecs
 import csv
-import gzip
 import io
 import json
+import math
 import re
-import sys
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Literal, cast
+from typing import IO, Any, Literal
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
+from polarity_cli.data.opening import open_bytes, report_damage, split_suffix
 from polarity_cli.errors import DataError
 from polarity_cli.records import Row
 
-COMPRESSIONS = (".gz", ".bz2", ".zst")
 _FASTTEXT_LINE = re.compile(r"(__label__\S+)[ \t]+(.*)", re.DOTALL)
 # The csv module refuses fields over 131,072 characters unless told otherwise; a review may be longer.
 csv.field_size_limit(2**31 - 1)
@@ -55,36 +47,6 @@ def read_rows(path: Path) -> Iterator[Row]:
         ) from error
 
 
-def split_suffix(path: Path) -> tuple[str, str]:
-    """Return the format suffix and the compression suffix (or empty) of a file's name, in lower case."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    compression = suffixes.pop() if suffixes and suffixes[-1] in COMPRESSIONS else ""
-    return (suffixes[-1] if suffixes else ""), compression
-
-
-def open_bytes(path: Path) -> BinaryIO:
-    """Open a file for reading, decompressed by its suffix."""
-    _, compression = split_suffix(path)
-    if compression == ".gz":
-        return cast(BinaryIO, gzip.open(path, "rb"))
-    if compression == ".bz2":
-        return cast(BinaryIO, bz2.open(path, "rb"))
-    if compression == ".zst":
-        return cast(BinaryIO, zstd.open(path, "rb"))
-    return path.open("rb")
-
-
-@contextmanager
-def report_damage(path: Path) -> Iterator[None]:
-    """Turn what reading a torn or damaged file raises inside the block into DataError."""
-    try:
-        yield
-    except (EOFError, zlib.error, zstd.ZstdError, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: the compressed file is torn or damaged ({error}).") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from error
-
-
 def _open_text(path: Path) -> IO[str]:
     return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", newline="")
 
@@ -97,6 +59,11 @@ def _find_undecodable_line(path: Path) -> str:
             except UnicodeDecodeError:
                 return f"{path}:{number}"
     return str(path)
+
+
+def _guess_encoding(path: Path) -> str:
+    with open_bytes(path) as file:
+        return "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "latin1"
 
 
 def _read_delimited(path: Path, delimiter: str) -> Iterator[Row]:
@@ -184,11 +151,20 @@ def parse_json(text: str, where: str) -> Any:
         DataError: it is not JSON, or nested too deep to read.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_parse_float)
     except RecursionError as error:
         raise DataError(f"{where}: JSON nested too deep.") from error
     except ValueError as error:
         raise DataError(f"{where}: not valid JSON ({error}).") from error
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _parse_float(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse_constant(text)
 
 
 def _as_object(value: object, where: str) -> dict[str, object]:
@@ -209,7 +185,7 @@ def _read_parquet(path: Path) -> Iterator[Row]:
                 for fields in batch.to_pylist():
                     number += 1
                     yield Row(fields, f"{path}: row {number}")
-    except pa.ArrowException as error:
+    except (pa.ArrowException, ValueError, OverflowError) as error:
         raise DataError(f"{path}: not a valid Parquet file ({error}).") from error
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from polarity_cli.errors import DataError
-from polarity_cli.records import NEGATIVE, POSITIVE
+from polarity_cli.records import NEGATIVE, POSITIVE, clean_text
+
+_WHOLE = re.compile(r"^(\d+)\.0+$")
+_SHOWN = 40
+"""Characters of a label that a message shows."""
 
 FORMS: tuple[tuple[str, str], ...] = (
     ("0", "1"),
     ("1", "2"),
+    ("false", "true"),
     ("__label__1", "__label__2"),
     ("neg", "pos"),
     ("negative", "positive"),
@@ -41,11 +47,10 @@ class LabelTally:
 
 def normalise_label(value: object) -> str:
     """Return a label as lower-case text: `1`, `1.0`, `"1"` and ` 1 ` are the same label; missing is empty."""
-    if value is None:
+    if value is None or value != value:  # NaN is what pandas writes for a missing label
         return ""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value).strip().strip("\"'").strip().lower()
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else clean_text(str(value))
+    return _WHOLE.sub(r"\1", text.strip().strip("\"'").strip().lower())
 
 
 def understand_labels(tally: LabelTally, positive: str | None) -> dict[str, int]:
@@ -68,7 +73,7 @@ def understand_labels(tally: LabelTally, positive: str | None) -> dict[str, int]
     if len(forms) != 1:
         raise DataError(
             f"Column {tally.column!r}: it is not clear which label is positive: {_describe(tally)}.",
-            hint=f"Say it with --positive, e.g. --positive {max(seen, default='1')}.",
+            hint=f"Say it with --positive, e.g. --positive {_cut(max(seen, default='1'))}.",
         )
     negative, positive = forms[0]
     return {value: meaning for value, meaning in ((negative, NEGATIVE), (positive, POSITIVE)) if value in seen}
@@ -84,6 +89,10 @@ def _map_by_name(tally: LabelTally, wanted: str, asked: str) -> dict[str, int]:
 
 def check_both_classes(counts: Mapping[int, int], where: str) -> None:
     """Raise DataError when all reviews have one label, since a classifier learns nothing from them."""
+    if not any(counts.values()):
+        raise DataError(
+            f"{where}: its train split has no reviews left.", hint="Check the train file, and that test does not repeat it."
+        )
     missing = [name for name, label in (("negative", NEGATIVE), ("positive", POSITIVE)) if not counts.get(label)]
     if missing:
         raise DataError(
@@ -94,8 +103,12 @@ def check_both_classes(counts: Mapping[int, int], where: str) -> None:
 
 def _describe(tally: LabelTally) -> str:
     shown = sorted(tally.counts)[:10]
-    parts = [f"{value!r} ({tally.counts[value]} rows, first at {tally.first[value]})" for value in shown]
+    parts = [f"{_cut(value)!r} ({tally.counts[value]} rows, first at {tally.first[value]})" for value in shown]
     return ", ".join(parts) + (f" and {len(tally.counts) - 10} more" if len(tally.counts) > 10 else "")
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= _SHOWN else value[:_SHOWN] + "..."
 
 
 def _some(places: list[str]) -> str:

@@ -15,9 +15,10 @@ from pathlib import Path
 from polarity_cli.cache import hash_file
 from polarity_cli.config import DEFAULT_SOURCE, SAMPLE, Context, DataConfig
 from polarity_cli.data.columns import build_text, choose_label_column, choose_text_columns
-from polarity_cli.data.files import READERS, read_rows, split_suffix
+from polarity_cli.data.files import READERS, read_rows
 from polarity_cli.data.hub import fetch_rows
 from polarity_cli.data.labels import LabelTally, understand_labels
+from polarity_cli.data.opening import split_suffix
 from polarity_cli.errors import DataError, UsageError
 from polarity_cli.records import Review, Row
 from polarity_cli.sample import SAMPLE_DIR
@@ -70,12 +71,18 @@ def find_source(name: str, *, rows: int | None, context: Context) -> Source:
         DataError: a folder has no files of reviews.
         HubError: the Hub is out of reach or has no such data set.
     """
+    if not name:
+        raise UsageError("SOURCE is empty.", hint="Leave it out for amazon_polarity, or name a file, a folder or a Hub data set.")
     if name == SAMPLE:
         return Source(name, _list_folder(SAMPLE_DIR))
     path = Path(name)
     if path.is_dir():
         return Source(name, _list_folder(path))
     if path.exists():
+        if not path.is_file():
+            raise UsageError(
+                f"{name}: not a regular file; a source is read more than once.", hint="Save the stream to a file first."
+            )
         return Source(name, {"train": (path,)})
     if name not in HUB_NAMES and _looks_like_a_path(name):
         raise UsageError(f"{name}: no such file or folder.")

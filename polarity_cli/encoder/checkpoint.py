@@ -12,6 +12,7 @@ Last step of a training run; `evaluate` and `predict` start here.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from polarity_cli.cache import hash_file, read_json, write_json
 from polarity_cli.config import SHORTEST_LENGTH, TRUNCATIONS
 from polarity_cli.encoder.card import write_card
-from polarity_cli.errors import CacheError, CheckpointError, UsageError
+from polarity_cli.errors import CacheError, CheckpointError, PolarityError, UsageError
 from polarity_cli.records import EpochRecord, StepRecord
 
 if TYPE_CHECKING:
@@ -64,7 +65,13 @@ def save_checkpoint(
     manifest: dict[str, Any],
     history: Iterable[StepRecord | EpochRecord],
 ) -> None:
-    """Write a whole checkpoint into an empty folder."""
+    """Write a whole checkpoint into an empty folder.
+
+    Raises:
+        PolarityError: training diverged.
+    """
+    if not all(bool(tensor.isfinite().all()) for tensor in model.parameters()):
+        raise PolarityError("Training diverged: weights are not finite.", hint="Give a lower --learning-rate.")
     model.save_pretrained(folder)
     tokenizer.model_max_length = manifest["max_length"]
     tokenizer.truncation_side = "left" if manifest["truncation"] == "tail" else "right"
@@ -91,7 +98,7 @@ def read_checkpoint(folder: Path) -> CheckpointInfo:
         raise CheckpointError(
             f"{folder}: no checkpoint (there is no config.json in it).", hint="`polarity train` makes a checkpoint."
         )
-    if not (folder / MANIFEST).exists():
+    if not os.path.lexists(folder / MANIFEST):
         return CheckpointInfo(folder, None)
     manifest = read_json(folder / MANIFEST)
     if manifest is None or not _is_sound(manifest):
@@ -129,7 +136,7 @@ def find_newest(cache_dir: Path) -> Path:
     Raises:
         CheckpointError: the cache holds none.
     """
-    runs = sorted(path.parent for path in (cache_dir / "checkpoints").glob(f"[!.]*/{MANIFEST}"))
+    runs = sorted(path.parent for path in (cache_dir / "checkpoints").glob(f"[0-9]*T[0-9]*-*/{MANIFEST}"))
     if not runs:
         raise CheckpointError(f"No checkpoint in {cache_dir} yet.", hint="Make one with `polarity train`, or name a folder.")
     return runs[-1]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polarity_cli.data.batches import pad, plan_batches
+from polarity_cli.errors import PolarityError
 
 TOKEN_BUDGET = 8192
 """Tokens in a batch that is not trained on."""
@@ -26,7 +27,11 @@ def compute_logits(
     device: torch.device | None = None,
     advance: Callable[[int], None] = lambda n: None,
 ) -> NDArray[np.float64]:
-    """Return the logits `(N, 2) float64` of reviews given as token ids; `forward` must be in eval mode."""
+    """Return the logits `(N, 2) float64` of reviews given as token ids; `forward` must be in eval mode.
+
+    Raises:
+        PolarityError: an answer is not a finite number.
+    """
     logits = np.zeros((len(token_ids), 2))
     lengths = np.array([len(ids) for ids in token_ids], dtype=np.int64)
     with torch.no_grad():
@@ -34,6 +39,11 @@ def compute_logits(
             ids, mask = (torch.from_numpy(a).to(device) for a in pad([token_ids[i] for i in batch], pad_id=pad_id))
             logits[batch] = forward(ids, mask).double().cpu().numpy()
             advance(len(batch))
+    if not np.isfinite(logits).all():
+        raise PolarityError(
+            "The model's answers are not finite: its weights are broken, or training diverged.",
+            hint="In training, give a lower --learning-rate.",
+        )
     return logits
 
 

@@ -37,12 +37,15 @@ _LOADING_ERRORS = (
     TypeError,
     AttributeError,
     ArithmeticError,
+    AssertionError,
     ImportError,
     RuntimeError,
     SafetensorError,
     StrictDataclassError,
 )
 """What transformers raises on files that are not what their names say."""
+_VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
+_MOST_BLOCKS = 1000
 _OWN_ATTENTION = (None, "eager", "sdpa")
 """Implementations of attention that a config may ask for: others load compiled code, some of it from the Hub."""
 
@@ -65,10 +68,17 @@ def load_config(folder: Path) -> Any:
         )
     if any(stored.get(key) not in _OWN_ATTENTION for key in ("attn_implementation", "_attn_implementation")):
         raise CheckpointError(f"{path}: it asks for an attention implementation of its own, which would be code.")
+    if stored.get("is_decoder") or stored.get("add_cross_attention"):
+        raise CheckpointError(f"{path}: a decoder, which reads only what stands before each token.", hint="Choose an encoder.")
+    n_blocks = stored.get("num_hidden_layers", stored.get("n_layers", 1))
+    if type(n_blocks) is not int or not 1 <= n_blocks <= _MOST_BLOCKS:
+        raise CheckpointError(f"{path}: {n_blocks!r} blocks, expected 1 to {_MOST_BLOCKS}.")
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except _LOADING_ERRORS as error:
         raise CheckpointError(f"{path}: not an encoder's config ({_first_line(error)}).") from error
+    config.return_dict = True
+    return config
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
@@ -77,6 +87,9 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     Raises:
         CheckpointError: there is none, or it is damaged or slow.
     """
+    if not any(path for pattern in _VOCABULARIES for path in folder.glob(pattern)):
+        # transformers would make a tokenizer that knows no word.
+        raise CheckpointError(f"{folder}: no tokenizer in it.", hint="Copy its tokenizer.json, or save it with save_pretrained.")
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
@@ -93,8 +106,11 @@ def get_longest_input(config: Any, tokenizer: PreTrainedTokenizerFast, folder: P
     Raises:
         CheckpointError: tokenizer and encoder do not fit each other.
     """
-    if len(tokenizer) > config.vocab_size:
-        raise CheckpointError(f"{folder}: the tokenizer has {len(tokenizer)} tokens, the encoder knows {config.vocab_size}.")
+    n_tokens = max(tokenizer.get_vocab().values(), default=-1) + 1
+    if not 0 < n_tokens <= config.vocab_size:
+        raise CheckpointError(f"{folder}: the tokenizer has {n_tokens} tokens, the encoder knows {config.vocab_size}.")
+    if not isinstance(tokenizer.model_max_length, int | float):
+        raise CheckpointError(f"{folder}: model_max_length is {tokenizer.model_max_length!r}, expected a number.")
     family = FAMILIES.get(config.model_type)
     n_reserved = family.n_reserved_positions if family else 0
     n_positions = getattr(config, "max_position_embeddings", None) or tokenizer.model_max_length
@@ -147,6 +163,10 @@ def _check_complete(folder: Path, model: PreTrainedModel, info: dict[str, Any], 
     if wrong:
         shown = ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
         raise CheckpointError(f"{folder}: weights are missing or of another shape than its config says: {shown}.")
+    known = FAMILIES.get(model.config.model_type)
+    left_over = sorted(key for key in info["unexpected_keys"] if known and f"{known.blocks}." in key)
+    if left_over:
+        raise CheckpointError(f"{folder}: it holds blocks that its config does not name, e.g. {left_over[0]}.")
     broken = [name for name, tensor in model.named_parameters() if not bool(torch.isfinite(tensor).all())]
     if broken:
         raise CheckpointError(f"{folder}: the weights hold values that are not finite, e.g. in {broken[0]}.")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from polarity_cli.cache import fingerprint, hash_file
 from polarity_cli.config import SAMPLE, Context
-from polarity_cli.errors import CheckpointError
+from polarity_cli.errors import CheckpointError, UsageError
 from polarity_cli.hub import connect, find_revision
 
 _FETCHED = [
@@ -45,6 +45,8 @@ def find_encoder(name: str, context: Context) -> EncoderLocation:
         HubError: the Hub is out of reach or has no such model.
         UsageError: the name is neither a folder nor a Hub id.
     """
+    if not name:
+        raise UsageError("--encoder is empty.", hint="Leave it out for bert-base-uncased, or name a folder or a Hub id.")
     if name == SAMPLE:
         # Imported here because only this encoder comes from a package.
         from polarity_cli.sample.encoder import HUB_ID, find_sample_encoder

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO
 
 from polarity_cli.data.columns import build_text, choose_text_columns
-from polarity_cli.data.files import name_columns, open_bytes, parse_json, read_fields, report_damage, split_suffix
+from polarity_cli.data.files import name_columns, parse_json, read_fields
+from polarity_cli.data.opening import open_bytes, report_damage, split_suffix
 from polarity_cli.errors import DataError, UsageError
 from polarity_cli.records import clean_text
 
@@ -34,6 +35,8 @@ class Record:
     """The line as it came, without its end; empty for CSV, whose records may span lines."""
     fields: dict[str, object] | None = None
     """The columns of a structured record; None for a line of text."""
+    is_header: bool = False
+    """Whether it is no record but the header of a table, whose names are the keys of `fields`."""
     has_header: bool = True
     """False where the stream did not name its columns, as in the 2015 layout."""
 
@@ -145,17 +148,20 @@ def _read_table(rows: Iterator[tuple[list[str], int]], name: str, choose: Choose
         where = f"{name}:{number}"
         cleaned = [clean_text(value) for value in values]
         if header is None:
+            if not "".join(values):
+                continue
             columns, headless = name_columns(cleaned, where)
             header = columns if headless else values
             text_columns = choose(columns, where)
             if not headless:
+                yield Record("", "", dict.fromkeys(values), is_header=True)
                 continue
-        if values in ([], [""]) and len(columns) > 1:
+        if values in ([], [""]):
             values = cleaned = [""] * len(columns)
         if len(values) != len(columns):
             raise DataError(f"{where}: {len(values)} fields, expected {len(columns)}.")
         text = build_text(read_fields(columns, cleaned, headless=headless), text_columns, where)
-        yield Record(text, "", dict(zip(header, values, strict=True)), not headless)
+        yield Record(text, "", dict(zip(header, values, strict=True)), has_header=not headless)
 
 
 READERS: dict[str, Callable[[Iterator[str], str, Chooser], Iterator[Record]]] = {
