@@ -138,6 +138,7 @@ class _ReviewReader:
         self._notes: list[str] = []
 
     def read_split(self, split: str, rows: Iterator[Row], limit: int | None) -> None:
+        """Take the first `limit` rows of a split (None: all) and count what their labels are."""
         kept = self._rows.setdefault(split, [])
         blank: list[str] = []
         for row in islice(rows, limit):

@@ -16,7 +16,7 @@ Polarity = Callable[..., Outcome]
 ROWS = make_reviews(40)
 
 
-def check(outcome: Outcome, code: int, *phrases: str) -> None:
+def check_outcome(outcome: Outcome, code: int, *phrases: str) -> None:
     assert outcome.code == code, outcome.stderr
     assert outcome.stdout == ""
     for phrase in phrases:
@@ -72,7 +72,7 @@ def check(outcome: Outcome, code: int, *phrases: str) -> None:
 def test_wrong_command_line_is_quoted_and_ends_with_2(
     polarity: Polarity, reviews_csv: Path, args: tuple[str, ...], phrases: tuple[str, ...]
 ) -> None:
-    check(polarity(*args), 2, *phrases)
+    check_outcome(polarity(*args), 2, *phrases)
 
 
 @pytest.mark.parametrize(
@@ -128,19 +128,21 @@ def test_wrong_data_is_reported_with_its_place_and_ends_with_2(
     phrases: tuple[str, ...],
 ) -> None:
     source = write_csv(tmp_path / "reviews.csv", rows, header)
-    check(polarity("train", source, "--encoder", tiny_encoder, *more), 2, *phrases)
+    check_outcome(polarity("train", source, "--encoder", tiny_encoder, *more), 2, *phrases)
     assert not (tmp_path / "ckpt").exists()
 
 
 def test_empty_file_is_refused(polarity: Polarity, tmp_path: Path, tiny_encoder: Path) -> None:
     (tmp_path / "empty.csv").write_bytes(b"")
-    check(polarity("prepare", "empty.csv", "--encoder", tiny_encoder), 2, "empty.csv: no reviews in it")
+    check_outcome(polarity("prepare", "empty.csv", "--encoder", tiny_encoder), 2, "empty.csv: no reviews in it")
 
 
 def test_folder_without_reviews_is_refused_with_what_it_holds(polarity: Polarity, tmp_path: Path, tiny_encoder: Path) -> None:
     (tmp_path / "data").mkdir()
     write_csv(tmp_path / "data" / "books.csv", ROWS)
-    check(polarity("prepare", "data", "--encoder", tiny_encoder), 2, "expected files named train.* and test.*", "books.csv")
+    check_outcome(
+        polarity("prepare", "data", "--encoder", tiny_encoder), 2, "expected files named train.* and test.*", "books.csv"
+    )
 
 
 def test_rows_without_text_are_left_out_with_a_note(polarity: Polarity, tmp_path: Path, tiny_encoder: Path) -> None:
@@ -180,7 +182,7 @@ def test_damaged_checkpoint_is_refused(
     folder = tmp_path / "damaged"
     shutil.copytree(tiny_checkpoint, folder)
     _damage(folder, damage)
-    check(polarity("predict", "--checkpoint", folder, "great book"), 2, phrase, "damaged")
+    check_outcome(polarity("predict", "--checkpoint", folder, "great book"), 2, phrase, "damaged")
 
 
 def _damage(folder: Path, damage: str) -> None:
@@ -221,20 +223,20 @@ def test_encoder_without_its_trunk_weights_is_refused(
     shutil.copytree(tiny_encoder, folder)
     tensors = {name: tensor for name, tensor in load_file(folder / "model.safetensors").items() if "layer.1." not in name}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    check(polarity("train", reviews_csv, "--encoder", folder), 2, "weights are missing")
+    check_outcome(polarity("train", reviews_csv, "--encoder", folder), 2, "weights are missing")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
 def test_cache_that_cannot_be_written_is_said(polarity: Polarity, reviews_csv: Path, tiny_encoder: Path, tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
-    check(polarity("prepare", reviews_csv, "--encoder", tiny_encoder, "--cache-dir", locked), 1, "locked", "--cache-dir")
+    check_outcome(polarity("prepare", reviews_csv, "--encoder", tiny_encoder, "--cache-dir", locked), 1, "locked", "--cache-dir")
 
 
 def test_cache_below_a_file_is_said(polarity: Polarity, reviews_csv: Path, tiny_encoder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     outcome = polarity("prepare", reviews_csv, "--encoder", tiny_encoder, "--cache-dir", tmp_path / "file" / "cache")
-    check(outcome, 1, "cannot be written", "--cache-dir")
+    check_outcome(outcome, 1, "cannot be written", "--cache-dir")
 
 
 def test_length_beyond_the_encoder_is_lowered_with_a_note(polarity: Polarity, reviews_csv: Path, tiny_encoder: Path) -> None:

@@ -35,7 +35,7 @@ def change_config(folder: Path, **values: Any) -> None:
     path.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
 
 
-def check(outcome: Outcome, code: int, phrase: str) -> None:
+def check_outcome(outcome: Outcome, code: int, phrase: str) -> None:
     assert outcome.code == code, outcome.stderr
     assert phrase in outcome.stderr
     assert "Traceback" not in outcome.stderr
@@ -63,13 +63,13 @@ def check(outcome: Outcome, code: int, phrase: str) -> None:
 def test_hostile_config_is_refused(polarity: Polarity, foreign: Path, values: dict[str, Any], code: int, phrase: str) -> None:
     change_config(foreign, **values)
     outcome = polarity("predict", "--checkpoint", foreign, "great book")
-    check(outcome, code, phrase)
+    check_outcome(outcome, code, phrase)
     assert outcome.stdout == ""
 
 
 def test_checkpoint_without_tokenizer_is_refused(polarity: Polarity, foreign: Path) -> None:
     (foreign / "tokenizer.json").unlink()
-    check(polarity("predict", "--checkpoint", foreign, "great book"), 2, "no tokenizer in it")
+    check_outcome(polarity("predict", "--checkpoint", foreign, "great book"), 2, "no tokenizer in it")
 
 
 def test_classes_without_names_are_0_and_1(polarity: Polarity, foreign: Path, tiny_checkpoint: Path) -> None:
@@ -98,7 +98,7 @@ def test_manifest_of_wrong_types_is_refused(
     manifest = json.loads((folder / "polarity.json").read_text())
     manifest["data"][key] = value
     (folder / "polarity.json").write_text(json.dumps(manifest))
-    check(polarity("evaluate", folder), 2, "the manifest is damaged")
+    check_outcome(polarity("evaluate", folder), 2, "the manifest is damaged")
 
 
 def test_escape_sequences_of_a_file_do_not_reach_the_terminal(polarity: Polarity, tmp_path: Path, tiny_encoder: Path) -> None:
@@ -114,7 +114,7 @@ def test_missing_label_is_not_a_class(polarity: Polarity, tmp_path: Path, tiny_e
 
     rows = [{"label": float(i % 2) if i else float("nan"), "content": f"a book {i}"} for i in range(20)]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "r.parquet")
-    check(polarity("prepare", "r.parquet", "--encoder", tiny_encoder, "--positive", 1), 2, "row 1: no label")
+    check_outcome(polarity("prepare", "r.parquet", "--encoder", tiny_encoder, "--positive", 1), 2, "row 1: no label")
 
 
 def test_labels_as_floats_and_booleans_are_understood(polarity: Polarity, tmp_path: Path, tiny_encoder: Path) -> None:
@@ -133,7 +133,7 @@ def test_long_label_is_cut_in_messages(polarity: Polarity, tmp_path: Path, tiny_
 
 def test_fifo_as_source_is_refused_and_not_waited_for(polarity: Polarity, tmp_path: Path, tiny_encoder: Path) -> None:
     os.mkfifo(tmp_path / "fifo.csv")
-    check(polarity("prepare", "fifo.csv", "--encoder", tiny_encoder), 2, "not a regular file")
+    check_outcome(polarity("prepare", "fifo.csv", "--encoder", tiny_encoder), 2, "not a regular file")
 
 
 def test_file_name_that_is_not_utf8_is_read(polarity: Polarity, tmp_path: Path, tiny_encoder: Path) -> None:
@@ -147,26 +147,26 @@ def test_diverging_run_is_said_and_publishes_nothing(
     polarity: Polarity, reviews_csv: Path, tiny_encoder: Path, tmp_path: Path, cache_dir: Path, more: tuple[object, ...]
 ) -> None:
     outcome = polarity("train", reviews_csv, "--encoder", tiny_encoder, "--learning-rate", 1e30, "--epochs", 1, *more)
-    check(outcome, 1, "--learning-rate")
+    check_outcome(outcome, 1, "--learning-rate")
     assert not (tmp_path / "ckpt").exists()
     assert not list((cache_dir / "checkpoints").glob("*")) if (cache_dir / "checkpoints").exists() else True
 
 
 @pytest.mark.parametrize("rows", ["9" * 30, "1_0", "\u0661\u0660"])
 def test_odd_numbers_are_refused(polarity: Polarity, reviews_csv: Path, tiny_encoder: Path, rows: str) -> None:
-    check(polarity("prepare", reviews_csv, "--encoder", tiny_encoder, "--rows", rows), 2, f"--rows {rows}")
+    check_outcome(polarity("prepare", reviews_csv, "--encoder", tiny_encoder, "--rows", rows), 2, f"--rows {rows}")
 
 
 @pytest.mark.parametrize("args", [("prepare", ""), ("train", "--encoder", "")])
 def test_empty_name_is_not_the_default(polarity: Polarity, args: tuple[str, ...]) -> None:
     more = () if "--encoder" in args else ("--encoder", "sample")
     outcome = polarity(*args, *more, *(() if args[0] == "prepare" else ("--plan",)))
-    check(outcome, 2, "is empty")
+    check_outcome(outcome, 2, "is empty")
 
 
 def test_out_inside_the_cache_is_refused(polarity: Polarity, reviews_csv: Path, tiny_encoder: Path, cache_dir: Path) -> None:
     out = cache_dir / "checkpoints" / "zzz"
-    check(polarity("train", reviews_csv, "--encoder", tiny_encoder, "--out", out), 2, "inside the cache")
+    check_outcome(polarity("train", reviews_csv, "--encoder", tiny_encoder, "--out", out), 2, "inside the cache")
 
 
 def test_edited_published_checkpoint_is_not_replaced(
@@ -174,7 +174,7 @@ def test_edited_published_checkpoint_is_not_replaced(
 ) -> None:
     shutil.copytree(tiny_checkpoint, tmp_path / "ckpt")
     (tmp_path / "ckpt" / "README.md").write_text("my own card")
-    check(polarity("train", reviews_csv, "--encoder", tiny_encoder), 2, "README.md")
+    check_outcome(polarity("train", reviews_csv, "--encoder", tiny_encoder), 2, "README.md")
     assert (tmp_path / "ckpt" / "README.md").read_text() == "my own card"
 
 
@@ -186,7 +186,7 @@ def test_output_goes_through_a_link_and_a_failed_run_leaves_the_old_file(
     (tmp_path / "link.csv").symlink_to(target)
     (tmp_path / "broken.csv").write_text("content\ngreat\na,b\n")
     outcome = polarity("predict", "--checkpoint", tiny_checkpoint, "-i", "broken.csv", "-o", "link.csv")
-    check(outcome, 2, "broken.csv:3: 2 fields, expected 1")
+    check_outcome(outcome, 2, "broken.csv:3: 2 fields, expected 1")
     assert target.read_text() == "old"
     assert polarity("predict", "--checkpoint", tiny_checkpoint, "great", "-o", "link.csv").code == 0
     assert (tmp_path / "link.csv").is_symlink()
@@ -196,7 +196,9 @@ def test_output_goes_through_a_link_and_a_failed_run_leaves_the_old_file(
 def test_json_document_is_json(polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path) -> None:
     for text in ('{"content": NaN}', '{"content": "a", "n": 1e999}'):
         (tmp_path / "r.jsonl").write_text(text + "\n")
-        check(polarity("predict", "--checkpoint", tiny_checkpoint, "-i", "r.jsonl", "--json"), 2, "r.jsonl:1: not valid JSON")
+        check_outcome(
+            polarity("predict", "--checkpoint", tiny_checkpoint, "-i", "r.jsonl", "--json"), 2, "r.jsonl:1: not valid JSON"
+        )
 
 
 def test_options_of_evaluate_reach_the_data_without_a_source(polarity: Polarity, reviews_csv: Path, tiny_encoder: Path) -> None:
