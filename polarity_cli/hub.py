@@ -21,9 +21,10 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 UNREACHABLE_HINT = """\
 Check the network (or HF_ENDPOINT, for a mirror of the Hub), or work without the Hub:
+  polarity train reviews.csv --encoder sample        (the packaged encoder)
   polarity train reviews.csv --encoder ./folder-with-an-encoder
-  polarity train --sample                  (built-in reviews and encoder)
-  polarity train --offline                 (what an earlier run has fetched)"""
+  polarity train --sample                            (built-in reviews and encoder)
+  polarity train --offline                           (what an earlier run has fetched)"""
 
 
 def find_revision(repo: str, *, kind: Literal["dataset", "model"], context: Context) -> str:

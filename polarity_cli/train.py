@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from polarity_cli.training.loop import Learner
 
 
+_FEW_STEPS = 100
+"""Steps below which the default learning rate has not taught an encoder much: the built-in sample takes 124."""
+
+
 @dataclass(frozen=True)
 class TrainResult:
     """What a training run made."""
@@ -112,6 +116,12 @@ class _Run:
             plan_epoch(train.lengths, batch_size=config.batch_size, seed=config.data.seed, epoch=epoch)
             for epoch in range(1, config.epochs + 1)
         ]
+        n_steps = sum(map(len, plan))
+        if n_steps < _FEW_STEPS:
+            enough = -(-_FEW_STEPS // len(plan[0]))
+            self.context.observer.note(
+                f"{len(train):,} training reviews give {n_steps} steps, which is few; try --epochs {enough}."
+            )
         if config.track:
             self.accelerator.init_trackers("polarity", config=_flatten(config))
         history: list[StepRecord | EpochRecord] = []

@@ -80,10 +80,8 @@ def command(
     if json:
         print_json({key: str(value) if isinstance(value, Path) else value for key, value in asdict(result).items()})
         return
-    print_pairs(
-        {
-            "checkpoint": str(result.checkpoint),
-            "reviews": f"{result.source}, split {result.split}",
-            **format_metrics(result.metrics),
-        }
-    )
+    pairs = {"checkpoint": str(result.checkpoint), "reviews": f"{result.source}, split {result.split}"}
+    if result.errors is not None:
+        n_mistakes = int(result.metrics["positive_as_negative"] or 0) + int(result.metrics["negative_as_positive"] or 0)
+        pairs["mistakes"] = f"{n_mistakes:,} in {result.errors}"
+    print_pairs({**pairs, **format_metrics(result.metrics)})

@@ -58,7 +58,7 @@ def command(
             "--output",
             "-o",
             metavar="FILE",
-            help="Write to a file, which appears when it is complete.",
+            help="Write to a file, which appears, or replaces an earlier one, when it is complete.",
             show_default=False,
         ),
     ] = None,
@@ -99,6 +99,13 @@ def command(
     kind = find_format(input_path, input_format)
     written = find_output_format(output, output_format, kind)
     info = find_checkpoint(config, context)
+    if checkpoint is None and sys.stderr.isatty():
+        context.observer.note(f"Using {info.folder}")
+    for text_given in texts or []:
+        if text_given != "-" and os.path.isfile(text_given):
+            context.observer.note(
+                f"{text_given} is a file; its name is labelled. Its rows: polarity predict --input {text_given}"
+            )
     choose = make_chooser(config.text, info.text)
     with _open_input(texts or ["-"], input_path, kind, choose) as records, open_output(output) as stream:
         with context.observer.track("Loading the checkpoint"):

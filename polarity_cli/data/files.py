@@ -104,6 +104,8 @@ def name_columns(first: list[str], where: str) -> tuple[list[str], bool]:
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
         raise DataError(f"{where}: the header names a column twice: {', '.join(repr(name) for name in twice)}.")
+    if len(columns) == 1 and ";" in columns[0]:
+        raise DataError(f"{where}: one column, with semicolons in it.", hint="Save it with commas, or with tabs as .tsv.")
     return columns, False
 
 

@@ -64,7 +64,7 @@ def understand_labels(tally: LabelTally, positive: str | None) -> dict[str, int]
     if len(tally.counts) > 2:
         raise DataError(
             f"Column {tally.column!r} has {len(tally.counts)} different labels, expected two: {_describe(tally)}.",
-            hint="Leave out the rows that are neither positive nor negative, or name another column with --label.",
+            hint="Make two of them (stars: 1-2 negative, 4-5 positive, no 3), or name another column with --label.",
         )
     if positive is not None:
         return _map_by_name(tally, normalise_label(positive), positive)

@@ -268,3 +268,19 @@ def test_reader_that_leaves_a_live_stream_ends_the_program_quietly(tiny_checkpoi
         process.stdin.flush()
         assert process.wait(timeout=20) == 0
         assert process.stderr.read() == b""
+
+
+def test_semicolons_and_file_names_as_texts_are_pointed_out(
+    polarity: Polarity, tmp_path: Path, tiny_encoder: Path, tiny_checkpoint: Path
+) -> None:
+    (tmp_path / "excel.csv").write_text("label;title;content\n1;a;b\n")
+    check_outcome(polarity("prepare", "excel.csv", "--encoder", tiny_encoder), 2, "semicolons")
+    outcome = polarity("predict", "--checkpoint", tiny_checkpoint, "excel.csv")
+    assert outcome.code == 0
+    assert "polarity predict --input excel.csv" in outcome.stderr
+
+
+def test_few_steps_are_said_with_the_epochs_that_would_help(polarity: Polarity, reviews_csv: Path, tiny_encoder: Path) -> None:
+    assert "42 training reviews give 8 steps, which is few; try --epochs 25" in (
+        polarity("train", reviews_csv, "--encoder", tiny_encoder).stderr
+    )
