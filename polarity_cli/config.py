@@ -21,6 +21,8 @@ SHORTEST_LENGTH = 8
 TRUNCATIONS = ("head", "head-tail", "tail")
 SPLITS = ("all", "test", "train", "validation")
 FORMATS = ("csv", "jsonl", "text", "tsv")
+FeatureCache = Literal["auto", "off"] | int
+"""How large kept features may grow: `auto`, `off`, or bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +146,7 @@ class TrainConfig:
     """Share of the steps in which the learning rate rises."""
     patience: int | None = None
     """Epochs without a better validation score after which training stops; None never stops early."""
+    feature_cache: FeatureCache = "auto"
     out: Path = Path("ckpt")
     track: str | None = None
 

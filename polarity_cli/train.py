@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from transformers import PreTrainedModel
 
-    from polarity_cli.data.tokenized import TokenizedSplit
     from polarity_cli.encoder.cut import FreezePlan
-    from polarity_cli.training.loop import Learner
+    from polarity_cli.training.learner import Examples, Learner
 
 
 _FEW_STEPS = 100
@@ -90,7 +89,8 @@ class _Run:
         from polarity_cli.data.tokenized import read_split
         from polarity_cli.encoder.loading import load_tokenizer
         from polarity_cli.encoder.top import split_model
-        from polarity_cli.training.loop import Learner
+        from polarity_cli.training.examples import make_examples
+        from polarity_cli.training.learner import Learner
         from polarity_cli.training.runtime import start_runtime
 
         self.config, self.prepared, self.context = config, prepared, context
@@ -100,20 +100,29 @@ class _Run:
         with context.observer.track(f"Loading {prepared.encoder.name}"):
             self.tokenizer = load_tokenizer(prepared.encoder.folder)
             self.model, self.plan = _load(prepared.encoder.folder, config)
-        self.splits: dict[str, TokenizedSplit] = {
-            name: read_split(prepared.folder / f"{name}.arrow") for name in prepared.manifest["splits"]
-        }
+        splits = {name: read_split(prepared.folder / f"{name}.arrow") for name in prepared.manifest["splits"]}
         trunk, top = split_model(self.model, self.plan)
         self.learner: Learner = Learner(trunk, top, self.accelerator, pad_id=self.tokenizer.pad_token_id or 0)
+        started = time.perf_counter()
+        self.examples: dict[str, Examples] = make_examples(
+            self.learner,
+            splits,
+            setting=config.feature_cache,
+            cache_dir=context.cache_dir,
+            cut=self.plan.cut,
+            tokenization={name: prepared.manifest["key"][name] for name in ("tokenizer", "max_length", "truncation")},
+            observer=context.observer,
+        )
+        self.features_s = time.perf_counter() - started
 
     def fit(self) -> list[StepRecord | EpochRecord]:
         """Train, and tell the observer and the tracker of every step."""
         from polarity_cli.data.batches import plan_epoch
         from polarity_cli.training.loop import fit
 
-        config, train = self.config, self.splits["train"]
+        config, train = self.config, self.examples["train"]
         plan = [
-            plan_epoch(train.lengths, batch_size=config.batch_size, seed=config.data.seed, epoch=epoch)
+            plan_epoch(train.split.lengths, batch_size=config.batch_size, seed=config.data.seed, epoch=epoch)
             for epoch in range(1, config.epochs + 1)
         ]
         n_steps = sum(map(len, plan))
@@ -127,7 +136,7 @@ class _Run:
         history: list[StepRecord | EpochRecord] = []
         step = 0
         with self.context.observer.track("Training", len(train) * config.epochs) as advance:
-            for record in fit(self.learner, train, self.splits.get("validation"), plan, config):
+            for record in fit(self.learner, train, self.examples.get("validation"), plan, config):
                 history.append(record)
                 step = record.step if isinstance(record, StepRecord) else step
                 self._tell(record, advance, step)
@@ -153,7 +162,7 @@ class _Run:
         """Return the metrics of the weights that were kept: validation as measured in training, test measured now, once."""
         best = [r for r in history if isinstance(r, EpochRecord) and r.is_best][-1]
         metrics = {"validation": best.validation} if best.validation else {}
-        test = self.splits.get("test")
+        test = self.examples.get("test")
         if test is not None:
             with self.context.observer.track("Evaluating the test split", len(test)) as advance:
                 metrics["test"] = self.learner.score(test, advance)
@@ -189,6 +198,7 @@ class _Run:
                 "values": {"unfreeze": "all" if config.unfreeze is None else config.unfreeze, **values},
             },
             "seed": config.data.seed,
+            "features": {"kept": self.examples["train"].features is not None, "seconds": round(self.features_s, 1)},
             "metrics": metrics,
             "versions": _read_versions(),
         }

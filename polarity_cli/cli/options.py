@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from polarity_cli.config import FeatureCache
 from polarity_cli.errors import UsageError
 
 
@@ -106,6 +107,26 @@ def parse_count(value: str, flag: str, *, least: int) -> int | None:
     if number < least:
         raise UsageError(f"{flag} {value}: expected a whole number from {least}, or 'all'.")
     return number
+
+
+_UNITS = {"": 1, **{f"{prefix}B": 1000**power for power, prefix in enumerate(("", "K", "M", "G", "T"))}}
+_UNITS |= {f"{prefix}IB": 1024**power for power, prefix in enumerate(("K", "M", "G", "T"), 1)}
+
+
+def parse_size(value: str, flag: str) -> FeatureCache:
+    """Return a size such as 20GB or 512MiB in bytes, or `auto` or `off` as they are.
+
+    Raises:
+        UsageError: it is none of them.
+    """
+    if value == "auto":
+        return "auto"
+    if value == "off":
+        return "off"
+    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([A-Z]*)", value.upper())
+    if found is None or found[2] not in _UNITS:
+        raise UsageError(f"{flag} {value}: expected auto, off, or a size such as 500MB or 20GB.")
+    return int(float(found[1]) * _UNITS[found[2]])
 
 
 def apply_sample(source: str | None, encoder: str | None, sample: bool) -> tuple[str | None, str | None]:

@@ -103,6 +103,14 @@ def command(
     seed: options.Seed = DataConfig.seed,
     max_length: options.MaxLength = DataConfig.max_length,
     truncation: options.Truncation = DataConfig.truncation,
+    feature_cache: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|off|SIZE",
+            help="Keep what the frozen blocks make of each review, so that they are passed once: up to a quarter of the free "
+            "disk, never, or up to a size such as 20GB.",
+        ),
+    ] = "auto",
     track: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Log to an Accelerate tracker, e.g. tensorboard.", show_default=False),
@@ -138,6 +146,7 @@ def command(
         "weight_decay": weight_decay,
         "warmup": warmup,
         "patience": patience,
+        "feature_cache": options.parse_size(feature_cache, "--feature-cache"),
         "out": out,
         "track": track,
     }

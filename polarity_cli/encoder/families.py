@@ -77,6 +77,15 @@ def find_family(config: PretrainedConfig) -> Family:
     return FAMILIES[model_type]
 
 
+def can_be_cut(config: PretrainedConfig) -> bool:
+    """Tell whether an encoder is of a family that can be cut into blocks."""
+    try:
+        find_family(config)
+    except CheckpointError:
+        return False
+    return True
+
+
 def get_blocks(model: nn.Module, family: Family) -> nn.ModuleList:
     """Return the encoder's blocks, in order."""
     blocks: nn.ModuleList = model.get_submodule(family.path(family.blocks))  # type: ignore[assignment]

@@ -1,7 +1,8 @@
 """The top: the trainable blocks, pooler and classifier, from hidden states at the cut to logits.
 
 It is the classification model itself with the frozen blocks taken out and the embeddings replaced by the hidden states that
-`encoder/trunk` made, so each family's own code builds its masks and position biases. Next: `training/loop`.
+`encoder/trunk` made, so each family's own code builds its masks and position biases. The last block answers for the classifier's
+token alone. Next: `training/loop`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from polarity_cli.encoder.attention import use_fast_attention
 from polarity_cli.encoder.cut import FreezePlan
-from polarity_cli.encoder.families import Family, find_family, get_blocks, has_submodule
+from polarity_cli.encoder.dropout import use_fast_dropout
+from polarity_cli.encoder.families import Family, can_be_cut, find_family, get_blocks, has_submodule
+from polarity_cli.encoder.first_token import shorten_last
 from polarity_cli.encoder.trunk import Trunk, replace_modules
 
 
@@ -44,9 +48,12 @@ class Top(nn.Module):
     def __init__(self, model: PreTrainedModel, plan: FreezePlan) -> None:
         super().__init__()
         family = find_family(model.config)
-        above = list(get_blocks(model, family)[plan.cut :])
-        blocks = above or [_NoBlock(returns_tuple=family.block_returns_tuple)]
-        self.model = replace_modules(model, {family.path(family.blocks): nn.ModuleList(blocks), **_inputs(model, family)})
+        above = shorten_last(model, list(get_blocks(model, family)[plan.cut :])) or [
+            _NoBlock(returns_tuple=family.block_returns_tuple)
+        ]
+        top = replace_modules(model, {family.path(family.blocks): nn.ModuleList(above), **_inputs(model, family)})
+        self.model = replace_modules(top, use_fast_dropout(top))
+        use_fast_attention(model)
 
     def train(self, mode: bool = True) -> Top:
         """Set the mode of what trains; what is frozen in the top (DeBERTa's position table, say) stays in eval mode."""
@@ -64,11 +71,17 @@ class Top(nn.Module):
 
 
 class Whole(nn.Module):
-    """The top of an encoder whose embeddings train too: there is no trunk, and it starts from token ids."""
+    """The top of an encoder whose embeddings train too: there is no trunk, and it starts from token ids.
+
+    It takes any classification model; one of a family that cannot be cut runs as it is.
+    """
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
-        self.model = model
+        blocks = _shorten_blocks(model) if can_be_cut(model.config) else {}
+        whole = replace_modules(model, blocks)
+        self.model = replace_modules(whole, use_fast_dropout(whole))
+        use_fast_attention(model)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the logits `(B, 2)` for token ids `(B, T)` and a mask `(B, T)`."""
@@ -81,6 +94,11 @@ def split_model(model: PreTrainedModel, plan: FreezePlan) -> tuple[Trunk | None,
     if plan.embeddings_train:
         return None, Whole(model)
     return Trunk(model, plan), Top(model, plan)
+
+
+def _shorten_blocks(model: PreTrainedModel) -> dict[str, nn.Module]:
+    family = find_family(model.config)
+    return {family.path(family.blocks): nn.ModuleList(shorten_last(model, list(get_blocks(model, family))))}
 
 
 def _inputs(model: PreTrainedModel, family: Family) -> dict[str, nn.Module]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,9 @@ from transformers import PreTrainedModel
 
 from polarity_cli.encoder.cut import FreezePlan
 from polarity_cli.encoder.families import find_family, get_blocks, has_submodule
+from polarity_cli.encoder.first_token import reads_first_token, shorten_last
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class _ReachedCut(Exception):  # noqa: N818 - it carries a value out of the encoder; it is not an error
@@ -33,16 +37,31 @@ class _Cut(nn.Module):
 
 
 class Trunk(nn.Module):
-    """The frozen part of an encoder; its parameters are those of the model it was cut from."""
+    """The frozen part of an encoder; its parameters are those of the model it was cut from.
+
+    Where every block is frozen and the classifier reads one token, `first_token_only` holds and T is 1 in what it returns.
+    """
 
     def __init__(self, model: PreTrainedModel, plan: FreezePlan) -> None:
         super().__init__()
         family = find_family(model.config)
         base = model.get_submodule(family.base)
-        below = nn.ModuleList([*get_blocks(model, family)[: plan.cut], _Cut()])
+        blocks = list(get_blocks(model, family)[: plan.cut])
+        self.first_token_only = plan.cut == plan.n_blocks and reads_first_token(model.config)
+        below = nn.ModuleList([*(shorten_last(model, blocks) if self.first_token_only else blocks), _Cut()])
         unused = {name: nn.Identity() for name in family.after if has_submodule(base, name)}
         self.encoder = replace_modules(base, {family.blocks: below, **unused})
         self.train(False)
+
+    @property
+    def hidden_size(self) -> int:
+        """H, the width of the hidden states at the cut."""
+        return int(self.encoder.config.hidden_size)  # type: ignore[union-attr,arg-type]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.encoder.parameters()).device
 
     def train(self, mode: bool = True) -> Trunk:
         """Stay in eval mode: a frozen block never drops out."""
@@ -58,7 +77,7 @@ class Trunk(nn.Module):
             attention_mask: `(B, T)` int64, 1 for a real token.
 
         Returns:
-            `(B, T, H)` in the dtype of the weights.
+            `(B, T, H)` in the dtype of the weights; `(B, 1, H)` with `first_token_only`.
         """
         try:
             self.encoder(input_ids=input_ids, attention_mask=attention_mask)
@@ -67,7 +86,7 @@ class Trunk(nn.Module):
         raise RuntimeError("the encoder ended before its cut")
 
 
-def replace_modules(model: nn.Module, replacements: Mapping[str, nn.Module]) -> nn.Module:
+def replace_modules(model: M, replacements: Mapping[str, nn.Module]) -> M:
     """Return a copy of `model` with some submodules replaced; all other modules and every parameter are shared.
 
     Only the modules on the way to a replaced one are copied, and those shallowly.

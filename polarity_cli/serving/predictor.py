@@ -63,9 +63,19 @@ class Predictor:
         self, token_ids: Sequence[NDArray[np.int32]], advance: Callable[[int], None] = lambda n: None
     ) -> NDArray[np.float64]:
         """Return the probability of positive, `(N,)`, of reviews given as token ids."""
-        from polarity_cli.encoder.inference import compute_logits, compute_scores
+        import numpy as np
+        import torch
 
-        logits = compute_logits(self._whole, token_ids, pad_id=self._pad_id, device=self._device, advance=advance)
+        from polarity_cli.data.batches import Batch, pad
+        from polarity_cli.encoder.inference import compute_logits, compute_scores, get_token_budget
+
+        def answer(batch: Batch) -> torch.Tensor:
+            ids, mask = pad([token_ids[i] for i in batch], pad_id=self._pad_id)
+            logits: torch.Tensor = self._whole(torch.from_numpy(ids).to(self._device), torch.from_numpy(mask).to(self._device))
+            return logits
+
+        lengths = np.array([len(ids) for ids in token_ids], dtype=np.int64)
+        logits = compute_logits(answer, lengths, budget=get_token_budget(self._device), advance=advance)
         return compute_scores(logits)[:, self._positive]
 
     def _decide(self, score: float) -> Prediction:

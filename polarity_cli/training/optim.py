@@ -16,7 +16,7 @@ def make_optimizer(top: nn.Module, *, learning_rate: float, weight_decay: float)
         {"params": [p for p in trainable if p.dim() > 1], "weight_decay": weight_decay},
         {"params": [p for p in trainable if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    return AdamW(groups, lr=learning_rate, foreach=True)
+    return AdamW(groups, lr=learning_rate, fused=True)
 
 
 def scale_learning_rate(step: int, *, n_steps: int, warmup: float) -> float:

@@ -14,7 +14,7 @@ from torch.utils.data import Sampler
 
 from polarity_cli.config import Context, DataConfig, TrainConfig
 from polarity_cli.data.batches import pad, plan_epoch
-from polarity_cli.data.tokenized import TokenizedSplit, read_split
+from polarity_cli.data.tokenized import read_split
 from polarity_cli.encoder.cut import freeze
 from polarity_cli.encoder.loading import load_model
 from polarity_cli.encoder.processor import count_threads
@@ -22,18 +22,19 @@ from polarity_cli.encoder.top import split_model
 from polarity_cli.errors import UsageError
 from polarity_cli.prepare import prepare
 from polarity_cli.records import EpochRecord, StepRecord
-from polarity_cli.training.loop import Learner, fit
+from polarity_cli.training.learner import Examples, Learner
+from polarity_cli.training.loop import fit
 from polarity_cli.training.optim import scale_learning_rate
 from polarity_cli.training.runtime import start_runtime
 from tests.conftest import make_reviews, write_csv
 
 
 @pytest.fixture(scope="module")
-def splits(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, TokenizedSplit]:
+def splits(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Examples]:
     folder = tmp_path_factory.mktemp("loop")
     reviews = write_csv(folder / "reviews.csv", make_reviews(160))
     prepared = prepare(DataConfig(source=str(reviews), encoder=str(tiny_encoder)), Context(cache_dir=folder / "cache"))
-    return {name: read_split(prepared.folder / f"{name}.arrow") for name in prepared.manifest["splits"]}
+    return {name: Examples(read_split(prepared.folder / f"{name}.arrow")) for name in prepared.manifest["splits"]}
 
 
 def make_learner(encoder: Path, unfreeze: int | None, *, seed: int = 42, dropout: bool = True) -> tuple[Any, Learner]:
@@ -52,25 +53,25 @@ def make_config(**values: Any) -> TrainConfig:
 
 
 def train(
-    encoder: Path, splits: dict[str, TokenizedSplit], config: TrainConfig, *, seed: int = 42
+    encoder: Path, splits: dict[str, Examples], config: TrainConfig, *, seed: int = 42
 ) -> tuple[dict[str, torch.Tensor], list[StepRecord | EpochRecord]]:
     model, learner = make_learner(encoder, config.unfreeze, seed=seed)
-    lengths = splits["train"].lengths
+    lengths = splits["train"].split.lengths
     plan = [plan_epoch(lengths, batch_size=config.batch_size, seed=seed, epoch=epoch + 1) for epoch in range(config.epochs)]
     history = list(fit(learner, splits["train"], splits.get("validation"), plan, config))
     return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}, history
 
 
 def test_losses_equal_those_of_the_transformers_trainer_over_an_epoch(
-    tiny_encoder: Path, splits: dict[str, TokenizedSplit], tmp_path: Path
+    tiny_encoder: Path, splits: dict[str, Examples], tmp_path: Path
 ) -> None:
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
-    train_split = splits["train"]
+    train_split = splits["train"].split
     batches = plan_epoch(train_split.lengths, batch_size=8, seed=0, epoch=1)
     config = make_config(warmup=0.0, epochs=1, batch_size=8, weight_decay=0.01)
     _, learner = make_learner(tiny_encoder, 2, dropout=False)
-    ours = [r.loss for r in fit(learner, train_split, None, [batches], config) if isinstance(r, StepRecord)]
+    ours = [r.loss for r in fit(learner, splits["train"], None, [batches], config) if isinstance(r, StepRecord)]
 
     class SameBatches(Sampler[list[int]]):
         def __iter__(self) -> Iterator[list[int]]:
@@ -120,7 +121,7 @@ def test_losses_equal_those_of_the_transformers_trainer_over_an_epoch(
     assert ours[-1] < ours[0]
 
 
-def test_same_seed_gives_the_same_weights_and_another_seed_others(tiny_encoder: Path, splits: dict[str, TokenizedSplit]) -> None:
+def test_same_seed_gives_the_same_weights_and_another_seed_others(tiny_encoder: Path, splits: dict[str, Examples]) -> None:
     config = make_config()
     first, _ = train(tiny_encoder, splits, config)
     again, _ = train(tiny_encoder, splits, config)
@@ -131,7 +132,7 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others(tiny_encoder: 
 
 @pytest.mark.parametrize("unfreeze", [0, 1, 2, None])
 def test_training_changes_every_top_tensor_and_no_trunk_tensor(
-    tiny_encoder: Path, splits: dict[str, TokenizedSplit], unfreeze: int | None
+    tiny_encoder: Path, splits: dict[str, Examples], unfreeze: int | None
 ) -> None:
     before, _ = make_learner(tiny_encoder, unfreeze)
     plan = freeze(before, unfreeze)
@@ -143,10 +144,10 @@ def test_training_changes_every_top_tensor_and_no_trunk_tensor(
     assert sum(after[name].numel() for name in trainable) == plan.n_trainable
 
 
-def test_best_epoch_is_kept_and_patience_ends_the_run(tiny_encoder: Path, splits: dict[str, TokenizedSplit]) -> None:
+def test_best_epoch_is_kept_and_patience_ends_the_run(tiny_encoder: Path, splits: dict[str, Examples]) -> None:
     config = make_config(epochs=30, patience=2, learning_rate=5e-3)
     _model, learner = make_learner(tiny_encoder, 2)
-    plan = [plan_epoch(splits["train"].lengths, batch_size=16, seed=1, epoch=epoch) for epoch in range(30)]
+    plan = [plan_epoch(splits["train"].split.lengths, batch_size=16, seed=1, epoch=epoch) for epoch in range(30)]
     epochs = [r for r in fit(learner, splits["train"], splits["validation"], plan, config) if isinstance(r, EpochRecord)]
     best = [record for record in epochs if record.is_best][-1]
     assert len(epochs) == best.epoch + 2 < 30

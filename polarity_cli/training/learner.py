@@ -1,0 +1,101 @@
+"""A model cut in two on the run's device: logits of some reviews, from kept features or from their tokens.
+
+Next on the road: `training/loop`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from polarity_cli.data.batches import Batch, pad
+from polarity_cli.data.tokenized import TokenizedSplit
+from polarity_cli.encoder.features import Features
+from polarity_cli.encoder.inference import compute_logits, compute_scores, get_token_budget
+from polarity_cli.encoder.linear import use_packed_linears
+from polarity_cli.encoder.trunk import Trunk, replace_modules
+from polarity_cli.scoring.metrics import compute_metrics
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One split's reviews, with their features where they are kept."""
+
+    split: TokenizedSplit
+    features: Features | None = None
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+
+@dataclass
+class Learner:
+    """A model cut in two, on the run's device, and how to run it."""
+
+    trunk: Trunk | None
+    top: nn.Module
+    accelerator: Accelerator
+    pad_id: int
+
+    def __post_init__(self) -> None:
+        if self.trunk is not None:
+            self.trunk.to(self.accelerator.device)
+        self.top.to(self.accelerator.device)
+        self._packed: Trunk | None = None
+
+    def pass_trunk(self, input_ids: Tensor, mask: Tensor) -> Tensor:
+        """Return the hidden states at the cut for token ids and mask `(B, T)`; the ids themselves where there is no trunk."""
+        if self.trunk is None:
+            return input_ids
+        if self._packed is None:
+            self._packed = replace_modules(self.trunk, use_packed_linears(self.trunk))
+        with self.accelerator.autocast():
+            hidden: Tensor = self._packed(input_ids, mask)
+        return hidden
+
+    def rest_trunk(self) -> None:
+        """Free what passing the trunk holds in memory beside the weights; the next pass makes it again."""
+        self._packed = None
+
+    def answer(self, examples: Examples, batch: Batch) -> Tensor:
+        """Return the logits `(B, 2) float32` of some reviews."""
+        device = self.accelerator.device
+        if examples.features is None:
+            ids, mask = (torch.from_numpy(array).to(device) for array in pad(examples.split.get_ids(batch), pad_id=self.pad_id))
+            hidden = self.pass_trunk(ids, mask)  # (B, T, H)
+            mask = mask[:, : hidden.shape[1]]
+        else:
+            kept, mask = examples.features.read(batch)
+            hidden, mask = kept.to(device).float(), mask.to(device)
+        with self.accelerator.autocast():
+            logits: Tensor = self.top(hidden, mask)  # (B, 2)
+        return logits.float()
+
+    def score(self, examples: Examples, advance: Callable[[int], None] = lambda n: None) -> dict[str, float | None]:
+        """Return the metrics of a split."""
+        self.top.eval()
+        logits = compute_logits(
+            lambda batch: self.answer(examples, batch),
+            examples.split.lengths,
+            budget=get_token_budget(self.accelerator.device),
+            advance=advance,
+        )
+        return compute_metrics(examples.split.labels, compute_scores(logits)[:, 1])
+
+    def copy_top(self) -> dict[str, Tensor]:
+        """Return a copy of the weights that train."""
+        return {name: p.detach().clone() for name, p in self.top.named_parameters() if p.requires_grad}
+
+    def restore_top(self, weights: dict[str, Tensor]) -> None:
+        """Put back weights that `copy_top` gave."""
+        with torch.no_grad():
+            for name, parameter in self.top.named_parameters():
+                if name in weights:
+                    parameter.copy_(weights[name])
