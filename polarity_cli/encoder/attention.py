@@ -8,8 +8,10 @@ that chooses its attention by name uses it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
@@ -44,45 +46,70 @@ def attend(
 
 
 class _Attend(torch.autograd.Function):
-    """Softmax attention with dropout (Vaswani et al. 2017, arXiv 1706.03762), review by review."""
+    """Softmax attention with dropout (Vaswani et al. 2017, arXiv 1706.03762), review by review.
+
+    All reviews' probabilities lie in one array, and scores are made in another that every review uses again: arrays of many
+    sizes, each allocated for itself, left holes that doubled the memory of a step.
+    """
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, lengths: list[int], scale: float, dropout: float) -> Tensor:
+        n_heads = query.shape[1]
+        ends = np.cumsum([n_heads * length**2 for length in lengths]).tolist()
+        kept, scratch = query.new_empty(ends[-1]), query.new_empty(n_heads * max(lengths) ** 2)
+        masks, factor = draw_mask((ends[-1],), dropout)
         context = torch.zeros_like(query.transpose(1, 2))  # (B, T, n, d)
-        ctx.kept, ctx.scale = [], scale
-        for index, length in enumerate(lengths):
-            q, k, v = (states[index, :, :length] for states in (query, key, value))  # (n, L, d)
-            probabilities = _multiply(q, k.transpose(1, 2), scale).softmax(-1)  # (n, L, L)
-            mask, factor = draw_mask(probabilities.shape, dropout)
-            context[index, :length] = _multiply(probabilities * mask, v, factor).transpose(0, 1)
-            ctx.kept.append((length, probabilities, mask, factor))
-        ctx.save_for_backward(query, key, value)
+        for index, (q, k, v) in enumerate(_split(lengths, query, key, value)):
+            probabilities, mask, scores = _view(index, lengths, n_heads, ends, kept, masks, scratch)
+            _multiply(q, k.transpose(1, 2), scale, out=scores)
+            torch.softmax(scores, -1, out=probabilities)
+            torch.mul(probabilities, mask, out=scores)
+            context[index, : lengths[index]] = _multiply(scores, v, factor).transpose(0, 1)
+        ctx.lengths, ctx.ends, ctx.scale, ctx.factor = lengths, ends, scale, factor
+        ctx.save_for_backward(query, key, value, kept, masks)
         return context
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        gradients = tuple(torch.zeros_like(states.transpose(1, 2)) for states in ctx.saved_tensors)  # (B, T, n, d)
-        for index, (length, probabilities, mask, factor) in enumerate(ctx.kept):
-            q, k, v = (states[index, :, :length] for states in ctx.saved_tensors)
-            given = gradient[index, :length].transpose(0, 1)  # (n, L, d)
-            of_dropped = _multiply(given, v.transpose(1, 2), factor).mul_(mask)  # (n, L, L)
-            of_scores = torch._softmax_backward_data(of_dropped, probabilities, -1, probabilities.dtype)
-            for whole, own in zip(
-                gradients,
-                (
-                    _multiply(of_scores, k, ctx.scale),
-                    _multiply(of_scores.transpose(1, 2), q, ctx.scale),
-                    _multiply((probabilities * mask).transpose(1, 2), given, factor),
-                ),
-                strict=True,
-            ):
-                whole[index, :length] = own.transpose(0, 1)
+        query, key, value, kept, masks = ctx.saved_tensors
+        lengths, n_heads = ctx.lengths, query.shape[1]
+        gradients = tuple(torch.zeros_like(states.transpose(1, 2)) for states in (query, key, value))  # (B, T, n, d)
+        first, second = (query.new_empty(n_heads * max(lengths) ** 2) for _ in range(2))
+        for index, (q, k, v, given) in enumerate(_split(lengths, query, key, value, gradient.transpose(1, 2))):
+            probabilities, mask, of_dropped = _view(index, lengths, n_heads, ctx.ends, kept, masks, first)
+            of_scores = second[: of_dropped.numel()].view_as(of_dropped)
+            _multiply(given, v.transpose(1, 2), ctx.factor, out=of_dropped).mul_(mask)
+            torch.ops.aten._softmax_backward_data.out(of_dropped, probabilities, -1, kept.dtype, grad_input=of_scores)
+            dropped = torch.mul(probabilities, mask, out=of_dropped)
+            own = (
+                _multiply(of_scores, k, ctx.scale),
+                _multiply(of_scores.transpose(1, 2), q, ctx.scale),
+                _multiply(dropped.transpose(1, 2), given, ctx.factor),
+            )
+            for whole, part in zip(gradients, own, strict=True):
+                whole[index, : lengths[index]] = part.transpose(0, 1)
         return (*(states.transpose(1, 2) for states in gradients), None, None, None)
 
 
-def _multiply(left: Tensor, right: Tensor, factor: float) -> Tensor:
+def _split(lengths: list[int], *states: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Yield each review's part `(n, L, d)` of states `(B, n, T, d)`, without its padding."""
+    for index, length in enumerate(lengths):
+        yield tuple(part[index, :, :length] for part in states)
+
+
+def _view(
+    index: int, lengths: list[int], n_heads: int, ends: list[int], kept: Tensor, masks: Tensor, scratch: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return a review's probabilities, dropout mask and room for its scores, each `(n, L, L)`."""
+    shape = (n_heads, lengths[index], lengths[index])
+    start, end = ends[index] - n_heads * lengths[index] ** 2, ends[index]
+    return kept[start:end].view(shape), masks[start:end].view(shape), scratch[: end - start].view(shape)
+
+
+def _multiply(left: Tensor, right: Tensor, factor: float, *, out: Tensor | None = None) -> Tensor:
     """Return the scaled matrix products of two stacks, in one pass."""
-    return torch.baddbmm(left.new_empty(1), left, right, beta=0, alpha=factor)
+    product: Tensor = torch.baddbmm(left.new_empty(1), left, right, beta=0, alpha=factor, out=out)
+    return product
 
 
 def use_fast_attention(model: PreTrainedModel) -> None:
