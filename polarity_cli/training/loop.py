@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from polarity_cli.config import TrainConfig
 from polarity_cli.data.batches import Batch
+from polarity_cli.encoder.processor import release_freed_memory
 from polarity_cli.errors import PolarityError
 from polarity_cli.records import EpochRecord, StepRecord
 from polarity_cli.training.learner import Examples, Learner
@@ -22,6 +23,8 @@ from polarity_cli.training.optim import make_optimizer, scale_learning_rate
 MAX_GRADIENT_NORM = 1.0
 
 
+_RELEASE_EVERY = 25
+"""Steps after which freed memory is given back."""
 _READ_EVERY = 25
 """Steps after which a GPU's losses are read: reading one waits for the GPU, so reading each would leave it idle."""
 
@@ -76,6 +79,8 @@ def _run_epoch(
     losses: list[Tensor] = []
     for index, (batch, rate) in enumerate(zip(batches, rates, strict=True)):
         losses.append(_take_step(learner, optimizer, train, batch, rate))
+        if (first_step + index) % _RELEASE_EVERY == 0:
+            release_freed_memory()
         if len(losses) < read_every and index + 1 < len(batches):
             continue
         first = index + 1 - len(losses)
