@@ -2,6 +2,7 @@
 
     <cache>/hub/<owner>--<name>/<revision>/   rows read from a Hub data set
     <cache>/data/<fingerprint>/               tokenized splits and their manifest
+    <cache>/features/<fingerprint>/           a split's hidden states at the cut, and the key they were made from
     <cache>/checkpoints/<time>-<run>/         every run's checkpoint
 
 An entry is written to a folder beside its place and renamed when it is whole, so that what has its final name is complete.

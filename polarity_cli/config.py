@@ -161,6 +161,11 @@ class TrainConfig:
             f"--weight-decay {self.weight_decay}: expected 0 or more.",
         )
         _require(0 <= self.warmup <= 1, f"--warmup {self.warmup}: expected a share of the steps from 0 to 1.")
+        is_size = type(self.feature_cache) is int and self.feature_cache >= 0
+        _require(
+            is_size or self.feature_cache in ("auto", "off"),
+            f"--feature-cache {self.feature_cache}: expected auto, off or a size.",
+        )
         if self.patience is not None:
             _require(self.patience >= 1, f"--patience {self.patience}: expected 1 or more.")
             _require(self.data.validation > 0, "--patience needs a validation split.", hint="Give --validation 0.1.")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from polarity_cli.encoder.cut import FreezePlan
+    from polarity_cli.encoder.features import FeatureStore
+    from polarity_cli.encoder.trunk import Trunk
     from polarity_cli.training.learner import Examples, Learner
 
 
@@ -104,16 +106,19 @@ class _Run:
         trunk, top = split_model(self.model, self.plan)
         self.learner: Learner = Learner(trunk, top, self.accelerator, pad_id=self.tokenizer.pad_token_id or 0)
         started = time.perf_counter()
-        self.examples: dict[str, Examples] = make_examples(
-            self.learner,
-            splits,
-            setting=config.feature_cache,
-            cache_dir=context.cache_dir,
-            cut=self.plan.cut,
-            tokenization={name: prepared.manifest["key"][name] for name in ("tokenizer", "max_length", "truncation")},
-            observer=context.observer,
-        )
+        store = self._open_store(trunk)
+        self.examples: dict[str, Examples] = make_examples(self.learner, splits, store, config.feature_cache, context.observer)
         self.features_s = time.perf_counter() - started
+
+    def _open_store(self, trunk: Trunk | None) -> FeatureStore | None:
+        """Return where the trunk's features are kept; None where none are wanted."""
+        from polarity_cli.encoder.features import FeatureStore, describe_trunk
+
+        if trunk is None or self.config.feature_cache == "off":
+            return None
+        tokenization = {name: self.prepared.manifest["key"][name] for name in ("tokenizer", "max_length", "truncation")}
+        described = describe_trunk(trunk, cut=self.plan.cut, precision=self.accelerator.mixed_precision)
+        return FeatureStore(self.context.cache_dir, trunk, tokenization, described)
 
     def fit(self) -> list[StepRecord | EpochRecord]:
         """Train, and tell the observer and the tracker of every step."""

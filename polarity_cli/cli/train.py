@@ -108,7 +108,7 @@ def command(
         typer.Option(
             metavar="auto|off|SIZE",
             help="Keep what the frozen blocks make of each review, so that they are passed once: up to a quarter of the free "
-            "disk, never, or up to a size such as 20GB.",
+            "disk, never, or a run's up to a size such as 20GB.",
         ),
     ] = "auto",
     track: Annotated[

@@ -8,10 +8,12 @@ that chooses its attention by name uses it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
@@ -34,9 +36,10 @@ def attend(
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Return the context `(B, T, n, d)` of queries, keys and values `(B, n, T, d)`; the mask is `(B, 1, T, T)` bool."""
-    is_padding_mask = attention_mask is None or attention_mask.dtype == torch.bool
-    is_local = getattr(module, "sliding_window", None) is not None
-    if dropout == 0.0 or query.device.type != "cpu" or is_local or not is_padding_mask:
+    is_plain = getattr(module, "sliding_window", None) is None and not getattr(module, "is_causal", False)
+    is_plain = is_plain and not any(kwargs.get(name) is not None for name in ("position_bias", "softcap"))
+    is_plain = is_plain and (attention_mask is None or attention_mask.dtype == torch.bool)
+    if dropout == 0.0 or query.device.type != "cpu" or not is_plain:
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
     B, T = query.shape[0], query.shape[2]  # noqa: N806
     lengths = [T] * B if attention_mask is None else attention_mask[:, 0, 0].sum(-1).tolist()
@@ -54,30 +57,28 @@ class _Attend(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, lengths: list[int], scale: float, dropout: float) -> Tensor:
-        n_heads = query.shape[1]
-        ends = np.cumsum([n_heads * length**2 for length in lengths]).tolist()
-        kept, scratch = query.new_empty(ends[-1]), query.new_empty(n_heads * max(lengths) ** 2)
-        masks, factor = draw_mask((ends[-1],), dropout)
+        layout = _Layout(lengths, query.shape[1])
+        kept, scratch = query.new_empty(layout.ends[-1]), query.new_empty(layout.largest)
+        masks, factor = draw_mask((layout.ends[-1],), dropout)
         context = torch.zeros_like(query.transpose(1, 2))  # (B, T, n, d)
-        for index, (q, k, v) in enumerate(_split(lengths, query, key, value)):
-            probabilities, mask, scores = _view(index, lengths, n_heads, ends, kept, masks, scratch)
+        for index, (q, k, v) in enumerate(layout.split(query, key, value)):
+            probabilities, mask, scores = layout.view(index, kept, masks, scratch)
             _multiply(q, k.transpose(1, 2), scale, out=scores)
             torch.softmax(scores, -1, out=probabilities)
             torch.mul(probabilities, mask, out=scores)
             context[index, : lengths[index]] = _multiply(scores, v, factor).transpose(0, 1)
-        ctx.lengths, ctx.ends, ctx.scale, ctx.factor = lengths, ends, scale, factor
+        ctx.layout, ctx.scale, ctx.factor = layout, scale, factor
         ctx.save_for_backward(query, key, value, kept, masks)
         return context
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, kept, masks = ctx.saved_tensors
-        lengths, n_heads = ctx.lengths, query.shape[1]
+        layout = ctx.layout
         gradients = tuple(torch.zeros_like(states.transpose(1, 2)) for states in (query, key, value))  # (B, T, n, d)
-        first, second = (query.new_empty(n_heads * max(lengths) ** 2) for _ in range(2))
-        for index, (q, k, v, given) in enumerate(_split(lengths, query, key, value, gradient.transpose(1, 2))):
-            probabilities, mask, of_dropped = _view(index, lengths, n_heads, ctx.ends, kept, masks, first)
-            of_scores = second[: of_dropped.numel()].view_as(of_dropped)
+        first, second = query.new_empty(layout.largest), query.new_empty(layout.largest)
+        for index, (q, k, v, given) in enumerate(layout.split(query, key, value, gradient.transpose(1, 2))):
+            probabilities, mask, of_dropped, of_scores = layout.view(index, kept, masks, first, second)
             _multiply(given, v.transpose(1, 2), ctx.factor, out=of_dropped).mul_(mask)
             torch.ops.aten._softmax_backward_data.out(of_dropped, probabilities, -1, kept.dtype, grad_input=of_scores)
             dropped = torch.mul(probabilities, mask, out=of_dropped)
@@ -87,23 +88,35 @@ class _Attend(torch.autograd.Function):
                 _multiply(dropped.transpose(1, 2), given, ctx.factor),
             )
             for whole, part in zip(gradients, own, strict=True):
-                whole[index, : lengths[index]] = part.transpose(0, 1)
+                whole[index, : layout.lengths[index]] = part.transpose(0, 1)
         return (*(states.transpose(1, 2) for states in gradients), None, None, None)
 
 
-def _split(lengths: list[int], *states: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Yield each review's part `(n, L, d)` of states `(B, n, T, d)`, without its padding."""
-    for index, length in enumerate(lengths):
-        yield tuple(part[index, :, :length] for part in states)
+@dataclass(frozen=True)
+class _Layout:
+    """Where each review's square of scores lies in arrays that hold those of a batch, or of one review at a time."""
 
+    lengths: list[int]
+    n_heads: int
 
-def _view(
-    index: int, lengths: list[int], n_heads: int, ends: list[int], kept: Tensor, masks: Tensor, scratch: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return a review's probabilities, dropout mask and room for its scores, each `(n, L, L)`."""
-    shape = (n_heads, lengths[index], lengths[index])
-    start, end = ends[index] - n_heads * lengths[index] ** 2, ends[index]
-    return kept[start:end].view(shape), masks[start:end].view(shape), scratch[: end - start].view(shape)
+    @cached_property
+    def ends(self) -> list[int]:
+        return list(itertools.accumulate(self.n_heads * length**2 for length in self.lengths))
+
+    @property
+    def largest(self) -> int:
+        return self.n_heads * max(self.lengths) ** 2
+
+    def split(self, *states: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """Yield each review's part `(n, L, d)` of states `(B, n, T, d)`, without its padding."""
+        for index, length in enumerate(self.lengths):
+            yield tuple(part[index, :, :length] for part in states)
+
+    def view(self, index: int, kept: Tensor, masks: Tensor, *scratch: Tensor) -> tuple[Tensor, ...]:
+        """Return a review's part `(n, L, L)` of the batch's arrays, and of arrays that every review uses again."""
+        shape = (self.n_heads, self.lengths[index], self.lengths[index])
+        end, size = self.ends[index], self.n_heads * self.lengths[index] ** 2
+        return tuple(part.view(shape) for part in (kept[end - size : end], masks[end - size : end], *(s[:size] for s in scratch)))
 
 
 def _multiply(left: Tensor, right: Tensor, factor: float, *, out: Tensor | None = None) -> Tensor:

@@ -11,12 +11,14 @@ from polarity_cli.config import FeatureCache
 
 _DISK_SHARE = 0.25
 """Of the free disk: several encoders and depths fit beside each other, and the disk never fills."""
+_MOST_OF_DISK = 0.9
+"""Of the free disk, whatever size is asked for: the checkpoint must find room too."""
 _MEMORY_SHARE = 0.5
 """Of the free memory, where features are read at a GPU's speed."""
 
 
-def find_budget(setting: FeatureCache, cache_dir: Path, device: torch.device) -> int:
-    """Return the bytes that features may take.
+def find_budget(setting: FeatureCache, cache_dir: Path, *, device: torch.device, n_kept: int = 0) -> int:
+    """Return the bytes that features may take beside the `n_kept` bytes that a run already has.
 
     `auto` keeps features while an epoch reads them faster than the trunk would make them again. A processor passes some 10,000
     tokens a second through a trunk; at 2 bytes a dimension that is 15 MB a second for 768 dimensions, and any disk reads
@@ -27,7 +29,7 @@ def find_budget(setting: FeatureCache, cache_dir: Path, device: torch.device) ->
         return 0
     free = _find_free_disk(cache_dir)
     if setting != "auto":
-        return min(setting, free)
+        return max(0, min(setting - n_kept, int(free * _MOST_OF_DISK)))
     budget = int(free * _DISK_SHARE)
     if device.type == "cpu":
         return budget

@@ -10,10 +10,11 @@ Next on the road: `encoder/top`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -31,6 +32,9 @@ FORMAT = 1
 _FILE = "hidden.f16"
 _WINDOW = 32_768
 """Reviews sorted by length together: enough to pad next to nothing, few enough that the file is written roughly in order."""
+
+
+Forward = Callable[[Tensor, Tensor], Tensor]
 
 
 class FeatureRangeError(Exception):
@@ -56,98 +60,107 @@ class Features:
         return padded, (torch.arange(padded.shape[1]) < lengths[:, None]).long()
 
 
-def make_key(trunk: Trunk, split: TokenizedSplit, *, cut: int, tokenization: dict[str, Any], precision: str) -> dict[str, Any]:
-    """Return all that decides a split's features, as plain values.
+@dataclass(frozen=True)
+class FeatureStore:
+    """The features of one trunk in one cache."""
 
-    Args:
-        trunk: hashed by its weights, its config and the library that runs it.
-        split: hashed by its token ids.
-        cut: index of the first block above the trunk.
-        tokenization: how texts became tokens (tokenizer, length, truncation), for the record: the token ids say it all.
-        precision: what the trunk computes in.
-    """
+    cache_dir: Path
+    trunk: Trunk
+    tokenization: dict[str, Any]
+    """How texts became tokens: tokenizer, length, truncation."""
+    described: dict[str, Any]
+    """What decides the trunk's answers, see `describe_trunk`."""
+
+    def make_key(self, split: TokenizedSplit) -> dict[str, Any]:
+        """Return all that decides a split's features, as plain values."""
+        tokens = _hash_arrays(split.tokens, split.offsets)
+        return {"format": FORMAT, "dtype": "float16", **self.described, **self.tokenization, "tokens": tokens}
+
+    def predict_bytes(self, splits: Iterable[TokenizedSplit]) -> int:
+        """Return the bytes that the features of some splits take on the disk."""
+        return sum(int(self._count_kept(split).sum()) for split in splits) * self.trunk.hidden_size * 2
+
+    def find(self, split: TokenizedSplit) -> Features | None:
+        """Return a split's features, or None where they are not there or not whole."""
+        key = self.make_key(split)
+        path = self._get_folder(key) / _FILE
+        manifest = read_json(path.with_name(MANIFEST))
+        offsets = self._count_offsets(split)
+        shape = (int(offsets[-1]), self.trunk.hidden_size)
+        if manifest is None or manifest.get("key") != key or not path.is_file() or path.stat().st_size != 2 * shape[0] * shape[1]:
+            return None
+        return Features(np.memmap(path, dtype=np.float16, mode="r", shape=shape), offsets)
+
+    def extract(
+        self, split: TokenizedSplit, forward: Forward, *, pad_id: int, advance: Callable[[int], None] = lambda n: None
+    ) -> Features:
+        """Pass a split through the trunk once, keep its features, and return them.
+
+        Args:
+            split: the reviews.
+            forward: from token ids and mask `(B, T)` to hidden states `(B, T, H)`, on the trunk's device.
+            pad_id: the token id of padding.
+            advance: told the tokens that were passed.
+
+        Raises:
+            FeatureRangeError: a hidden state is beyond float16.
+            CacheError: the cache cannot be written.
+        """
+        key = self.make_key(split)
+        folder = self._get_folder(key)
+        with publish(folder) as work:
+            try:
+                with (work / _FILE).open("wb") as file, torch.inference_mode():
+                    self._write(file, split, forward, pad_id=pad_id, advance=advance)
+                write_json(work / MANIFEST, {"key": key, "n_reviews": len(split), "n_bytes": (work / _FILE).stat().st_size})
+            except OSError as error:
+                raise CacheError(
+                    f"{folder}: the features cannot be written ({error.strerror}).",
+                    hint="Free some space, choose another folder with --cache-dir, or train without them: --feature-cache off",
+                ) from error
+            if self.find(split) is None:  # what stands there is damaged, and would be taken for another process's
+                shutil.rmtree(folder, ignore_errors=True)
+        found = self.find(split)
+        if found is None:
+            raise CacheError(f"{folder}: the features that were just written cannot be read.", hint="Is the disk sound?")
+        return found
+
+    def _write(
+        self, file: BinaryIO, split: TokenizedSplit, forward: Forward, *, pad_id: int, advance: Callable[[int], None]
+    ) -> None:
+        offsets, device = self._count_offsets(split), self.trunk.device
+        for batch in _plan_passes(split.lengths, get_token_budget(device)):
+            ids, mask = (torch.from_numpy(a).to(device) for a in pad(split.get_ids(batch), pad_id=pad_id))
+            hidden = forward(ids, mask).half()
+            if not bool(torch.isfinite(hidden[mask[:, : hidden.shape[1]].bool()]).all()):
+                raise FeatureRangeError
+            for index, states in zip(batch.tolist(), hidden.cpu().numpy(), strict=True):
+                file.seek(int(offsets[index]) * self.trunk.hidden_size * 2)
+                file.write(states[: offsets[index + 1] - offsets[index]].data)
+            advance(int(split.lengths[batch].sum()))
+
+    def _get_folder(self, key: dict[str, Any]) -> Path:
+        return self.cache_dir / "features" / fingerprint(key)
+
+    def _count_kept(self, split: TokenizedSplit) -> NDArray[np.int64]:
+        return np.ones_like(split.lengths) if self.trunk.first_token_only else split.lengths
+
+    def _count_offsets(self, split: TokenizedSplit) -> NDArray[np.int64]:
+        return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(self._count_kept(split))])
+
+
+def describe_trunk(trunk: Trunk, *, cut: int, precision: str) -> dict[str, Any]:
+    """Return what decides a trunk's answers, as plain values: its weights, config and place, and what it computes in."""
     from importlib.metadata import version
 
     return {
-        "format": FORMAT,
         "weights": _hash_weights(trunk),
         "config": fingerprint(_get_architecture(trunk)),
         "cut": cut,
         "first_token_only": trunk.first_token_only,
-        **tokenization,
-        "tokens": _hash_arrays(split.tokens, split.offsets),
         "precision": precision,
-        "dtype": "float16",
         "versions": {name: version(name) for name in ("torch", "transformers")},
     }
-
-
-def predict_bytes(trunk: Trunk, splits: list[TokenizedSplit]) -> int:
-    """Return the bytes that the features of some splits take on the disk."""
-    return sum(int(_count_kept(trunk, split).sum()) for split in splits) * trunk.hidden_size * 2
-
-
-def find_features(cache_dir: Path, key: dict[str, Any], trunk: Trunk, split: TokenizedSplit) -> Features | None:
-    """Return a split's features from the cache, or None where they are not there or not whole."""
-    folder = cache_dir / "features" / fingerprint(key)
-    manifest = read_json(folder / MANIFEST)
-    offsets = _count_offsets(trunk, split)
-    shape = (int(offsets[-1]), trunk.hidden_size)
-    path = folder / _FILE
-    if manifest is None or manifest.get("key") != key or not path.is_file() or path.stat().st_size != 2 * shape[0] * shape[1]:
-        return None
-    return Features(np.memmap(path, dtype=np.float16, mode="r", shape=shape), offsets)
-
-
-def extract_features(
-    cache_dir: Path,
-    key: dict[str, Any],
-    trunk: Trunk,
-    split: TokenizedSplit,
-    *,
-    forward: Callable[[Tensor, Tensor], Tensor],
-    pad_id: int,
-    advance: Callable[[int], None] = lambda n: None,
-) -> Features:
-    """Pass a split through the trunk once, keep its features in the cache, and return them.
-
-    Args:
-        cache_dir: where they are kept.
-        key: what `make_key` gave.
-        trunk: decides the shapes.
-        split: the reviews.
-        forward: from token ids and mask `(B, T)` to hidden states `(B, T, H)`, on the trunk's device.
-        pad_id: the token id of padding.
-        advance: told the tokens that were passed.
-
-    Raises:
-        FeatureRangeError: a hidden state is beyond float16.
-        CacheError: the cache cannot be written.
-    """
-    folder = cache_dir / "features" / fingerprint(key)
-    offsets = _count_offsets(trunk, split)
-    with publish(folder) as work:
-        try:
-            with (work / _FILE).open("wb") as file, torch.inference_mode():
-                for batch in _plan_passes(split.lengths, get_token_budget(trunk.device)):
-                    ids, mask = (torch.from_numpy(a).to(trunk.device) for a in pad(split.get_ids(batch), pad_id=pad_id))
-                    hidden = forward(ids, mask).half().cpu()
-                    if not bool(torch.isfinite(hidden).all()):
-                        raise FeatureRangeError
-                    for index, states in zip(batch.tolist(), hidden.numpy(), strict=True):
-                        file.seek(int(offsets[index]) * trunk.hidden_size * 2)
-                        file.write(states[: offsets[index + 1] - offsets[index]].data)
-                    advance(int(split.lengths[batch].sum()))
-            write_json(work / MANIFEST, {"key": key, "n_reviews": len(split), "n_bytes": (work / _FILE).stat().st_size})
-        except OSError as error:
-            raise CacheError(
-                f"{folder}: the features cannot be written ({error.strerror}).",
-                hint="Free some space, choose another folder with --cache-dir, or train without them: --feature-cache off",
-            ) from error
-    found = find_features(cache_dir, key, trunk, split)
-    if found is None:
-        raise CacheError(f"{folder}: the features that were just written cannot be read.", hint="Is the disk sound?")
-    return found
 
 
 def _plan_passes(lengths: NDArray[np.int64], budget: int) -> list[Batch]:
@@ -155,14 +168,6 @@ def _plan_passes(lengths: NDArray[np.int64], budget: int) -> list[Batch]:
     for start in range(0, len(lengths), _WINDOW):
         batches += [start + batch for batch in plan_batches(lengths[start : start + _WINDOW], budget=budget)]
     return batches
-
-
-def _count_kept(trunk: Trunk, split: TokenizedSplit) -> NDArray[np.int64]:
-    return np.ones_like(split.lengths) if trunk.first_token_only else split.lengths
-
-
-def _count_offsets(trunk: Trunk, split: TokenizedSplit) -> NDArray[np.int64]:
-    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(_count_kept(trunk, split))])
 
 
 def _get_architecture(trunk: Trunk) -> dict[str, Any]:

@@ -78,8 +78,10 @@ class Whole(nn.Module):
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
-        blocks = _shorten_blocks(model) if can_be_cut(model.config) else {}
-        whole = replace_modules(model, blocks)
+        if not can_be_cut(model.config):
+            self.model = model
+            return
+        whole = replace_modules(model, _shorten_blocks(model))
         self.model = replace_modules(whole, use_fast_dropout(whole))
         use_fast_attention(model)
 

@@ -2,68 +2,66 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
+import torch
 from rich.filesize import decimal
 
 from polarity_cli.config import FeatureCache
 from polarity_cli.data.tokenized import TokenizedSplit
 from polarity_cli.encoder.feature_budget import find_budget
-from polarity_cli.encoder.features import FeatureRangeError, extract_features, find_features, make_key, predict_bytes
+from polarity_cli.encoder.features import FeatureRangeError, FeatureStore
+from polarity_cli.errors import CacheError
 from polarity_cli.records import Observer
 from polarity_cli.training.learner import Examples, Learner
 
 
 def make_examples(
-    learner: Learner,
-    splits: dict[str, TokenizedSplit],
-    *,
-    setting: FeatureCache,
-    cache_dir: Path,
-    cut: int,
-    tokenization: dict[str, Any],
-    observer: Observer,
+    learner: Learner, splits: dict[str, TokenizedSplit], store: FeatureStore | None, setting: FeatureCache, observer: Observer
 ) -> dict[str, Examples]:
-    """Return each split with its features, where `setting` lets them be kept; see `encoder/features.make_key` for the rest.
+    """Return each split with its features, where `setting` lets them be kept; with `store` None, without.
 
     Raises:
-        CacheError: the features cannot be written.
+        CacheError: the features cannot be written, and `setting` is a size; `auto` goes on without them.
     """
-    plain = {name: Examples(split) for name, split in splits.items()}
-    trunk = learner.trunk
-    if trunk is None or setting == "off":
-        return plain
-    n_bytes = predict_bytes(trunk, list(splits.values()))
-    budget = find_budget(setting, cache_dir, learner.accelerator.device)
-    keys = {
-        name: make_key(trunk, split, cut=cut, tokenization=tokenization, precision=learner.accelerator.mixed_precision)
-        for name, split in splits.items()
-    }
-    found = {name: find_features(cache_dir, keys[name], trunk, split) for name, split in splits.items()}
+    if store is None or setting == "off":
+        return {name: Examples(split) for name, split in splits.items()}
+    found = {name: store.find(split) for name, split in splits.items()}
     missing = [name for name, features in found.items() if features is None]
-    if missing and n_bytes > budget:
-        observer.note(
-            f"Features of these reviews take {decimal(n_bytes)}, more than the {decimal(budget)} that --feature-cache "
-            f"{setting if isinstance(setting, str) else decimal(setting)} allows here: each epoch passes the frozen blocks again."
-        )
-        return plain
-    n_tokens = sum(int(splits[name].lengths.sum()) for name in missing)
-    if missing:
+    if missing and _fits(store, splits, missing, setting=setting, device=learner.accelerator.device, observer=observer):
         try:
-            with observer.track("Passing the frozen blocks, once", n_tokens) as advance:
+            with observer.track("Passing the frozen blocks, once", sum(len(splits[name].tokens) for name in missing)) as advance:
                 for name in missing:
-                    found[name] = extract_features(
-                        cache_dir,
-                        keys[name],
-                        trunk,
-                        splits[name],
-                        forward=learner.pass_trunk,
-                        pad_id=learner.pad_id,
-                        advance=advance,
-                    )
+                    found[name] = store.extract(splits[name], learner.pass_trunk, pad_id=learner.pad_id, advance=advance)
+            learner.rest_trunk()
         except FeatureRangeError:
-            observer.note("Hidden states beyond float16: features cannot be kept, and each epoch passes the frozen blocks again.")
-            return plain
-        learner.rest_trunk()
+            observer.note(f"Hidden states beyond float16: features cannot be kept.{_PASSED_AGAIN}")
+        except CacheError as error:
+            if setting != "auto":
+                raise
+            observer.note(f"{error}{_PASSED_AGAIN}")
     return {name: Examples(split, found[name]) for name, split in splits.items()}
+
+
+_PASSED_AGAIN = " Each epoch passes the frozen blocks again."
+
+
+def _fits(
+    store: FeatureStore,
+    splits: dict[str, TokenizedSplit],
+    missing: list[str],
+    *,
+    setting: FeatureCache,
+    device: torch.device,
+    observer: Observer,
+) -> bool:
+    """Tell whether the features that are missing fit the budget, and note it where they do not."""
+    n_missing = store.predict_bytes(splits[name] for name in missing)
+    n_kept = store.predict_bytes(splits.values()) - n_missing
+    budget = find_budget(setting, store.cache_dir, device=device, n_kept=n_kept)
+    if n_missing <= budget:
+        return True
+    asked = setting if isinstance(setting, str) else decimal(setting)
+    observer.note(
+        f"The features of these reviews take {decimal(n_missing)} more, and --feature-cache {asked} leaves {decimal(budget)} for "
+        f"them here.{_PASSED_AGAIN}"
+    )
+    return False

@@ -40,14 +40,13 @@ def fit(
     optimizer = make_optimizer(learner.top, learning_rate=config.learning_rate, weight_decay=config.weight_decay)
     learner.top, optimizer = learner.accelerator.prepare(learner.top, optimizer)
     n_steps = sum(map(len, plan))
+    read_every = 1 if learner.accelerator.device.type == "cpu" else _READ_EVERY
     step, best, best_weights, best_epoch = 0, (-1.0, 0.0), None, 0
     for epoch, batches in enumerate(plan, 1):
         started, total_loss, n_reviews = time.perf_counter(), 0.0, 0
-        rates = [
-            config.learning_rate * scale_learning_rate(step + i, n_steps=n_steps, warmup=config.warmup)
-            for i in range(len(batches))
-        ]
-        for record in _run_epoch(learner, optimizer, train, batches, rates, first_step=step + 1, epoch=epoch):
+        scales = [scale_learning_rate(step + i, n_steps=n_steps, warmup=config.warmup) for i in range(len(batches))]
+        steps = [(batch, config.learning_rate * scale) for batch, scale in zip(batches, scales, strict=True)]
+        for record in _run_epoch(learner, optimizer, train, steps, first_step=step + 1, epoch=epoch, read_every=read_every):
             step = record.step
             total_loss += record.loss * record.n_reviews
             n_reviews += record.n_reviews
@@ -67,27 +66,27 @@ def _run_epoch(
     learner: Learner,
     optimizer: torch.optim.Optimizer,
     train: Examples,
-    batches: Sequence[Batch],
-    rates: Sequence[float],
+    steps: Sequence[tuple[Batch, float]],
     *,
     first_step: int,
     epoch: int,
+    read_every: int,
 ) -> Iterator[StepRecord]:
-    """Take the steps of one epoch, and yield their records as their losses are read back."""
+    """Take the steps of one epoch, a batch and its learning rate each, and yield their records as losses are read back."""
     learner.top.train()
-    read_every = 1 if learner.accelerator.device.type == "cpu" else _READ_EVERY
     losses: list[Tensor] = []
-    for index, (batch, rate) in enumerate(zip(batches, rates, strict=True)):
+    for index, (batch, rate) in enumerate(steps):
         losses.append(_take_step(learner, optimizer, train, batch, rate))
         if (first_step + index) % _RELEASE_EVERY == 0:
             release_freed_memory()
-        if len(losses) < read_every and index + 1 < len(batches):
+        if len(losses) < read_every and index + 1 < len(steps):
             continue
         first = index + 1 - len(losses)
         for i, loss in enumerate(torch.stack(losses).tolist(), first):
-            _check_finite(loss, rates[i])
-            n_tokens = int(train.split.lengths[batches[i]].sum())
-            yield StepRecord(first_step + i, epoch, loss, rates[i], len(batches[i]), n_tokens)
+            batch_read, rate_read = steps[i]
+            _check_finite(loss, rate_read)
+            n_tokens = int(train.split.lengths[batch_read].sum())
+            yield StepRecord(first_step + i, epoch, loss, rate_read, len(batch_read), n_tokens)
         losses.clear()
 
 

@@ -37,7 +37,9 @@ class Bench:
         from polarity_cli.data.tokenized import read_split
 
         folder = self.folder / name
-        write_rows(folder / "reviews.jsonl", [{"text": r["content"], "label": r["label"]} for r in read_reviews("train")[:rows]])
+        longest = 200 if self.small else None
+        reviews = [{"text": r["content"][:longest], "label": r["label"]} for r in read_reviews("train")[:rows]]
+        write_rows(folder / "reviews.jsonl", reviews)
         cache = folder / "prepared"
         run(polarity("prepare", *self.describe(folder, encoder, cache)))
         (made,) = (cache / "data").iterdir()

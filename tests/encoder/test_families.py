@@ -12,7 +12,9 @@ from transformers import PreTrainedModel
 
 from polarity_cli.encoder.cut import freeze
 from polarity_cli.encoder.families import FAMILIES, get_blocks
-from polarity_cli.encoder.top import split_model
+from polarity_cli.encoder.linear import FrozenLinear, use_packed_linears
+from polarity_cli.encoder.top import Whole, split_model
+from polarity_cli.encoder.trunk import replace_modules
 from polarity_cli.errors import CheckpointError, UsageError
 
 transformers: Any = _transformers  # its config classes do not declare all that they take
@@ -131,6 +133,47 @@ def test_last_block_is_computed_for_every_token_where_the_head_averages_them() -
         hidden = trunk(ids, mask)
         assert hidden.shape[:2] == ids.shape
         assert torch.equal(top(hidden, mask), model(input_ids=ids, attention_mask=mask).logits)
+
+
+@pytest.mark.skipif(not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN products")
+@pytest.mark.parametrize("family", sorted(CONFIGS))
+@pytest.mark.parametrize("unfreeze", [0, 2])
+def test_packed_trunk_gives_the_trunks_hidden_states(family: str, unfreeze: int) -> None:
+    model, (ids, mask) = make_model(family), make_batch()
+    trunk, _ = split_model(model, freeze(model, unfreeze))
+    assert trunk is not None
+    packed = replace_modules(trunk, use_packed_linears(trunk))
+    assert any(isinstance(module, FrozenLinear) for module in packed.modules())
+    torch.testing.assert_close(packed(ids, mask), trunk(ids, mask), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", sorted(CONFIGS))
+def test_dropout_of_every_kind_trains(family: str) -> None:
+    values = CONFIGS[family].to_dict()
+    kinds = [
+        name for name in values if name.endswith(("dropout", "dropout_prob", "seq_classif_dropout")) and values[name] is not None
+    ]
+    config = type(CONFIGS[family])(**{**values, **dict.fromkeys(kinds, 0.3)})
+    torch.manual_seed(0)
+    model, (ids, mask) = transformers.AutoModelForSequenceClassification.from_config(config), make_batch()
+    trunk, top = split_model(model, freeze(model, 2))
+    assert trunk is not None
+    top.train()
+    first, second = (top(trunk(ids, mask), mask) for _ in range(2))
+    gradients = compute_gradients(model, first)
+    assert not torch.equal(first, second)
+    assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients.values())
+
+
+def test_model_of_no_known_family_runs_as_it_is() -> None:
+    config = transformers.AlbertConfig(
+        hidden_size=16, num_attention_heads=2, intermediate_size=24, vocab_size=60, embedding_size=8, num_hidden_layers=2
+    )
+    model, (ids, mask) = transformers.AutoModelForSequenceClassification.from_config(config).eval(), make_batch()
+    attention = model.config._attn_implementation
+    with torch.no_grad():
+        assert torch.equal(Whole(model)(ids, mask), model(input_ids=ids, attention_mask=mask).logits)
+    assert model.config._attn_implementation == attention == "sdpa"
 
 
 @pytest.mark.parametrize("family", sorted(CONFIGS))

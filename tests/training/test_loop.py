@@ -23,8 +23,8 @@ from polarity_cli.errors import UsageError
 from polarity_cli.prepare import prepare
 from polarity_cli.records import EpochRecord, StepRecord
 from polarity_cli.training.learner import Examples, Learner
-from polarity_cli.training.loop import fit
-from polarity_cli.training.optim import scale_learning_rate
+from polarity_cli.training.loop import _run_epoch, fit
+from polarity_cli.training.optim import make_optimizer, scale_learning_rate
 from polarity_cli.training.runtime import start_runtime
 from tests.conftest import make_reviews, write_csv
 
@@ -152,6 +152,20 @@ def test_best_epoch_is_kept_and_patience_ends_the_run(tiny_encoder: Path, splits
     best = [record for record in epochs if record.is_best][-1]
     assert len(epochs) == best.epoch + 2 < 30
     assert learner.score(splits["validation"]) == best.validation
+
+
+def test_losses_read_back_rarely_are_the_losses_read_at_each_step(tiny_encoder: Path, splits: dict[str, Examples]) -> None:
+    batches = plan_epoch(splits["train"].split.lengths, batch_size=8, seed=1, epoch=1)
+
+    def run(read_every: int) -> list[StepRecord]:
+        _, learner = make_learner(tiny_encoder, 2)
+        optimizer = make_optimizer(learner.top, learning_rate=1e-3, weight_decay=0.0)
+        steps = [(batch, 1e-3) for batch in batches]
+        return list(_run_epoch(learner, optimizer, splits["train"], steps, first_step=1, epoch=1, read_every=read_every))
+
+    assert len(batches) % 4
+    assert run(4) == run(1)
+    assert [record.step for record in run(4)] == list(range(1, len(batches) + 1))
 
 
 def test_learning_rate_rises_and_falls_in_straight_lines() -> None:
