@@ -130,12 +130,12 @@ def tiny_checkpoint(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory
     from polarity_cli.train import train
 
     folder = tmp_path_factory.mktemp("tiny-checkpoint")
-    reviews = write_csv(folder / "reviews.csv", make_reviews(240))
+    reviews = write_csv(folder / "reviews.csv", make_reviews(480))
     config = TrainConfig(
         data=DataConfig(source=str(reviews), encoder=str(tiny_encoder)),
         unfreeze=2,
         epochs=12,
-        learning_rate=5e-3,
+        learning_rate=3e-3,
         out=folder / "ckpt",
     )
     train(config, Context(cache_dir=folder / "cache"))

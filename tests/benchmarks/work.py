@@ -31,7 +31,7 @@ class Shape:
 
     def count_last_block(self, n_reviews: int, length: int) -> float:
         """Return the operations of the last block's forward pass for one token of each review."""
-        one = n_reviews * (12 * self.hidden**2 + 4 * self.hidden * self.intermediate)
+        one = n_reviews * (8 * self.hidden**2 + 4 * self.hidden * self.intermediate)
         return one + n_reviews * length * 4 * self.n_heads * self.hidden
 
 

@@ -116,7 +116,7 @@ def test_runs_with_and_without_features_have_the_same_losses_within_float16_roun
     assert not (tmp_path / "passed" / "features").exists()
     assert len(kept) == len(passed) > 10
     assert 0 < np.abs(np.array(kept) - np.array(passed)).max() < 2e-3
-    assert kept[-1] < kept[0]
+    assert np.ptp(kept) > 0.01  # it learns, so equal losses are no accident
 
 
 def test_second_run_does_not_pass_the_trunk(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +189,7 @@ def test_hidden_states_beyond_float16_are_noted_and_the_run_goes_on_without(
 ) -> None:
     large = tmp_path / "large"
     shutil.copytree(tiny_encoder, large)
-    model = load_model(large, new_head=True)
+    model: Any = load_model(large, new_head=True)
     with torch.no_grad():
         model.bert.encoder.layer[1].output.LayerNorm.weight.mul_(1e6)
     model.save_pretrained(large)
@@ -222,7 +222,8 @@ def test_features_that_are_there_are_used_where_the_rest_does_not_fit(config: Tr
 
 
 @pytest.fixture
-def small_files() -> Iterator[None]:
+def small_files(split: TokenizedSplit, trunk: Trunk) -> Iterator[None]:
+    # after what the test needs was written
     limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
     yield
