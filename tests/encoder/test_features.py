@@ -7,6 +7,7 @@ import resource
 import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -221,20 +222,22 @@ def test_features_that_are_there_are_used_where_the_rest_does_not_fit(config: Tr
     assert again.manifest["metrics"]["validation"]["f1"] == first.manifest["metrics"]["validation"]["f1"]
 
 
-@pytest.fixture
-def small_files(split: TokenizedSplit, trunk: Trunk) -> Iterator[None]:
-    # after what the test needs was written
+@contextmanager
+def small_files() -> Iterator[None]:
+    """Let this process write no file beyond 10,000 bytes; only for a moment, since the test runner writes too."""
     limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-@pytest.mark.usefixtures("small_files")
 def test_disk_that_refuses_leaves_nothing_behind(split: TokenizedSplit, trunk: Trunk, tmp_path: Path) -> None:
-    with pytest.raises(CacheError, match="the features cannot be written"):
-        open_store(trunk, tmp_path).extract(split, trunk, pad_id=0)
+    store = open_store(trunk, tmp_path)
+    with pytest.raises(CacheError, match="the features cannot be written"), small_files():
+        store.extract(split, trunk, pad_id=0)
     assert not list((tmp_path / "features").iterdir())
 
 
