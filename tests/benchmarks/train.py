@@ -108,6 +108,8 @@ def measure_growth(bench: Bench) -> None:
     encoder = find_encoder()
     pieces = list(dict.fromkeys(cut_into_pieces(read_reviews("train"))))
     sizes = (100, 200, 400) if bench.small else (1_000, 5_000, 20_000, 50_000)
+    if len(pieces) < sizes[-1]:
+        raise SystemExit(f"growth: only {len(pieces):,} distinct rows here; it needs the real reviews.")
     seconds = []
     for size in sizes:
         folder = bench.folder / f"growth-{size}"
@@ -138,7 +140,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--rows", type=int, default=800)
-    parser.add_argument("--wide-rows", type=int, default=40)
+    parser.add_argument("--wide-rows", type=int, default=120)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="a few short rows and one pair, to see that it runs")
     parser.add_argument("--out", type=Path, help="write every figure to this JSON file")
