@@ -73,6 +73,7 @@ class _Attend(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of queries, keys and values, `(B, n, T, d)` each, for that of the context."""
         query, key, value, kept, masks = ctx.saved_tensors
         layout = ctx.layout
         gradients = tuple(torch.zeros_like(states.transpose(1, 2)) for states in (query, key, value))  # (B, T, n, d)

@@ -82,7 +82,9 @@ class FeatureStore:
 
     def find(self, split: TokenizedSplit) -> Features | None:
         """Return a split's features, or None where they are not there or not whole."""
-        key = self.make_key(split)
+        return self._find(self.make_key(split), split)
+
+    def _find(self, key: dict[str, Any], split: TokenizedSplit) -> Features | None:
         path = self._get_folder(key) / _FILE
         manifest = read_json(path.with_name(MANIFEST))
         offsets = self._count_offsets(split)
@@ -118,9 +120,9 @@ class FeatureStore:
                     f"{folder}: the features cannot be written ({error.strerror}).",
                     hint="Free some space, choose another folder with --cache-dir, or train without them: --feature-cache off",
                 ) from error
-            if self.find(split) is None:  # what stands there is damaged, and would be taken for another process's
+            if self._find(key, split) is None:  # what stands there is damaged, and would be taken for another process's
                 shutil.rmtree(folder, ignore_errors=True)
-        found = self.find(split)
+        found = self._find(key, split)
         if found is None:
             raise CacheError(f"{folder}: the features that were just written cannot be read.", hint="Is the disk sound?")
         return found
