@@ -1,4 +1,4 @@
-"""What each verb is asked to do: one frozen dataclass a verb, which checks itself, and the recipes.
+"""What each verb is asked to do: one frozen dataclass a verb, which checks itself.
 
 A field and the flag that sets it have the same name.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from polarity_cli.errors import UsageError
+from polarity_cli.recipes import RECIPES
 from polarity_cli.records import Observer, SilentObserver
 
 DEFAULT_SOURCE = "amazon_polarity"
@@ -21,6 +22,8 @@ SHORTEST_LENGTH = 8
 TRUNCATIONS = ("head", "head-tail", "tail")
 SPLITS = ("all", "test", "train", "validation")
 FORMATS = ("csv", "jsonl", "text", "tsv")
+PRECISIONS = ("fp32", "int8")
+ON_ERROR = ("fail", "keep", "skip")
 FeatureCache = Literal["auto", "off"] | int
 """How large kept features may grow: `auto`, `off`, or bytes."""
 
@@ -69,60 +72,6 @@ class DataConfig:
             self.max_length >= SHORTEST_LENGTH, f"--max-length {self.max_length}: expected {SHORTEST_LENGTH} tokens or more."
         )
         check_choice("--truncation", self.truncation, TRUNCATIONS)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """The values that decide how well a model learns."""
-
-    text: tuple[str, ...] | None
-    validation: float
-    unfreeze: int | None
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    warmup: float
-
-
-RECIPES: dict[str, Recipe] = {
-    "article": Recipe(
-        text=("content",),
-        validation=0.0,
-        unfreeze=2,
-        epochs=1,
-        batch_size=16,
-        learning_rate=2e-5,
-        weight_decay=0.01,
-        warmup=0.0,
-    ),
-    "default": Recipe(
-        text=None,
-        validation=0.1,
-        unfreeze=2,
-        epochs=2,
-        batch_size=16,
-        learning_rate=3e-4,
-        weight_decay=0.01,
-        warmup=0.1,
-    ),
-}
-"""Chosen on a validation split, never on test: 1,000 of 5,029 real reviews, all-MiniLM-L6-v2, two blocks.
-
-    learning rate, batch, epochs     F1 after each epoch      log loss after the last
-    1e-4, 16, 2                      0.891 0.906              0.273
-    2e-4, 16, 3                      0.900 0.904 0.901        0.343
-    3e-4, 16, 2                      0.902 0.910              0.290
-    3e-4, 16, 3                      0.904 0.901 0.905        0.318
-    3e-4, 16, 3, another seed        0.864 0.897 0.911        0.320
-    3e-4, 32, 2                      0.906 0.905              0.271
-    3e-4, 32, 4                      0.862 0.899 0.902 0.909  0.393
-    6e-4, 32, 2                      0.874 0.907              0.285
-
-F1 has a standard error of 0.009 there, so the rows differ in cost and in log loss more than in F1: more epochs cost more and
-make the scores overconfident. On the built-in sample's training split (five folds) two, three and four epochs gave 0.901, 0.907
-and 0.910. Batches of exactly 16 reviews gave 0.901 after two epochs, and a loss summed over the batch's reviews 0.909: no better.
-"""
 
 
 _DEFAULT = RECIPES["default"]
@@ -221,8 +170,18 @@ class PredictConfig:
     """Columns of structured records that make the text; None takes those that the checkpoint was trained on."""
     min_confidence: float = 0.0
     """Below this probability the label is `uncertain`."""
+    positive_class: str | None = None
+    """The model's class that means positive, where its names do not tell."""
+    precision: str | None = None
+    """Of the graph; None takes int8 where the export found that it turns hardly a label, else fp32."""
+    on_error: str = "fail"
+    """What becomes of a broken record: the run fails, or it is skipped, or kept with an empty label."""
+    explain: bool = False
 
     def __post_init__(self) -> None:
+        check_choice("--on-error", self.on_error, ON_ERROR)
+        if self.precision is not None:
+            check_choice("--precision", self.precision, PRECISIONS)
         _require(
             0 <= self.min_confidence <= 1,
             f"--min-confidence {self.min_confidence}: expected a probability from 0 to 1.",

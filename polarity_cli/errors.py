@@ -34,6 +34,10 @@ class CheckpointError(PolarityError):
     exit_code = 2
 
 
+class ExportError(PolarityError):
+    """A model has no graph that answers as it does; the message says why, and torch can answer in the graph's place."""
+
+
 class HubError(PolarityError):
     """The Hub cannot be reached, or does not have what was asked."""
 

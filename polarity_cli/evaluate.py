@@ -117,14 +117,16 @@ def _score(
 ) -> dict[str, float | None]:
     import numpy as np
 
+    from polarity_cli.encoder.inference import compute_scores
     from polarity_cli.scoring.metrics import compute_metrics
-    from polarity_cli.serving.predictor import Predictor
+    from polarity_cli.serving.whole import WholeCheckpoint
 
     with context.observer.track("Loading the checkpoint"):
-        predictor = Predictor(info, positive_class=config.positive_class)
+        whole = WholeCheckpoint(info, positive_class=config.positive_class)
+        engine = whole.make_engine()
     token_ids = [ids for part in parts for ids in part.get_ids(range(len(part)))]
     with context.observer.track("Evaluating", len(token_ids)) as advance:
-        y_score = predictor.score(token_ids, advance)
+        y_score = compute_scores(engine.compute_logits(token_ids, advance))[:, whole.positive]
     y_true = np.concatenate([part.labels for part in parts])
     if config.errors is not None:
         _write_errors(config.errors, parts, y_true, y_score)

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Iterable, Iterator
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from polarity_cli.cache import MANIFEST, hash_file, publish, write_json
 from polarity_cli.config import Context, PredictConfig
 from polarity_cli.encoder.checkpoint import CheckpointInfo, find_newest, read_checkpoint
-from polarity_cli.records import Prediction
-from polarity_cli.serving.predictor import Predictor
+from polarity_cli.errors import ExportError
+from polarity_cli.records import Observer, Prediction
+from polarity_cli.serving.graphs.find import (
+    TOKENIZER,
+    GraphFolder,
+    find_cached_graphs,
+    find_own_graphs,
+    fit_together,
+    is_known_without,
+    place_cached_graphs,
+)
 from polarity_cli.serving.readers import Record
+from polarity_cli.serving.windows import WINDOW, ReadAhead
 
-WINDOW = 512
-"""Most records predicted together: enough to sort by length, few enough to answer soon."""
+if TYPE_CHECKING:
+    from polarity_cli.serving.predictor import Predictor
+    from polarity_cli.serving.whole import WholeCheckpoint
+
+_EXPLAINED = 4
+"""Most records explained together: each is as many texts as it has words."""
+_N_NOTED = 10
+"""Broken records that are named; the rest are counted."""
 
 
 def find_checkpoint(config: PredictConfig, context: Context) -> CheckpointInfo:
@@ -25,47 +44,122 @@ def find_checkpoint(config: PredictConfig, context: Context) -> CheckpointInfo:
     return read_checkpoint(config.checkpoint or find_newest(context.cache_dir))
 
 
-def predict(records: Iterable[Record], predictor: Predictor) -> Iterator[list[tuple[Record, Prediction]]]:
-    """Yield windows of records with their predictions, in order.
-
-    Records are read by a thread of their own. What has come in is predicted together, up to `WINDOW` records, so a fast stream is
-    read in full windows and a slow one is answered line by line.
+def open_predictor(info: CheckpointInfo, config: PredictConfig, context: Context) -> Predictor:
+    """Return what predicts with a checkpoint: its graph, made first where it has none, or torch where there can be none.
 
     Raises:
-        DataError: a record is broken; those before it have been yielded.
+        CheckpointError: the checkpoint is damaged, or not of two classes.
     """
-    for window in _collect(records):
-        yield list(zip(window, predictor.predict([record.text for record in window]), strict=True))
+    cached = place_cached_graphs(info, context.cache_dir)
+    own = find_own_graphs(info)
+    if own is not None and not fit_together(own, context.cache_dir):
+        context.observer.note(f"{info.folder}: its graphs were made from other weights, config or tokenizer than those in it.")
+        own = None
+    for found in (own, find_cached_graphs(cached)):
+        graph = found.read(config.precision) if found else None
+        if found and graph:
+            return _open_graph(found, graph, config)
+    from polarity_cli.serving.predictor import Predictor
+    from polarity_cli.serving.whole import WholeCheckpoint
 
-
-def _collect(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Yield what the reading thread has ready, at least one record at a time; a failure of its is raised in its place."""
-    ready: queue.Queue[Record | BaseException | None] = queue.Queue(maxsize=2 * WINDOW)
-    threading.Thread(target=_read_all, args=(records, ready), daemon=True).start()
-    while True:
-        window: list[Record] = []
-        item = ready.get()
-        while isinstance(item, Record):
-            window.append(item)
-            if len(window) == WINDOW:
-                break
-            try:
-                item = ready.get_nowait()
-            except queue.Empty:
-                break
-        if window:
-            yield window
-        if item is None:
-            return
-        if isinstance(item, BaseException):
-            raise item
-
-
-def _read_all(records: Iterable[Record], ready: queue.Queue[Record | BaseException | None]) -> None:
-    try:
-        for record in records:
-            ready.put(record)
-    except BaseException as error:  # whatever it is, the thread that waits for records must hear of it
-        ready.put(error)
+    if is_known_without(cached):
+        whole = WholeCheckpoint(info, positive_class=config.positive_class)
     else:
-        ready.put(None)
+        context.observer.note(f"{info.folder} has no graph to predict with; it is made now, once. That takes a minute.")
+        with context.observer.track("Exporting the checkpoint"):
+            whole = WholeCheckpoint(info, positive_class=config.positive_class)
+            made = _export_into_cache(whole, cached, context.observer)
+        graph = made.read(config.precision) if made else None
+        if made and graph:
+            return _open_graph(made, graph, config)
+    return Predictor(whole.make_engine(), whole.make_encoder(), positive=whole.positive, min_confidence=config.min_confidence)
+
+
+def _open_graph(found: GraphFolder, graph: bytes, config: PredictConfig) -> Predictor:
+    from polarity_cli.encoder.classes import find_positive_class
+    from polarity_cli.encoder.processor import choose_threads
+    from polarity_cli.serving.graphs.engine import GraphEngine
+    from polarity_cli.serving.predictor import Predictor
+
+    positive = find_positive_class(found.class_names, config.positive_class, found.folder)
+    engine = GraphEngine(graph, name=str(found.folder), n_threads=choose_threads())
+    return Predictor(engine, found.load_encoder(), positive=positive, min_confidence=config.min_confidence)
+
+
+def _export_into_cache(whole: WholeCheckpoint, folder: Path, observer: Observer) -> GraphFolder | None:
+    """Write a checkpoint's graphs and tokenizer to the cache, checked on the built-in reviews, and return them.
+
+    Where there can be none, that is kept in their place and None returned.
+    """
+    from polarity_cli.data.files import read_rows
+    from polarity_cli.sample import SAMPLE_DIR
+    from polarity_cli.serving.graphs.export import export_graphs, remove_graphs
+
+    texts = [f"{row.fields['title']}: {row.fields['content']}" for row in read_rows(SAMPLE_DIR / "test.jsonl")]
+    shutil.rmtree(folder, ignore_errors=True)  # it is torn, or it would have been used
+    with publish(folder) as work:
+        figures = None
+        try:
+            figures = export_graphs(work, whole.model, whole.make_encoder().encode(texts), longest=whole.max_length)
+        except ExportError as error:
+            remove_graphs(work)
+            observer.note(f"It cannot be exported: {error}. torch answers, which starts more slowly.")
+        whole.tokenizer.backend_tokenizer.save(str(work / TOKENIZER))
+        manifest = {
+            "graphs": figures,
+            "files": {path.name: hash_file(path) for path in work.iterdir()},
+            "class_names": whole.class_names,
+            "max_length": whole.max_length,
+            "truncation": whole.truncation,
+        }
+        write_json(work / MANIFEST, manifest)
+    return find_cached_graphs(folder)
+
+
+def predict(
+    records: Iterable[Record], predictor: Predictor, config: PredictConfig, observer: Observer
+) -> Iterator[list[tuple[Record, Prediction]]]:
+    """Yield windows of records with their predictions, in order.
+
+    While one window is computed the next is read and tokenized. A stream that has nothing more to give is answered at once.
+
+    Raises:
+        DataError: a record is broken and `config.on_error` is `fail`; those before it have been yielded.
+    """
+    started: deque[tuple[list[Record], Callable[[], list[Prediction]]]] = deque()
+    ahead = ReadAhead(_settle(records, config.on_error, observer), most=_EXPLAINED if config.explain else WINDOW)
+    try:
+        for window in ahead.windows():
+            texts = [record.text for record in window.records]
+            started.append((window.records, predictor.start(texts, explain=config.explain)))
+            while len(started) > 1 or (started and not window.more_ready):
+                yield _finish(*started.popleft())
+        while started:
+            yield _finish(*started.popleft())
+        if ahead.failure is not None:
+            raise ahead.failure
+    finally:
+        predictor.close()
+
+
+def _finish(records: list[Record], wait: Callable[[], list[Prediction]]) -> list[tuple[Record, Prediction]]:
+    return list(zip(records, wait(), strict=True))
+
+
+def _settle(records: Iterable[Record], on_error: str, observer: Observer) -> Iterator[Record]:
+    """Yield records, and for broken ones do as `on_error` says: raise, leave out, or keep with an empty label."""
+    n_broken = 0
+    for record in records:
+        if record.error is None:
+            yield record
+            continue
+        if on_error == "fail":
+            raise record.error
+        n_broken += 1
+        if n_broken <= _N_NOTED:
+            observer.note(str(record.error))
+        if on_error == "keep":
+            yield record
+    if n_broken:
+        done = "left out" if on_error == "skip" else "kept without a label"
+        observer.note(f"{n_broken:,} broken {'record was' if n_broken == 1 else 'records were'} {done}.")

@@ -41,6 +41,8 @@ class Prediction:
     """`negative`, `positive`, `uncertain`, or empty for a blank record."""
     score: float | None
     """Probability of `label`, 0 to 1 (of the likelier class where the label is `uncertain`); None for a blank record."""
+    words: tuple[tuple[str, float], ...] | None = None
+    """Each word of the text and the log-odds of positive that it adds: what they lose when it is left out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from polarity_cli.cli import options
 from polarity_cli.cli.console import make_context
 from polarity_cli.config import FORMATS, PredictConfig, check_choice
 from polarity_cli.errors import UsageError
+from polarity_cli.predict import find_checkpoint, open_predictor, predict
 from polarity_cli.records import clean_text
 from polarity_cli.serving.outputs import find_output_format, open_output
 from polarity_cli.serving.readers import Chooser, Record, find_format, make_chooser, open_records, read_records
@@ -28,6 +29,8 @@ EXAMPLES = options.paragraphs(
       polarity predict "great product"
       cat reviews.txt | polarity predict | cut -f1 | sort | uniq -c
       polarity predict --input reviews.csv --output labelled.csv
+      polarity predict --input reviews.csv.gz --output labelled.csv.gz --on-error skip
+      polarity predict --explain "not bad at all"
       tail -f reviews.jsonl | polarity predict --input-format jsonl | jq -r .label
     """
 )
@@ -72,14 +75,28 @@ def command(
         ),
     ] = None,
     text: options.Text = None,
+    on_error: Annotated[
+        str,
+        typer.Option(
+            metavar="fail|skip|keep",
+            help="A broken row ends the run with exit 2, is left out, or is kept with an empty label.",
+        ),
+    ] = "fail",
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Show what each word adds, by leaving it out; a terminal or JSON only. As slow as it says."
+        ),
+    ] = False,
+    precision: Annotated[
+        str | None,
+        typer.Option(metavar="int8|fp32", help="[default: int8, where it was found to agree with the model]", show_default=False),
+    ] = None,
     min_confidence: Annotated[float, typer.Option(metavar="P", help="Answer `uncertain` below this probability.")] = 0.0,
     checkpoint: Annotated[
         Path | None, typer.Option(help="A checkpoint folder. [default: the newest in the cache]", show_default=False)
     ] = None,
-    positive_class: Annotated[
-        str | None,
-        typer.Option(metavar="CLASS", help="The class that means positive, in a model of other class names.", show_default=False),
-    ] = None,
+    positive_class: options.PositiveClass = None,
     cache_dir: options.CacheDir = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -87,13 +104,18 @@ def command(
     debug: options.Debug = False,
 ) -> None:
     """Label texts: one record in is one record out, in order, as soon as it is known."""
-    from polarity_cli.predict import find_checkpoint, predict
-    from polarity_cli.serving.predictor import Predictor
-
     for flag, value in (("--input-format", input_format), ("--format", output_format)):
         if value is not None:
             check_choice(flag, value, FORMATS)
-    config = PredictConfig(checkpoint=checkpoint, text=options.split_names(text), min_confidence=min_confidence)
+    config = PredictConfig(
+        checkpoint=checkpoint,
+        text=options.split_names(text),
+        min_confidence=min_confidence,
+        positive_class=positive_class,
+        precision=precision,
+        on_error=on_error,
+        explain=explain,
+    )
     context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet)
     _check_inputs(texts, input_path)
     kind = find_format(input_path, input_format)
@@ -106,12 +128,15 @@ def command(
             context.observer.note(
                 f"{text_given} is a file; its name is labelled. Its rows: polarity predict --input {text_given}"
             )
+    for_terminal = output is None and output_format is None and sys.stdout.isatty()
+    if explain and not (json or for_terminal or written == "jsonl"):
+        raise UsageError("--explain writes to a terminal or as JSON.", hint="Add --format jsonl or --json.")
     choose = make_chooser(config.text, info.text)
     with _open_input(texts or ["-"], input_path, kind, choose) as records, open_output(output) as stream:
         with context.observer.track("Loading the checkpoint"):
-            predictor = Predictor(info, positive_class=positive_class, min_confidence=config.min_confidence)
-        writer = _choose_writer(stream, as_json=json, kind=written, for_terminal=output is None and output_format is None)
-        for window in predict(records, predictor):
+            predictor = open_predictor(info, config, context)
+        writer = _choose_writer(stream, as_json=json, kind=written, for_terminal=for_terminal)
+        for window in predict(records, predictor, config, context.observer):
             for record, prediction in window:
                 writer.write(record, prediction)
             stream.flush()
@@ -129,8 +154,10 @@ def _check_inputs(texts: list[str] | None, input_path: Path | None) -> None:
 def _open_input(texts: list[str], input_path: Path | None, kind: str, choose: Chooser) -> Iterator[Iterator[Record]]:
     """Give the records of a file, or of the arguments in their order, of which `-` is standard input."""
     if input_path is not None and str(input_path) != "-":
-        with open_records(input_path) as stream:
-            yield read_records(stream, kind=kind, name=str(input_path), choose=choose)
+        stream = open_records(input_path)
+        yield read_records(stream, kind=kind, name=str(input_path), choose=choose)
+        # Not where the block failed: the thread that reads may wait for a pipe, and closing would wait for the thread.
+        stream.close()
         return
     named = {"-": lambda: read_records(_open_stdin(), kind=kind, name="standard input", choose=choose)}
     yield itertools.chain.from_iterable(
@@ -146,6 +173,6 @@ def _open_stdin() -> IO[bytes]:
 def _choose_writer(stream: IO[bytes], *, as_json: bool, kind: str, for_terminal: bool) -> Writer:
     if as_json:
         return DocumentWriter(stream)
-    if for_terminal and sys.stdout.isatty():
+    if for_terminal:
         return LineWriter(stream, functools.partial(format_terminal, colour="NO_COLOR" not in os.environ))
     return WRITERS[kind](stream)

@@ -9,7 +9,8 @@ import typer
 
 from polarity_cli.cli import options
 from polarity_cli.cli.console import format_metrics, make_context, print_json, print_pairs
-from polarity_cli.config import DEFAULT_ENCODER, DEFAULT_SOURCE, RECIPES, DataConfig, make_train_config
+from polarity_cli.config import DEFAULT_ENCODER, DEFAULT_SOURCE, DataConfig, make_train_config
+from polarity_cli.recipes import RECIPES
 
 if TYPE_CHECKING:
     from polarity_cli.encoder.cut import FreezePlan

@@ -11,6 +11,7 @@ import io
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -20,8 +21,9 @@ from polarity_cli.errors import DataError
 from polarity_cli.records import Row
 
 _FASTTEXT_LINE = re.compile(r"(__label__\S+)[ \t]+(.*)", re.DOTALL)
-# The csv module refuses fields over 131,072 characters unless told otherwise; a review may be longer.
-csv.field_size_limit(2**31 - 1)
+# The csv module refuses fields over 131,072 characters unless told otherwise; a review may be longer. There is a limit, so that a
+# quote that nothing closes does not read the rest of a file into memory.
+csv.field_size_limit(1 << 24)
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -101,7 +103,7 @@ def name_columns(first: list[str], where: str) -> tuple[list[str], bool]:
     if len(first) == 3 and first[0] in ("1", "2"):
         return ["label", "title", "content"], True
     columns = [name.strip() for name in first]
-    twice = sorted({name for name in columns if columns.count(name) > 1})
+    twice = sorted(name for name, count in Counter(columns).items() if count > 1)
     if twice:
         raise DataError(f"{where}: the header names a column twice: {', '.join(repr(name) for name in twice)}.")
     if len(columns) == 1 and ";" in columns[0]:

@@ -1,15 +1,16 @@
-"""Opening local files, compressed or not, and saying what is wrong with torn ones."""
+"""Opening and creating local files, compressed or not, and saying what is wrong with torn ones."""
 
 from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from polarity_cli.errors import DataError
 
@@ -38,6 +39,15 @@ def open_bytes(path: Path) -> BinaryIO:
     if compression == ".zst":
         return cast(BinaryIO, zstd.open(path, "rb"))
     return path.open("rb")
+
+
+def create_bytes(path: Path, *, compression: str) -> BinaryIO:
+    """Create a file for writing, compressed as a suffix of `COMPRESSIONS` says, or plain where that is empty."""
+    if not compression:
+        return path.open("wb")
+    create: Any = {".gz": gzip.open, ".bz2": bz2.open, ".zst": zstd.open}[compression]
+    # The buffer takes the many small writes; flushing it does not flush the compressor, which would undo its work.
+    return cast(BinaryIO, io.BufferedWriter(cast(io.RawIOBase, create(path, "wb")), 1 << 20))
 
 
 @contextmanager

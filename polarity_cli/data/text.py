@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from polarity_cli.errors import CheckpointError
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
@@ -31,6 +33,7 @@ class TextEncoder:
 
     def __init__(self, tokenizer: Tokenizer, *, max_length: int, truncation: str = "head") -> None:
         # A stored tokenizer may carry settings of its own: all-MiniLM-L6-v2 cuts and pads everything to 128 tokens.
+        self.truncation = truncation
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
@@ -53,7 +56,10 @@ class TextEncoder:
         return [self._finish(ids) for ids in tokens]
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+        try:
+            return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+        except Exception as error:  # the Rust library raises it plain, where a vocabulary lacks its unknown token, say
+            raise CheckpointError(f"The tokenizer cannot read a text ({error}).") from error
 
     def _tokenize_long(self, text: str) -> list[int]:
         """Return enough of a long text's tokens to cut from, without tokenizing the middle that is thrown away.

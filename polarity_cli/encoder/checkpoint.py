@@ -2,6 +2,7 @@
 
     model.safetensors, config.json      the whole model, class names in `id2label`
     tokenizer.json, ...                 its tokenizer
+    model.onnx, model.int8.onnx         the same model as graphs, which `predict` runs
     polarity.json                       the manifest: how it was made, what it scored, and which files belong to it
     history.jsonl                       a line for every step and epoch
     README.md                           the model card
@@ -65,7 +66,7 @@ def save_checkpoint(
     manifest: dict[str, Any],
     history: Iterable[StepRecord | EpochRecord],
 ) -> None:
-    """Write a whole checkpoint into an empty folder.
+    """Write a checkpoint into an empty folder, all but what `seal_checkpoint` adds when everything else is there.
 
     Raises:
         PolarityError: training diverged.
@@ -79,6 +80,10 @@ def save_checkpoint(
     with (folder / HISTORY).open("w", encoding="utf-8") as lines:
         for record in history:
             lines.write(json.dumps({"kind": "step" if isinstance(record, StepRecord) else "epoch", **asdict(record)}) + "\n")
+
+
+def seal_checkpoint(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write the model card, and the manifest with the SHA-256 of every file."""
     write_card(folder / "README.md", manifest)
     for path in folder.iterdir():
         path.chmod(0o644)  # safetensors writes for the owner alone

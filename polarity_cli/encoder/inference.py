@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from polarity_cli.data.batches import Batch, plan_batches
 from polarity_cli.errors import PolarityError
 
-Answer = Callable[[Batch], Tensor]
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Answer = Callable[[Batch], "Tensor"]
 """From the numbers of some reviews to their logits `(B, 2)`."""
 
 
@@ -33,11 +36,22 @@ def compute_logits(
     Raises:
         PolarityError: an answer is not a finite number.
     """
+    import torch  # seconds to import, and the graphs' engine needs the functions below without it
+
     logits = np.zeros((len(lengths), 2))
     with torch.no_grad():
         for batch in plan_batches(lengths, budget=budget):
             logits[batch] = answer(batch).double().cpu().numpy()
             advance(len(batch))
+    return check_finite(logits)
+
+
+def check_finite(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return logits as they are.
+
+    Raises:
+        PolarityError: one is not a finite number.
+    """
     if not np.isfinite(logits).all():
         raise PolarityError(
             "The model's answers are not finite: its weights are broken, or training diverged.",

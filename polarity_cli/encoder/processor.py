@@ -6,8 +6,10 @@ import contextlib
 import ctypes
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 1 << 30
@@ -50,8 +52,16 @@ def count_threads() -> int:
         return available
 
 
+def choose_threads() -> int:
+    """Return the threads to compute with: what `OMP_NUM_THREADS` says, else as many as there are processors."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdecimal() and int(asked) > 0 else count_threads()
+
+
 def set_up_processor() -> None:
     """Keep freed memory, and use the processors that this process may use unless `OMP_NUM_THREADS` says otherwise."""
+    import torch
+
     keep_freed_memory()
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(count_threads())
@@ -59,5 +69,7 @@ def set_up_processor() -> None:
 
 def start_inference() -> torch.device:
     """Set up the processor and return the device that a model is used on: a GPU where there is one."""
+    import torch
+
     set_up_processor()
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from polarity_cli.data.opening import split_suffix
+from polarity_cli.data.opening import create_bytes, split_suffix
 from polarity_cli.errors import UsageError
 from polarity_cli.serving.readers import FORMATS_BY_SUFFIX
 
@@ -20,9 +20,7 @@ def find_output_format(path: Path | None, asked: str | None, input_format: str) 
     Raises:
         UsageError: the suffix is of something that is not written.
     """
-    suffix, compression = split_suffix(path) if path else ("", "")
-    if compression:
-        raise UsageError(f"--output {path}: compressed output is not written.", hint="Write to a pipe, e.g. `| gzip > FILE`.")
+    suffix = split_suffix(path)[0] if path else ""
     if asked:
         return asked
     if suffix in (".json", ".parquet"):
@@ -33,6 +31,8 @@ def find_output_format(path: Path | None, asked: str | None, input_format: str) 
 @contextmanager
 def open_output(path: Path | None) -> Iterator[IO[bytes]]:
     """Give a stream to write to: standard output, or a file that gets its name when the block ends well.
+
+    The suffixes .gz, .bz2 and .zst compress it; what is flushed then stays in the compressor until the end.
 
     Where the block fails, what was written stays beside it as `NAME.partial`; a file that was there before is untouched.
 
@@ -46,7 +46,7 @@ def open_output(path: Path | None) -> Iterator[IO[bytes]]:
     direct = path.exists() and not path.is_file()  # a FIFO or a device has no later name
     partial = path if direct else path.with_name(f"{path.name}.partial")
     try:
-        stream = partial.open("wb")
+        stream = create_bytes(partial, compression=split_suffix(path)[1])
     except OSError as error:
         raise UsageError(f"--output {path}: cannot be written ({error.strerror}).") from error
     with stream:

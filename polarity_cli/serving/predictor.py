@@ -1,82 +1,104 @@
-"""Labels and scores for texts, from a checkpoint.
+"""Labels and scores for texts, from an engine that answers token ids with logits.
 
-Texts are tokenized as in training and predicted in batches of like length; the answers come back in order.
+Texts are tokenized as in training; the answers come back in order. Needs neither torch nor transformers.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
+from polarity_cli.data.text import TextEncoder
+from polarity_cli.encoder.inference import compute_scores
 from polarity_cli.records import LABEL_NAMES, POSITIVE, Prediction, join_text
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from polarity_cli.encoder.checkpoint import CheckpointInfo
+    from polarity_cli.data.text import TokenIds
 
 BLANK = Prediction(label="", score=None)
+_WORD = re.compile(r"\S+")
+LONGEST_EXPLAINED = 50_000
+"""Characters of the longest text that is explained: each of its words is a text of its own to tokenize."""
+_EXPLAINED_TOGETHER = 64
+
+
+class Engine(Protocol):
+    """What answers token ids with logits."""
+
+    def start(self, token_ids: Sequence[TokenIds]) -> Callable[[], NDArray[np.float64]]:
+        """Begin to run reviews, and return what waits for their logits `(N, 2)`."""
+
+    def close(self) -> None:
+        """Drop what has not begun to run."""
 
 
 class Predictor:
     """A loaded checkpoint."""
 
-    def __init__(self, info: CheckpointInfo, *, positive_class: str | None = None, min_confidence: float = 0.0) -> None:
-        """Load the weights and the tokenizer.
-
-        Raises:
-            CheckpointError: they are missing, damaged or not of two classes.
-        """
-        # torch and transformers take seconds to import, so nothing imports them before a model is needed.
-        from polarity_cli.data.text import TextEncoder
-        from polarity_cli.encoder.classes import find_positive_class
-        from polarity_cli.encoder.loading import get_longest_input, load_config, load_model, load_tokenizer
-        from polarity_cli.encoder.processor import start_inference
-        from polarity_cli.encoder.top import Whole
-
-        self._device = start_inference()
-        config = load_config(info.folder)
-        self._positive = find_positive_class(config.id2label, positive_class, info.folder)
-        tokenizer = load_tokenizer(info.folder)
-        longest = get_longest_input(config, tokenizer, info.folder)
-        self._whole = Whole(load_model(info.folder, new_head=False)).to(self._device)
-        self._encoder = TextEncoder(
-            tokenizer.backend_tokenizer, max_length=min(info.max_length or longest, longest), truncation=info.truncation
-        )
-        self._pad_id = tokenizer.pad_token_id or 0
+    def __init__(self, engine: Engine, encoder: TextEncoder, *, positive: int, min_confidence: float = 0.0) -> None:
+        """Take an engine, its tokenizer, and the index of the positive class."""
+        self._engine, self._encoder, self._positive = engine, encoder, positive
         self._min_confidence = min_confidence
+
+    def start(self, texts: Sequence[str], *, explain: bool = False) -> Callable[[], list[Prediction]]:
+        """Begin to predict texts, and return what waits for a prediction for each, in order; a blank text gets an empty label."""
+        cleaned = [join_text([text]) for text in texts]
+        wanted = [index for index, text in enumerate(cleaned) if text]
+        if not wanted:
+            return lambda: [BLANK] * len(texts)
+        wait = self._engine.start(self._encoder.encode([cleaned[index] for index in wanted]))
+
+        def finish() -> list[Prediction]:
+            predictions = [BLANK] * len(texts)
+            for index, score in zip(wanted, compute_scores(wait())[:, self._positive].tolist(), strict=True):
+                predictions[index] = self._decide(score)
+                if explain:
+                    predictions[index] = replace(predictions[index], words=self.explain(cleaned[index]))
+            return predictions
+
+        return finish
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """Return a prediction for each text, in order; a blank text gets an empty label."""
-        cleaned = [join_text([text]) for text in texts]
-        wanted = [index for index, text in enumerate(cleaned) if text]
-        predictions = [BLANK] * len(texts)
-        if not wanted:
-            return predictions
-        token_ids = self._encoder.encode([cleaned[index] for index in wanted])
-        for index, score in zip(wanted, self.score(token_ids).tolist(), strict=True):
-            predictions[index] = self._decide(score)
-        return predictions
+        return self.start(texts)()
 
-    def score(
-        self, token_ids: Sequence[NDArray[np.int32]], advance: Callable[[int], None] = lambda n: None
-    ) -> NDArray[np.float64]:
-        """Return the probability of positive, `(N,)`, of reviews given as token ids."""
-        import numpy as np
-        import torch
+    def explain(self, text: str) -> tuple[tuple[str, float], ...] | None:
+        """Return each word with the log-odds of positive that are lost when it is left out; None for a very long text.
 
-        from polarity_cli.data.batches import Batch, pad
-        from polarity_cli.encoder.inference import compute_logits, compute_scores, get_token_budget
+        The occlusion of Zeiler, Fergus 2014 (arXiv 1311.2901), by words. A word that the model does not read, because the text is
+        cut before it, weighs 0.
+        """
+        if len(text) > LONGEST_EXPLAINED:
+            return None
+        (whole,) = self._encoder.encode([text])
+        (base,) = self._measure_odds([whole])
+        words = [found.span() for found in _WORD.finditer(text)]
+        weights: list[float] = []
+        for start in range(0, len(words), _EXPLAINED_TOGETHER):
+            spans = words[start : start + _EXPLAINED_TOGETHER]
+            without = self._encoder.encode([text[:begin] + text[end:] for begin, end in spans])
+            changed = [ids for ids in without if ids.tobytes() != whole.tobytes()]
+            odds = iter(self._measure_odds(changed) if changed else [])
+            weights += [0.0 if ids.tobytes() == whole.tobytes() else base - next(odds) for ids in without]
+            if not changed and self._encoder.truncation == "head":  # nothing behind the cut can change anything
+                weights += [0.0] * (len(words) - len(weights))
+                break
+        return tuple((text[begin:end], weight) for (begin, end), weight in zip(words, weights, strict=True))
 
-        def answer(batch: Batch) -> torch.Tensor:
-            ids, mask = pad([token_ids[i] for i in batch], pad_id=self._pad_id)
-            logits: torch.Tensor = self._whole(torch.from_numpy(ids).to(self._device), torch.from_numpy(mask).to(self._device))
-            return logits
+    def close(self) -> None:
+        """Drop what has been started and not waited for."""
+        self._engine.close()
 
-        lengths = np.array([len(ids) for ids in token_ids], dtype=np.int64)
-        logits = compute_logits(answer, lengths, budget=get_token_budget(self._device), advance=advance)
-        return compute_scores(logits)[:, self._positive]
+    def _measure_odds(self, token_ids: Sequence[TokenIds]) -> list[float]:
+        """Return the log-odds of positive of each review, in nats."""
+        logits = self._engine.start(token_ids)()
+        odds: list[float] = (logits[:, self._positive] - logits[:, 1 - self._positive]).tolist()
+        return odds
 
     def _decide(self, score: float) -> Prediction:
         label = POSITIVE if score >= 0.5 else 1 - POSITIVE

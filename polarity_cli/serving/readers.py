@@ -6,7 +6,6 @@ a record as surrogates, so that they can be written as they came; the model read
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,8 +17,12 @@ from polarity_cli.data.files import name_columns, parse_json, read_fields
 from polarity_cli.data.opening import open_bytes, report_damage, split_suffix
 from polarity_cli.errors import DataError, UsageError
 from polarity_cli.records import clean_text
+from polarity_cli.serving.rows import TableRow, fit_row, read_csv_rows, read_tsv_rows, strip_end
 
 FORMATS_BY_SUFFIX = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".tsv": "tsv", ".txt": "text"}
+
+_CELL = 64
+"""What a cell costs in memory, in characters, beside those in it."""
 
 Chooser = Callable[[Sequence[str], str], tuple[str, ...]]
 """From the columns of a record and its place to the columns that make the text."""
@@ -39,6 +42,10 @@ class Record:
     """Whether it is no record but the header of a table, whose names are the keys of `fields`."""
     has_header: bool = True
     """False where the stream did not name its columns, as in the 2015 layout."""
+    size: int = 0
+    """About how many characters it holds in memory, its columns included."""
+    error: DataError | None = None
+    """Why it is no record of its format; `raw` is its first line then, and `fields` what could be read of it."""
 
 
 def find_format(path: Path | None, asked: str | None) -> str:
@@ -80,10 +87,10 @@ def open_records(path: Path) -> IO[bytes]:
 
 
 def read_records(stream: IO[bytes], *, kind: str, name: str, choose: Chooser) -> Iterator[Record]:
-    """Yield the records of a stream of format `kind`; `name` stands in messages.
+    """Yield the records of a stream of format `kind`; `name` stands in messages. A broken one carries its `error`.
 
     Raises:
-        DataError: a structured record is broken, or no column can be the text; names the line.
+        DataError: the stream is damaged, or a table has no header that can be used; names the line.
     """
     with report_damage(Path(name)):
         yield from READERS[kind](_decode(stream), name, choose)
@@ -97,14 +104,10 @@ def _decode(stream: IO[bytes]) -> Iterator[str]:
         yield line.decode("utf-8", "surrogateescape")
 
 
-def _strip_end(line: str) -> str:
-    return line.removesuffix("\n").removesuffix("\r")
-
-
 def _read_text(lines: Iterator[str], name: str, choose: Chooser) -> Iterator[Record]:
     for line in lines:
-        raw = _strip_end(line)
-        yield Record(clean_text(raw), raw)
+        raw = strip_end(line)
+        yield Record(clean_text(raw), raw, size=len(raw))
 
 
 def _read_jsonl(lines: Iterator[str], name: str, choose: Chooser) -> Iterator[Record]:
@@ -113,41 +116,41 @@ def _read_jsonl(lines: Iterator[str], name: str, choose: Chooser) -> Iterator[Re
         if not raw:
             yield Record("", "{}", {})
             continue
-        fields = parse_json(clean_text(raw), where)
-        if not isinstance(fields, dict):
-            raise DataError(f"{where}: expected a JSON object, found {type(fields).__name__}.")
-        yield Record(build_text(fields, choose(list(fields), where), where), raw, fields)
+        fields: dict[str, object] = {}
+        try:
+            found = parse_json(clean_text(raw), where)
+            if not isinstance(found, dict):
+                raise DataError(f"{where}: expected a JSON object, found {type(found).__name__}.")
+            fields = _clean_fields(found) if "\\u" in raw else found
+            yield Record(build_text(fields, choose(list(fields), where), where), raw, fields, size=2 * len(raw))
+        except DataError as error:
+            yield Record("", raw, fields, size=2 * len(raw), error=error)
+
+
+def _clean_fields(fields: dict[str, object]) -> dict[str, object]:
+    """Return an object's fields without halves of surrogate pairs, which JSON can escape and no other format can write."""
+    return {clean_text(name): clean_text(value) if isinstance(value, str) else value for name, value in fields.items()}
 
 
 def _read_tsv(lines: Iterator[str], name: str, choose: Chooser) -> Iterator[Record]:
-    rows = (([*_strip_end(line).split("\t")], number) for number, line in enumerate(lines, 1))
-    yield from _read_table(rows, name, choose)
+    yield from _read_table(read_tsv_rows(lines), name, choose, separator="\t")
 
 
 def _read_csv(lines: Iterator[str], name: str, choose: Chooser) -> Iterator[Record]:
-    reader = csv.reader(lines, strict=True)
-
-    def rows() -> Iterator[tuple[list[str], int]]:
-        first = 1
-        try:
-            for values in reader:
-                yield values, first
-                first = reader.line_num + 1
-        except csv.Error as error:
-            raise DataError(f"{name}:{first}: not valid CSV ({error}).") from error
-
-    yield from _read_table(rows(), name, choose)
+    yield from _read_table(read_csv_rows(lines), name, choose, separator=",")
 
 
-def _read_table(rows: Iterator[tuple[list[str], int]], name: str, choose: Chooser) -> Iterator[Record]:
+def _read_table(rows: Iterator[TableRow], name: str, choose: Chooser, *, separator: str) -> Iterator[Record]:
     header: list[str] | None = None
     columns: list[str] = []
     text_columns: tuple[str, ...] = ()
     headless = False
-    for values, number in rows:
-        where = f"{name}:{number}"
+    for row in rows:
+        where, values = f"{name}:{row.number}", row.values
         cleaned = [clean_text(value) for value in values]
         if header is None:
+            if row.error:
+                raise DataError(f"{where}: {row.error}.")
             if not "".join(values):
                 continue
             columns, headless = name_columns(cleaned, where)
@@ -156,12 +159,19 @@ def _read_table(rows: Iterator[tuple[list[str], int]], name: str, choose: Choose
             if not headless:
                 yield Record("", "", dict.fromkeys(values), is_header=True)
                 continue
-        if values in ([], [""]):
+        size = len(row.raw) + sum(map(len, values)) + _CELL * len(columns)
+        if values in ([], [""]) and not row.error:
             values = cleaned = [""] * len(columns)
-        if len(values) != len(columns):
-            raise DataError(f"{where}: {len(values)} fields, expected {len(columns)}.")
+        problem = row.error or (f"{len(values)} fields, expected {len(columns)}" if len(values) != len(columns) else None)
+        if problem:
+            fitted = fit_row(values or [row.raw], len(columns), separator)
+            fields: dict[str, object] = dict(zip(header, fitted, strict=True))
+            raw = row.raw or separator.join(values)
+            error = DataError(f"{where}: {problem}.")
+            yield Record("", raw, fields, has_header=not headless, size=2 * size, error=error)
+            continue
         text = build_text(read_fields(columns, cleaned, headless=headless), text_columns, where)
-        yield Record(text, "", dict(zip(header, values, strict=True)), has_header=not headless)
+        yield Record(text, "", dict(zip(header, values, strict=True)), has_header=not headless, size=size)
 
 
 READERS: dict[str, Callable[[Iterator[str], str, Chooser], Iterator[Record]]] = {
@@ -174,4 +184,7 @@ READERS: dict[str, Callable[[Iterator[str], str, Chooser], Iterator[Record]]] = 
 
 def dump_json(value: object) -> str:
     """Return a value as JSON on one line; undecodable bytes become U+FFFD, since JSON is UTF-8."""
-    return clean_text(json.dumps(value, ensure_ascii=False))
+    try:
+        return clean_text(json.dumps(value, ensure_ascii=False))
+    except RecursionError as error:
+        raise DataError("A JSON value is nested too deep to be written again.") from error

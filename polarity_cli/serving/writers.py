@@ -19,6 +19,9 @@ from polarity_cli.serving.readers import Record, dump_json
 _HALF_PAIRS = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Surrogates that stand for no byte: they come from escapes in JSON."""
 _COLOURS = {"negative": 31, "positive": 32, "uncertain": 33}
+_FAINT, _LOUD = 0.1, 0.5
+"""Shares of the strongest word's weight from which on a word is coloured, and bold."""
+_N_STRONGEST = 6
 _LINE_BREAKS = str.maketrans({"\n": " ", "\r": " "})
 _SEPARATORS = str.maketrans({"\t": " ", "\n": " ", "\r": " "})
 
@@ -55,16 +58,17 @@ class LineWriter:
 
 def format_text(record: Record, prediction: Prediction) -> str:
     """Return `label <tab> score <tab> text`, the text last so that tabs inside it do no harm."""
-    text = record.raw.replace("\n", " ") if record.fields is None else record.text.translate(_LINE_BREAKS)
+    is_line = record.fields is None or record.error is not None
+    text = record.raw.replace("\n", " ") if is_line else record.text.translate(_LINE_BREAKS)
     score = "" if prediction.score is None else f"{prediction.score:.2f}"
     return f"{prediction.label}\t{score}\t{text}"
 
 
 def format_jsonl(record: Record, prediction: Prediction) -> str:
     """Return the record's own object, as it was written, with `label` and `score` behind its fields."""
-    own = record.raw if record.raw and record.fields is not None else dump_json(get_fields(record))
-    label, score = name_results(get_fields(record))
-    added = dump_json({label: prediction.label, score: round_score(prediction)})
+    is_object = record.raw and record.fields is not None and record.error is None
+    own = record.raw if is_object else dump_json(get_fields(record))
+    added = dump_json(get_results(record, prediction))
     inner = own.rstrip().removesuffix("}").rstrip()
     return f"{inner}{'' if inner == '{' else ', '}{added.removeprefix('{')}"
 
@@ -75,9 +79,27 @@ def format_terminal(record: Record, prediction: Prediction, *, colour: bool) -> 
     if colour and prediction.label:
         label = f"\033[{_COLOURS[prediction.label]}m{label}\033[0m"
     score = "" if prediction.score is None else f"{prediction.score:.0%}"
-    # A review must not move the cursor or recolour the terminal: escape sequences lose what makes them one.
-    text = "".join(c if c.isprintable() else " " for c in record.text)
+    text = _make_printable(record.raw if record.error else record.text)
+    if prediction.words and colour:
+        strongest = max(1e-9, *(abs(weight) for _, weight in prediction.words))
+        text = " ".join(_colour_word(word, weight / strongest) for word, weight in prediction.words)
+    elif prediction.words:
+        loudest = sorted(prediction.words, key=lambda pair: -abs(pair[1]))[:_N_STRONGEST]
+        text += "\n" + " " * 16 + ", ".join(f"{_make_printable(word)} {weight:+.2f}" for word, weight in loudest)
     return f"{label} {score:>4}  {text}"
+
+
+def _colour_word(word: str, share: float) -> str:
+    """Return a word, green where it speaks for positive and red where it speaks for negative, bold where it speaks loudest."""
+    shown = _make_printable(word)
+    if abs(share) < _FAINT:
+        return shown
+    return f"\033[{'1;' if abs(share) >= _LOUD else ''}{_COLOURS['positive' if share > 0 else 'negative']}m{shown}\033[0m"
+
+
+def _make_printable(text: str) -> str:
+    """Return a text that cannot move the cursor or recolour the terminal: escape sequences lose what makes them one."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 class TableWriter:
@@ -87,19 +109,20 @@ class TableWriter:
         self._stream = stream
         self._format = format_line
         self._columns: list[str] | None = None
-        self._held: list[Prediction] = []
-        """Predictions of blank records without columns, held back until a record names them."""
+        self._known: set[str] = set()
+        self._held: list[tuple[str, Prediction]] = []
+        """Records without columns, blank or broken, held back until one names them."""
 
     def write(self, record: Record, prediction: Prediction) -> None:
         """Write one line, and the header before the first."""
-        fields = get_fields(record)
+        fields = get_fields(record) if record.error is None else record.fields or {}
         if self._columns is None:
             if not fields:
-                self._held.append(prediction)
+                self._held.append((record.raw if record.error else "", prediction))
                 return
             self._write_header(fields, shown=record.has_header)
         if not record.is_header:
-            self._write_record(fields, prediction)
+            self._write_record(fields, prediction, record.raw if record.error else "")
 
     def finish(self) -> None:
         """Write the records that were held back, where none named the columns."""
@@ -107,16 +130,18 @@ class TableWriter:
             self._write_header({}, shown=True)
 
     def _write_header(self, fields: dict[str, object], *, shown: bool) -> None:
-        self._columns = list(fields)
+        self._columns, self._known = list(fields), set(fields)
         if shown:
             self._write_line([*self._columns, *name_results(fields)])
-        for prediction in self._held:
-            self._write_record({}, prediction)
+        for raw, prediction in self._held:
+            self._write_record({}, prediction, raw)
         self._held.clear()
 
-    def _write_record(self, fields: dict[str, object], prediction: Prediction) -> None:
+    def _write_record(self, fields: dict[str, object], prediction: Prediction, raw: str) -> None:
+        """Write one record; a broken one without columns leaves its line in the first."""
         columns = self._columns or []
-        unknown = [name for name in fields if name not in columns]
+        fields = fields or dict.fromkeys(columns[:1], raw)
+        unknown = [name for name in fields if name not in self._known]
         if unknown:
             raise DataError(
                 f"A record has columns that the first had not: {', '.join(unknown[:10])}.",
@@ -154,9 +179,7 @@ class DocumentWriter:
         """Keep one record."""
         if record.is_header:
             return
-        fields = get_fields(record)
-        label, score = name_results(fields)
-        self._predictions.append({**fields, label: prediction.label, score: round_score(prediction)})
+        self._predictions.append({**get_fields(record), **get_results(record, prediction)})
 
     def finish(self) -> None:
         """Write the document."""
@@ -172,8 +195,23 @@ WRITERS: dict[str, Callable[[IO[bytes]], Writer]] = {
 
 
 def get_fields(record: Record) -> dict[str, object]:
-    """Return a record's columns; a line of text has one, `text`."""
+    """Return a record's columns; a line of text has one, `text`, and a broken line that has none keeps `line` and `error`."""
+    if record.error is not None and not record.fields:
+        return {"line": record.raw, "error": str(record.error)}
     return {"text": record.raw} if record.fields is None else record.fields
+
+
+def get_results(record: Record, prediction: Prediction) -> dict[str, object]:
+    """Return the new fields of a record: `label`, `score`, and `words` where it is explained."""
+    fields = get_fields(record)
+    label, score = name_results(fields)
+    results: dict[str, object] = {label: prediction.label, score: round_score(prediction)}
+    if prediction.words is not None:
+        name = label.removesuffix("label") + "words"
+        while name in fields:
+            name = f"predicted_{name}"
+        results[name] = [{"word": word, "weight": round(weight, 4)} for word, weight in prediction.words]
+    return results
 
 
 def name_results(fields: Collection[str]) -> tuple[str, str]:

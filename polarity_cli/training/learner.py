@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from polarity_cli.data.batches import Batch, pad
@@ -80,14 +82,20 @@ class Learner:
 
     def score(self, examples: Examples, advance: Callable[[int], None] = lambda n: None) -> dict[str, float | None]:
         """Return the metrics of a split."""
+        logits = self.compute_logits(examples, np.arange(len(examples)), advance)
+        return compute_metrics(examples.split.labels, compute_scores(logits)[:, 1])
+
+    def compute_logits(
+        self, examples: Examples, chosen: Batch, advance: Callable[[int], None] = lambda n: None
+    ) -> NDArray[np.float64]:
+        """Return the logits `(N, 2)` of some reviews of a split, in eval mode."""
         self.top.eval()
-        logits = compute_logits(
-            lambda batch: self.answer(examples, batch),
-            examples.split.lengths,
+        return compute_logits(
+            lambda batch: self.answer(examples, chosen[batch]),
+            examples.split.lengths[chosen],
             budget=get_token_budget(self.accelerator.device),
             advance=advance,
         )
-        return compute_metrics(examples.split.labels, compute_scores(logits)[:, 1])
 
     def copy_top(self) -> dict[str, Tensor]:
         """Return a copy of the weights that train."""

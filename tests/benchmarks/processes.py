@@ -54,6 +54,36 @@ def run(command: Sequence[object], *, environment: Mapping[str, str] | None = No
     return Run(seconds, usage.ru_maxrss * 1024, json.loads(last))
 
 
+_MEASURED = """
+import json, os, subprocess, sys, time
+started = time.time()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(json.dumps([time.time() - started, usage.ru_maxrss * 1024, os.waitstatus_to_exitcode(status)]))
+"""
+"""A small process between: the peak memory of a process begins with that of the one that started it."""
+
+
+def measure(command: Sequence[object], *, stdin: Path | None = None, environment: Mapping[str, str] | None = None) -> Run:
+    """Run a command whose output is of no interest, and return its time and peak memory, however large this process is.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    with open(stdin or os.devnull, "rb") as source:
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", _MEASURED, *map(str, command)],
+            stdin=source,
+            capture_output=True,
+            env={**os.environ, **(environment or {})},
+            check=True,
+        )
+    seconds, peak_bytes, code = json.loads(done.stdout)
+    if code:
+        raise RuntimeError(f"{' '.join(map(str, command))}\n{done.stderr.decode()[-2000:]}")
+    return Run(seconds, peak_bytes, {})
+
+
 def polarity(*arguments: object) -> list[str]:
     """Return the command that runs this program with arguments, in this Python."""
     return [sys.executable, "-m", "polarity_cli", *map(str, arguments)]

@@ -71,7 +71,7 @@ def test_prediction_in_a_pipe_is_label_score_and_text(trained: tuple[Path, Outco
 
 def test_transformers_pipeline_gives_the_same_labels_and_scores(trained: tuple[Path, Outcome]) -> None:
     folder, _ = trained
-    ours = run_polarity("predict", "--format", "jsonl", *TEXTS, cwd=folder, cache=folder / "cache")
+    ours = run_polarity("predict", "--precision", "fp32", "--format", "jsonl", *TEXTS, cwd=folder, cache=folder / "cache")
     code = (
         "import json, sys\nfrom transformers import pipeline\n"
         "print(json.dumps(pipeline('text-classification', './ckpt')(json.loads(sys.argv[1]))))"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polarity_cli.errors import DataError, UsageError
-from polarity_cli.predict import WINDOW, _collect
-from polarity_cli.records import Prediction
+from polarity_cli.predict import _settle
+from polarity_cli.records import Prediction, SilentObserver
 from polarity_cli.serving.outputs import find_output_format
 from polarity_cli.serving.readers import Record, find_format, make_chooser, read_records
-from polarity_cli.serving.writers import WRITERS, format_terminal
+from polarity_cli.serving.windows import WINDOW, ReadAhead
+from polarity_cli.serving.writers import WRITERS, DocumentWriter, format_terminal
 
 ANSWER = Prediction("positive", 0.98765432)
 BLANK = Prediction("", None)
@@ -136,6 +138,12 @@ def test_headless_row_is_read_as_in_training() -> None:
     assert read_texts(b"label, title , content\n1,Good,book\n", "csv") == ["Good: book"]
 
 
+@pytest.mark.parametrize("escape", ["d800", "dc80", "DCFF"])
+def test_half_a_surrogate_pair_in_json_is_no_byte(escape: str) -> None:
+    out = convert(b'{"content": "\\u%s good"}\n' % escape.encode(), "jsonl", "csv")
+    assert out.decode() == "content,label,score\n\ufffd good,positive,0.987654\n"
+
+
 def test_half_a_surrogate_pair_in_json_is_written_as_a_replacement_character() -> None:
     assert (
         convert(b'{"content": "\\ud800 good"}\n', "jsonl", "csv").decode()
@@ -148,9 +156,9 @@ def test_output_format_is_asked_or_the_suffixes_or_the_inputs() -> None:
     assert find_output_format(Path("out.dat"), None, "csv") == "csv"
     assert find_output_format(Path("out.tsv"), None, "csv") == "tsv"
     assert find_output_format(Path("out.tsv"), "jsonl", "csv") == "jsonl"
-    for name in ("out.json", "out.csv.gz"):
-        with pytest.raises(UsageError, match=f"--output {name}"):
-            find_output_format(Path(name), None, "csv")
+    assert find_output_format(Path("out.tsv.gz"), None, "csv") == "tsv"
+    with pytest.raises(UsageError, match=r"--output out\.json"):
+        find_output_format(Path("out.json"), None, "csv")
 
 
 def test_own_label_column_is_not_overwritten() -> None:
@@ -172,13 +180,99 @@ def test_own_label_column_is_not_overwritten() -> None:
     ],
 )
 def test_broken_record_is_reported_with_its_line_after_those_before_it(data: bytes, kind: str, expected: str) -> None:
-    windows = _collect(read_records(io.BytesIO(data), kind=kind, name="in", choose=make_chooser(None, None)))
-    seen: list[list[Record]] = []
-    with pytest.raises(DataError) as raised:
-        seen.extend(windows)
-    assert expected in str(raised.value)
+    records = read_records(io.BytesIO(data), kind=kind, name="in", choose=make_chooser(None, None))
+    ahead = ReadAhead(_settle(records, "fail", SilentObserver()))
+    seen = [record for window in ahead.windows() for record in window.records if not record.is_header]
+    assert isinstance(ahead.failure, DataError)
+    assert expected in str(ahead.failure)
     n_before = max(0, expected.count("in:3") + expected.count("in:2") * (kind == "jsonl"))
-    assert sum(not record.is_header for window in seen for record in window) == n_before
+    assert len(seen) == n_before
+
+
+class Notes(SilentObserver):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+def settle(data: bytes, kind: str, on_error: str, to: str | None = None) -> tuple[bytes, list[str]]:
+    observer, stream = Notes(), io.BytesIO()
+    writer = DocumentWriter(stream) if to == "document" else WRITERS[to or kind](stream)
+    for record in _settle(read(data, kind), on_error, observer):
+        writer.write(record, ANSWER if record.text.strip() else BLANK)
+    writer.finish()
+    return stream.getvalue(), observer.notes
+
+
+BROKEN = {
+    "csv": b'id,content\n1,good\n2,"open\n3,fine\n4\n5,a,b,c\n6,last\n',
+    "tsv": b"id\tcontent\n1\tgood\n4\n5\ta\tb\tc\n6\tlast\n",
+    "jsonl": b'{"content": "good"}\n{"content": \n[1]\n{"content": "last", "n": 1}\n{"id": 7}\n',
+}
+
+
+def test_skipped_records_are_named_and_counted_and_cost_no_other() -> None:
+    out, notes = settle(BROKEN["csv"], "csv", "skip")
+    assert [line.split(b",")[0] for line in out.splitlines()] == [b"id", b"1", b"3", b"6"]
+    assert [note.split(":")[1] for note in notes[:-1]] == ["3", "5", "6"]
+    assert notes[-1] == "3 broken records were left out."
+    out, notes = settle(BROKEN["tsv"], "tsv", "skip")
+    assert [line.split(b"\t")[0] for line in out.splitlines()] == [b"id", b"1", b"6"]
+    out, notes = settle(BROKEN["jsonl"], "jsonl", "skip")
+    assert len(out.splitlines()) == 2
+    assert [note.split(":")[1] for note in notes[:-1]] == ["2", "3", "5"]
+
+
+def test_kept_records_lose_nothing_and_have_no_label() -> None:
+    out, notes = settle(BROKEN["csv"], "csv", "keep")
+    rows = list(csv.reader(io.StringIO(out.decode(), newline="")))
+    assert rows[2] == ['2,"open', "", "", ""]
+    assert rows[4:6] == [["4", "", "", ""], ["5", "a,b,c", "", ""]]
+    assert notes[-1] == "3 broken records were kept without a label."
+    out, _ = settle(BROKEN["tsv"], "tsv", "keep")
+    assert out.splitlines()[2:4] == [b"4\t\t\t", b"5\ta b c\t\t"]
+    out, _ = settle(BROKEN["jsonl"], "jsonl", "keep")
+    answers = list(map(json.loads, out.splitlines()))
+    assert [answer["label"] for answer in answers] == ["positive", "", "", "positive", ""]
+    assert answers[1]["line"] == '{"content":'
+    assert "in:2: not valid JSON" in answers[1]["error"]
+    assert answers[4] == {"id": 7, "label": "", "score": None}
+
+
+@pytest.mark.parametrize("kind", sorted(BROKEN))
+@pytest.mark.parametrize("to", [*sorted(WRITERS), "document"])
+def test_kept_records_are_as_many_in_every_format(kind: str, to: str) -> None:
+    data = (
+        BROKEN[kind].replace(b', "n": 1', b"").replace(b'{"id": 7}\n', b"")
+    )  # columns that a table has no place for are refused
+    n_records = {"csv": 6, "tsv": 4, "jsonl": 4}[kind]
+    out, _ = settle(data, kind, "keep", to)
+    if to == "document":
+        assert len(json.loads(out)["predictions"]) == n_records
+    else:
+        assert out.count(b"\n") == n_records + (to in ("csv", "tsv"))
+
+
+def test_broken_first_line_waits_for_the_columns() -> None:
+    out, _ = settle(b'{"content"\n\n{"content": "a"}\n', "jsonl", "keep", "csv")
+    assert out == b'content,label,score\n"{""content""",,\n,,\na,positive,0.987654\n'
+
+
+def test_many_broken_records_are_counted_but_not_all_named() -> None:
+    _, notes = settle(b"[]\n" * 50, "jsonl", "skip")
+    assert len(notes) == 11
+    assert notes[-1] == "50 broken records were left out."
+
+
+def test_quote_that_nothing_closes_costs_its_own_line() -> None:
+    lines = [b"content,n"] + [b'"open %d,x' % i if i % 7 == 0 else b"plain,%d" % i for i in range(1, 400)]
+    out, _ = settle(b"\n".join(lines), "csv", "keep")
+    rows = list(csv.reader(io.StringIO(out.decode(), newline="")))
+    numbers = [int(row[1]) for row in rows[1:] if row[1].isdigit()]
+    assert numbers == sorted(numbers)
+    assert set(numbers) >= {i for i in range(1, 400) if i % 7}
 
 
 def test_slow_stream_is_answered_line_by_line_and_a_fast_one_in_windows() -> None:
@@ -193,12 +287,22 @@ def test_slow_stream_is_answered_line_by_line_and_a_fast_one_in_windows() -> Non
                 pass
 
     taken: list[str] = []
-    for window in _collect(trickle()):
-        taken.extend(record.text for record in window)
+    for window in ReadAhead(trickle()).windows():
+        assert not window.more_ready
+        taken.extend(record.text for record in window.records)
     assert taken == ["0", "1", "2"]
-    sizes = [len(window) for window in _collect(Record("x", "x") for _ in range(5 * WINDOW))]
-    assert sum(sizes) == 5 * WINDOW
-    assert max(sizes) <= WINDOW
+    ahead = ReadAhead(Record("x", "x") for _ in range(9 * WINDOW))
+    time.sleep(0.3)  # a reader that is fast is ahead by now
+    sizes = [len(window.records) for window in ahead.windows()]
+    assert sum(sizes) == 9 * WINDOW
+    assert sizes[0] <= 16
+    assert max(sizes) == WINDOW
+
+
+def test_long_records_make_small_windows() -> None:
+    sizes = [len(window.records) for window in ReadAhead(Record("x" * 400_000, "", size=400_000) for _ in range(40)).windows()]
+    assert sum(sizes) == 40
+    assert max(sizes) <= 3
 
 
 def test_format_follows_the_suffix_unless_said() -> None:

@@ -1,0 +1,161 @@
+"""Find a checkpoint's graphs: in its own folder, or in the cache, where those of a checkpoint without graphs are kept.
+
+Nothing here needs torch. Next: `serving/graphs/engine`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from polarity_cli import __version__
+from polarity_cli.cache import MANIFEST, fingerprint, hash_file, read_json, write_json
+from polarity_cli.config import SHORTEST_LENGTH, TRUNCATIONS
+from polarity_cli.encoder.families import FAMILIES
+from polarity_cli.errors import CheckpointError
+from polarity_cli.serving.graphs import GRAPHS
+
+if TYPE_CHECKING:
+    from polarity_cli.data.text import TextEncoder
+    from polarity_cli.encoder.checkpoint import CheckpointInfo
+
+TOKENIZER = "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class GraphFolder:
+    """A folder with graphs and what else a prediction needs."""
+
+    folder: Path
+    graphs: Mapping[str, Any]
+    """What the export found: `default` and the figures of each precision."""
+    hashes: Mapping[str, str]
+    class_names: Mapping[int, str]
+    max_length: int
+    """Most tokens of a text, special tokens included."""
+    truncation: str
+
+    def read(self, precision: str | None) -> bytes | None:
+        """Return the graph of a precision, or of the default one; None where it is missing or not what was written."""
+        name = GRAPHS[precision or self.graphs["default"]]
+        try:
+            graph = (self.folder / name).read_bytes()
+        except OSError:
+            return None
+        return graph if hashlib.sha256(graph).hexdigest() == self.hashes.get(name) else None
+
+    def load_encoder(self) -> TextEncoder:
+        """Return what turns texts into token ids.
+
+        Raises:
+            CheckpointError: the tokenizer is missing or damaged.
+        """
+        from tokenizers import Tokenizer
+
+        from polarity_cli.data.text import TextEncoder
+
+        try:
+            tokenizer = Tokenizer.from_file(str(self.folder / TOKENIZER))
+            return TextEncoder(tokenizer, max_length=self.max_length, truncation=self.truncation)
+        except Exception as error:  # what the Rust library raises is a plain Exception
+            raise CheckpointError(f"{self.folder / TOKENIZER}: no tokenizer that can be read ({error}).") from error
+
+    def is_whole(self) -> bool:
+        """Tell whether config, tokenizer and weights are those that the graphs were made with; takes time for large weights."""
+        names = [name for name in self.hashes if name in ("config.json", TOKENIZER) or name.endswith(".safetensors")]
+        try:
+            return all(hash_file(self.folder / name) == self.hashes[name] for name in names)
+        except OSError:
+            return False
+
+
+def find_own_graphs(info: CheckpointInfo) -> GraphFolder | None:
+    """Return the graphs that a training run left in its checkpoint; None where there are none."""
+    manifest, config = info.manifest, read_json(info.folder / "config.json")
+    if manifest is None or config is None or not _is_sound(manifest.get("graphs")):
+        return None
+    names = config.get("id2label")
+    positions = config.get("max_position_embeddings")
+    if not _are_classes(names) or not isinstance(names, dict):
+        return None
+    longest = int(manifest["max_length"])
+    if type(positions) is int:
+        family = FAMILIES.get(str(config.get("model_type")))
+        longest = min(longest, positions - (family.n_reserved_positions if family else 0))
+    if longest < SHORTEST_LENGTH:
+        return None
+    return GraphFolder(
+        folder=info.folder,
+        graphs=manifest["graphs"],
+        hashes=manifest["files"],
+        class_names={int(index): name for index, name in names.items()},
+        max_length=longest,
+        truncation=info.truncation,
+    )
+
+
+def fit_together(found: GraphFolder, cache_dir: Path) -> bool:
+    """Tell whether a checkpoint's own graphs were made from the files beside them.
+
+    Hashing the weights takes longer than a prediction, so what was found is noted in the cache, with the files' sizes and times.
+    """
+    seen = _describe_files(found.folder)
+    note = cache_dir / "graphs" / "checked" / f"{fingerprint(str(found.folder.resolve()))}.json"
+    known = read_json(note)
+    if known is not None and known.get("files") == seen:
+        return known.get("fit") is True
+    fit = found.is_whole()
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs time, not the prediction
+        note.parent.mkdir(parents=True, exist_ok=True)
+        write_json(note, {"files": seen, "fit": fit})
+    return fit
+
+
+def place_cached_graphs(info: CheckpointInfo, cache_dir: Path) -> Path:
+    """Return the cache folder for a checkpoint's graphs, named for its files as they are now."""
+    return cache_dir / "graphs" / fingerprint([str(info.folder.resolve()), _describe_files(info.folder), __version__])
+
+
+def _describe_files(folder: Path) -> list[list[object]]:
+    """Return name, size and times of the files that make a model."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in (".json", ".safetensors", ".txt"))
+    stats = [(path.name, path.stat()) for path in files]
+    return [[name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino] for name, stat in stats]
+
+
+def is_known_without(folder: Path) -> bool:
+    """Tell whether a cache folder says that its checkpoint has no graph."""
+    manifest = read_json(folder / MANIFEST)
+    return manifest is not None and "graphs" in manifest and manifest["graphs"] is None
+
+
+def find_cached_graphs(folder: Path) -> GraphFolder | None:
+    """Return the graphs in a cache folder; None where it does not hold them."""
+    manifest = read_json(folder / MANIFEST)
+    if manifest is None or not _is_sound(manifest.get("graphs")) or not _are_classes(manifest.get("class_names")):
+        return None
+    hashes, names, longest = manifest.get("files"), manifest["class_names"], manifest.get("max_length")
+    if not isinstance(hashes, dict) or not isinstance(names, dict) or type(longest) is not int or longest < SHORTEST_LENGTH:
+        return None
+    if manifest.get("truncation") not in TRUNCATIONS:
+        return None
+    return GraphFolder(
+        folder=folder,
+        graphs=manifest["graphs"],  # type: ignore[arg-type]
+        hashes=hashes,
+        class_names={int(index): name for index, name in names.items()},
+        max_length=longest,
+        truncation=str(manifest["truncation"]),
+    )
+
+
+def _is_sound(graphs: object) -> bool:
+    return isinstance(graphs, dict) and isinstance(graphs.get("default"), str) and graphs["default"] in GRAPHS
+
+
+def _are_classes(names: object) -> bool:
+    return isinstance(names, dict) and sorted(names) == ["0", "1"] and all(isinstance(name, str) for name in names.values())
