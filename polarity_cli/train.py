@@ -65,7 +65,7 @@ def train(config: TrainConfig, context: Context) -> TrainResult:
     manifest = run.describe(metrics)
     with publish(checkpoint) as work:
         save_checkpoint(work, run.model, run.tokenizer, manifest, history)
-        manifest["graphs"] = run.export(work)
+        manifest["graphs"] = run.export(work) if config.graphs else None
         manifest["seconds"] = round(time.perf_counter() - started, 1)
         seal_checkpoint(work, manifest)
     publish_checkpoint(checkpoint, config.out)

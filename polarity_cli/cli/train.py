@@ -112,6 +112,12 @@ def command(
             "disk, never, or a run's up to a size such as 20GB.",
         ),
     ] = "auto",
+    graphs: Annotated[
+        bool,
+        typer.Option(
+            "--graphs/--no-graphs", help="End by writing the graphs that predict runs; else they are made when it needs them."
+        ),
+    ] = True,
     track: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Log to an Accelerate tracker, e.g. tensorboard.", show_default=False),
@@ -148,6 +154,7 @@ def command(
         "warmup": warmup,
         "patience": patience,
         "feature_cache": options.parse_size(feature_cache, "--feature-cache"),
+        "graphs": graphs,
         "out": out,
         "track": track,
     }

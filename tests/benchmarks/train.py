@@ -140,7 +140,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--rows", type=int, default=800)
-    parser.add_argument("--wide-rows", type=int, default=120)
+    parser.add_argument("--wide-rows", type=int, default=160)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="a few short rows and one pair, to see that it runs")
     parser.add_argument("--out", type=Path, help="write every figure to this JSON file")

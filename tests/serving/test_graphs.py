@@ -15,7 +15,8 @@ from polarity_cli.errors import CheckpointError, ExportError
 from polarity_cli.serving.graphs import GRAPHS
 from polarity_cli.serving.graphs.engine import GraphEngine, plan_equal_lengths
 from polarity_cli.serving.graphs.export import compute_model_logits, export_graphs
-from polarity_cli.serving.graphs.quantize import measure_inputs, quantize_graph
+from polarity_cli.serving.graphs.measure import measure_inputs
+from polarity_cli.serving.graphs.quantize import quantize_graph
 from polarity_cli.serving.graphs.trace import trace_model
 from tests.encoder.test_families import CONFIGS, make_model
 

@@ -18,7 +18,8 @@ from polarity_cli.encoder.processor import count_threads
 from polarity_cli.errors import ExportError, PolarityError
 from polarity_cli.serving.graphs import GRAPHS
 from polarity_cli.serving.graphs.engine import GraphEngine
-from polarity_cli.serving.graphs.quantize import measure_inputs, quantize_graph
+from polarity_cli.serving.graphs.measure import measure_inputs
+from polarity_cli.serving.graphs.quantize import quantize_graph
 from polarity_cli.serving.graphs.trace import trace_model
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ MOST_TURNED = 0.005
 """Share of the texts whose label int8 may turn and still be the default."""
 _TOLERANCE = 1e-3
 """Largest difference of a logit between the full-precision graph and the model, times 1 plus the largest logit."""
-_N_COMPARED, _N_MEASURED = 24, 24
+_N_COMPARED, _N_MEASURED = 12, 16
 """Texts on which the full-precision graph is compared, and those from which the ranges of int8 are taken."""
 _MEASURED_TOKENS = 128
 _LONGEST_COMPARED = 1024

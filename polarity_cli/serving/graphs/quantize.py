@@ -19,23 +19,21 @@ much; clipped weights and corrected means nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-if TYPE_CHECKING:
-    from polarity_cli.data.text import TokenIds
+from polarity_cli.serving.graphs.measure import Measured, find_products
 
 _LEVELS = 255
 _N_APART = 4
 """Channels of each input that are multiplied in full precision."""
-_N_ROWS = 20
-"""Tokens of each review that are looked at one by one."""
+_LARGE = 4.0
+"""Times the median channel that a channel must be to be multiplied apart."""
 _ALIKE = 2.0
 """Where no token's range is wider than the usual one by this factor, all tokens share one range."""
 _ROOM = 1.1
@@ -44,59 +42,25 @@ _LARGEST_TABLE = 1 << 20
 """Values from which on a table of embeddings is stored as int8: smaller ones are not worth it."""
 
 
-@dataclass
-class Measured:
-    """What a product's input held in some reviews."""
-
-    largest: NDArray[np.float32]
-    """`(K,)`: each channel's largest magnitude."""
-    rows: NDArray[np.float32]
-    """`(n, K)`: some of the tokens."""
-    n_tokens: int
-    """Most tokens at once; 1 where only the classifier's token comes through."""
-
-
-def measure_inputs(model: onnx.ModelProto, token_ids: Sequence[TokenIds]) -> dict[str, Measured]:
-    """Return what each input of a product with constant weights holds, in some reviews."""
-    import onnxruntime as ort
-
-    probe = onnx.ModelProto()
-    probe.CopyFrom(model)
-    names = list(dict.fromkeys(node.input[0] for node in _find_products(model)))
-    probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    session = ort.InferenceSession(probe.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    found: dict[str, list[Measured]] = {name: [] for name in names}
-    for ids in token_ids:
-        for name, values in zip(names, session.run(names, {"input_ids": ids[None].astype(np.int64)}), strict=True):
-            rows = values.reshape(-1, values.shape[-1])
-            chosen = rows[np.unique(np.linspace(0, len(rows) - 1, _N_ROWS).astype(int))]
-            found[name].append(Measured(np.abs(rows).max(0), chosen, len(rows)))
-    return {
-        name: Measured(
-            np.max([part.largest for part in parts], axis=0),
-            np.concatenate([part.rows for part in parts]),
-            max(part.n_tokens for part in parts),
-        )
-        for name, parts in found.items()
-    }
-
-
 def quantize_graph(model: onnx.ModelProto, measured: Mapping[str, Measured]) -> onnx.ModelProto:
     """Return a copy of a graph with int8 products where every token comes through, and int8 word embeddings."""
-    products = {node.output[0]: node for node in _find_products(model) if measured[node.input[0]].n_tokens > 1}
+    products = {node.output[0]: node for node in find_products(model) if measured[node.input[0]].n_tokens > 1}
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     inputs = {name: _Input(name, measured[name]) for name in {node.input[0] for node in products.values()}}
+    biases = _find_biases(model, products)
+    added = {add.output[0] for add, _ in biases.values()}
     build = _Builder()
     begun: set[str] = set()
     for node in model.graph.node:
+        if node.output[0] in added:
+            continue  # the product brings its bias
         if node.output[0] in products:
             source = inputs[node.input[0]]
             if source.name not in begun:
                 build.quantize_input(source)
                 begun.add(source.name)
-            build.multiply(node, source, numpy_helper.to_array(weights[node.input[1]]))
+            add, bias = biases.get(node.output[0], (node, None))
+            build.multiply(add.output[0], source, numpy_helper.to_array(weights[node.input[1]]), bias)
         elif _is_look_up(node, weights):
             build.look_up(node, numpy_helper.to_array(weights[node.input[0]]))
         else:
@@ -110,10 +74,22 @@ def quantize_graph(model: onnx.ModelProto, measured: Mapping[str, Measured]) -> 
     return helper.make_model(made, opset_imports=list(opsets.values()), ir_version=model.ir_version)
 
 
-def _find_products(model: onnx.ModelProto) -> Iterable[onnx.NodeProto]:
-    """Yield the products of a hidden state with a constant matrix."""
-    matrices = {tensor.name for tensor in model.graph.initializer if len(tensor.dims) == 2}
-    return [node for node in model.graph.node if node.op_type == "MatMul" and node.input[1] in matrices]
+def _find_biases(
+    model: onnx.ModelProto, products: Mapping[str, onnx.NodeProto]
+) -> dict[str, tuple[onnx.NodeProto, NDArray[np.float32]]]:
+    """Return for each product that one node alone reads, to add a bias `(N,)`, that node and the bias."""
+    vectors = {tensor.name: tensor for tensor in model.graph.initializer if len(tensor.dims) == 1}
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    found = {}
+    for out in products:
+        (first, *others) = readers[out]
+        constant = [vectors[name] for name in first.input if name in vectors]
+        if first.op_type == "Add" and constant and not others:
+            found[out] = (first, numpy_helper.to_array(constant[0]))
+    return found
 
 
 def _is_look_up(node: onnx.NodeProto, weights: Mapping[str, onnx.TensorProto]) -> bool:
@@ -130,7 +106,8 @@ class _Input:
 
     def __init__(self, name: str, measured: Measured) -> None:
         self.name, self.width = name, len(measured.largest)
-        self.apart = np.sort(np.argsort(-measured.largest)[: min(_N_APART, self.width // 4)])  # (A,)
+        n_apart = int((measured.largest > _LARGE * np.median(measured.largest)).sum())
+        self.apart = np.sort(np.argsort(-measured.largest)[: min(n_apart, _N_APART)])  # (A,)
         self.mask = np.ones(self.width, np.float32)
         self.mask[self.apart] = 0
         rows = measured.rows * self.mask
@@ -150,7 +127,8 @@ def _choose_steps(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
     even = matrix[: len(matrix) // 2 * 2]
     pairs = np.abs(even[::2] + even[1::2]).max(0)
     largest = np.maximum(np.abs(matrix).max(0), pairs)
-    return np.maximum(largest, 1e-9) / 127
+    steps: NDArray[np.float32] = (np.maximum(largest, 1e-9) / 127).astype(np.float32)
+    return steps
 
 
 class _Builder:
@@ -161,13 +139,17 @@ class _Builder:
         self.constants: list[onnx.TensorProto] = []
         self.one = self._hold("int8.one", np.array(1, np.float32))
         self.flat = self._hold("int8.flat", np.array([-1], np.int64))
+        self.last = self._hold("int8.last", np.array([-1], np.int64))
+        self.one_behind = self._hold("int8.one_behind", np.array([0, 1], np.int64))
         self.tiny = self._hold("int8.tiny", np.array(1e-9, np.float32))
 
     def quantize_input(self, source: _Input) -> None:
         """Add what turns a hidden state `x` `(B, T, K)` into uint8, and takes the channels apart that are too large for it."""
         x = source.name
         zero = self._hold(f"{x}.zero", np.array(source.zero, np.uint8))
-        self._add("Gather", [x, self._hold(f"{x}.apart", source.apart.astype(np.int64))], f"{x}.large", axis=-1)
+        if len(source.apart):  # and a channel of ones behind them, which multiplies the bias
+            large = self._add("Gather", [x, self._hold(f"{x}.apart", source.apart.astype(np.int64))], f"{x}.alone", axis=-1)
+            self._add("Pad", [large, self.one_behind, self.one, self.last], f"{x}.large")
         if source.scale is None:
             self._quantize_rows(source)
         else:  # a large channel is cut off here, and its weights are 0
@@ -182,7 +164,7 @@ class _Builder:
         below = self._hold(f"{x}.below", np.array(-1 / source.zero, np.float32))
         rows = self._hold(f"{x}.rows", np.array([-1, source.width], np.int64))
         zero = numpy_helper.from_array(np.array([source.zero], np.uint8))
-        small = self._add("Mul", [x, mask], f"{x}.small")
+        small = self._add("Mul", [x, mask], f"{x}.small") if len(source.apart) else x
         high = self._add("Mul", [self._add("ReduceMax", [small, self.flat], f"{x}.high"), above], f"{x}.high_scale")
         low = self._add("Mul", [self._add("ReduceMin", [small, self.flat], f"{x}.low"), below], f"{x}.low_scale")
         scale = self._add("Max", [high, low, self.tiny], f"{x}.scale")  # (B, T, 1)
@@ -192,20 +174,27 @@ class _Builder:
         quantized = self._add("QuantizeLinear", [flat, scales, zeros], f"{x}.uint8.2d", axis=0)
         self._add("Reshape", [quantized, self._add("Shape", [x], f"{x}.shape")], f"{x}.uint8")
 
-    def multiply(self, node: onnx.NodeProto, source: _Input, matrix: NDArray[np.float32]) -> None:
-        """Add a product with int8 weights in place of a node that multiplies by `matrix` `(K, N)`."""
-        x, out = source.name, node.output[0]
+    def multiply(self, out: str, source: _Input, matrix: NDArray[np.float32], bias: NDArray[np.float32] | None) -> None:
+        """Add a product of an input with `matrix` `(K, N)` by int8 weights, plus a bias `(N,)`."""
+        x = source.name
         small = matrix * source.mask[:, None]
         steps = _choose_steps(small)  # (N,)
         weights = self._hold(f"{out}.weights", np.round(small / steps).astype(np.int8))
-        scales = self._hold(f"{out}.scales", steps.astype(np.float32))
-        scale = self.one if source.scale is None else f"{x}.scale"
-        inputs = [f"{x}.uint8", weights, scale, scales, f"{x}.zero"]
+        scales = self._hold(f"{out}.scales", steps)
+        bias = np.zeros(matrix.shape[1], np.float32) if bias is None else bias
+        inputs = [f"{x}.uint8", weights, self.one if source.scale is None else f"{x}.scale", scales, f"{x}.zero"]
+        if source.scale is not None and not len(source.apart):
+            inputs += ["", self._hold(f"{out}.bias", bias)]
+            self._add("MatMulIntegerToFloat", inputs, out, domain="com.microsoft")
+            return
         product = self._add("MatMulIntegerToFloat", inputs, f"{out}.small", domain="com.microsoft")
         if source.scale is None:
             product = self._add("Mul", [product, f"{x}.scale"], f"{out}.scaled")
-        large = self._add("MatMul", [f"{x}.large", self._hold(f"{out}.apart", matrix[source.apart])], f"{out}.large")
-        self._add("Add", [product, large], out)
+        rest = self._hold(f"{out}.bias", bias)
+        if len(source.apart):
+            both = self._hold(f"{out}.apart", np.concatenate([matrix[source.apart], bias[None]]))
+            rest = self._add("MatMul", [f"{x}.large", both], f"{out}.rest")
+        self._add("Add", [product, rest], out)
 
     def look_up(self, node: onnx.NodeProto, table: NDArray[np.float32]) -> None:
         """Add a look-up in an int8 table, with a scale a row, in place of one in `table` `(V, H)`."""
