@@ -24,8 +24,14 @@ Logits = NDArray[np.float64]
 INPUT, OUTPUT = "input_ids", "logits"
 _OUTSIDE = b"\n\x08location\x12"
 """How a graph names a file beside it that holds weights."""
-_BUDGET = 512
-"""Tokens run together at most, but for a longer review: enough to fill the processor's units, few enough for its caches."""
+_LONG = 64
+"""Tokens from which on a review is long."""
+_BUDGETS = (512, 192)
+"""Tokens run together at most, of short reviews and of long ones: enough to fill the processor's units, few enough for its caches.
+
+Reviews of 165 tokens ran at 17,500 tokens a second in batches of 192 and at 16,400 in batches of 512; titles of 10 tokens at 1,600 and
+2,000 titles a second (int8, all-MiniLM-L6-v2, two cores).
+"""
 
 
 class GraphEngine:
@@ -111,7 +117,7 @@ def plan_equal_lengths(lengths: Sequence[int]) -> list[list[int]]:
     batches = []
     for length, group in groupby(order, key=lengths.__getitem__):
         members = list(group)
-        most = max(1, _BUDGET // max(1, length))
+        most = max(1, _BUDGETS[length >= _LONG] // max(1, length))
         batches += [members[start : start + most] for start in range(0, len(members), most)]
     return batches
 
