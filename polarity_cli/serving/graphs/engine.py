@@ -27,10 +27,11 @@ _OUTSIDE = b"\n\x08location\x12"
 _LONG = 64
 """Tokens from which on a review is long."""
 _BUDGETS = (512, 192)
-"""Tokens run together at most, of short reviews and of long ones: enough to fill the processor's units, few enough for its caches.
+"""Tokens run together at most, of short reviews and of long ones: enough to fill the processor's units, few enough for its
+caches.
 
-Reviews of 165 tokens ran at 17,500 tokens a second in batches of 192 and at 16,400 in batches of 512; titles of 10 tokens at 1,600 and
-2,000 titles a second (int8, all-MiniLM-L6-v2, two cores).
+Reviews of 165 tokens ran at 17,500 tokens a second in batches of 192, at 16,400 in batches of 512; titles of 10 tokens at 1,600
+and 2,000 titles a second (int8, all-MiniLM-L6-v2, two cores).
 """
 
 
