@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -104,6 +105,11 @@ def polarity(
         return Outcome(code, captured.out, captured.err)
 
     return call
+
+
+def hear_interrupts() -> None:
+    """Let a child process hear SIGINT, which a shell's background jobs are started without (as `preexec_fn`)."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_polarity(

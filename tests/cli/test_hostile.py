@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import REPOSITORY, Outcome, make_reviews, write_csv
+from tests.conftest import REPOSITORY, Outcome, hear_interrupts, make_reviews, write_csv
 
 Polarity = Callable[..., Outcome]
 
@@ -233,6 +233,7 @@ def start_predict(checkpoint: Path, tmp_path: Path) -> subprocess.Popen[bytes]:
         stderr=subprocess.PIPE,
         cwd=REPOSITORY,
         env={**os.environ, "POLARITY_CACHE": str(tmp_path / "cache")},
+        preexec_fn=hear_interrupts,
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.processes import measure, polarity
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, hear_interrupts
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +26,7 @@ def start(checkpoint: Path, tmp_path: Path, *arguments: object) -> subprocess.Po
         stderr=subprocess.PIPE,
         cwd=REPOSITORY,
         env={**os.environ, "POLARITY_CACHE": str(tmp_path / "cache")},
+        preexec_fn=hear_interrupts,
     )
 
 
