@@ -107,9 +107,22 @@ def polarity(
     return call
 
 
-def hear_interrupts() -> None:
+def _hear_interrupts() -> None:
     """Let a child process hear SIGINT, which a shell's background jobs are started without (as `preexec_fn`)."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def start_predict(checkpoint: Path, tmp_path: Path, *arguments: object) -> subprocess.Popen[bytes]:
+    """Start `polarity predict` with pipes on all three streams."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "polarity_cli", "predict", "--checkpoint", str(checkpoint), *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=REPOSITORY,
+        env={**os.environ, "POLARITY_CACHE": str(tmp_path / "cache")},
+        preexec_fn=_hear_interrupts,
+    )
 
 
 def run_polarity(

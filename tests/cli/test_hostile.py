@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import REPOSITORY, Outcome, hear_interrupts, make_reviews, write_csv
+from tests.conftest import Outcome, make_reviews, start_predict, write_csv
 
 Polarity = Callable[..., Outcome]
 
@@ -223,18 +221,6 @@ def test_unchanged_source_is_not_called_changed(
     write_csv(reviews_csv, make_reviews(62))
     shutil.rmtree(cache_dir / "data")
     assert "has changed since" in polarity("evaluate", "ckpt").stderr
-
-
-def start_predict(checkpoint: Path, tmp_path: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "polarity_cli", "predict", "--checkpoint", str(checkpoint)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=REPOSITORY,
-        env={**os.environ, "POLARITY_CACHE": str(tmp_path / "cache")},
-        preexec_fn=hear_interrupts,
-    )
 
 
 @pytest.mark.slow

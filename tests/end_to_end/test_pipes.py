@@ -13,21 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.processes import measure, polarity
-from tests.conftest import REPOSITORY, hear_interrupts
+from tests.conftest import REPOSITORY, start_predict
 
 pytestmark = pytest.mark.slow
-
-
-def start(checkpoint: Path, tmp_path: Path, *arguments: object) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "polarity_cli", "predict", "--checkpoint", str(checkpoint), *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=REPOSITORY,
-        env={**os.environ, "POLARITY_CACHE": str(tmp_path / "cache")},
-        preexec_fn=hear_interrupts,
-    )
 
 
 def shell(command: str, checkpoint: Path, tmp_path: Path) -> subprocess.CompletedProcess[str]:
@@ -44,7 +32,7 @@ def shell(command: str, checkpoint: Path, tmp_path: Path) -> subprocess.Complete
 
 
 def test_lines_that_trickle_in_are_answered_within_a_fifth_of_a_second(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    with start(tiny_checkpoint, tmp_path) as process:
+    with start_predict(tiny_checkpoint, tmp_path) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         waits = []
@@ -103,7 +91,7 @@ def test_reader_that_leaves_a_fifo_ends_the_program_quietly(tiny_checkpoint: Pat
 def test_interrupted_run_ends_at_once_and_leaves_what_it_wrote(tiny_checkpoint: Path, tmp_path: Path) -> None:
     source, output = tmp_path / "many.txt", tmp_path / "out.txt"
     source.write_text("great book\n" * 300_000)
-    with start(tiny_checkpoint, tmp_path, "--input", source, "--output", output) as process:
+    with start_predict(tiny_checkpoint, tmp_path, "--input", source, "--output", output) as process:
         partial = tmp_path / "out.txt.partial"
         deadline = time.monotonic() + 30
         while not partial.exists() or partial.stat().st_size == 0:
