@@ -96,6 +96,8 @@ class TrainConfig:
     patience: int | None = None
     """Epochs without a better validation score after which training stops; None never stops early."""
     feature_cache: FeatureCache = "auto"
+    fresh: bool = False
+    """Whether to start over where an interrupted run could go on."""
     graphs: bool = True
     """Whether the run ends by writing the graphs that `predict` runs."""
     out: Path = Path("ckpt")

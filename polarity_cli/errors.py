@@ -38,6 +38,14 @@ class ExportError(PolarityError):
     """A model has no graph that answers as it does; the message says why, and torch can answer in the graph's place."""
 
 
+class InterruptedRunError(PolarityError):
+    """A signal ended a training run, whose state is kept."""
+
+    def __init__(self, number: int, *, step: int) -> None:
+        super().__init__(f"interrupted after step {step:,}; what was learned is kept.")
+        self.exit_code = 128 + number
+
+
 class HubError(PolarityError):
     """The Hub cannot be reached, or does not have what was asked."""
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import platform
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polarity_cli import __version__
 from polarity_cli.cache import publish
 from polarity_cli.config import Context, TrainConfig
 from polarity_cli.errors import PolarityError, UsageError
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from polarity_cli.encoder.cut import FreezePlan
     from polarity_cli.encoder.features import FeatureStore
     from polarity_cli.encoder.trunk import Trunk
+    from polarity_cli.training.keeper import Keeper
     from polarity_cli.training.learner import Examples, Learner
 
 
@@ -51,24 +50,29 @@ def train(config: TrainConfig, context: Context) -> TrainResult:
         PolarityError: the command line, the data, the encoder or the output is wrong; each kind as its room raises it.
     """
     from polarity_cli.encoder.checkpoint import check_out, publish_checkpoint, save_checkpoint, seal_checkpoint
+    from polarity_cli.training.description import describe_run
+    from polarity_cli.training.keeper import open_keeper
 
     check_out(config.out)
     if config.out.resolve().is_relative_to(context.cache_dir.resolve()):
         raise UsageError(f"--out {config.out}: it is inside the cache.", hint="Name a folder outside it.")
     prepared = prepare(config.data, context)
     started = time.perf_counter()
-    run = _Run(config, prepared, context)
-    history = run.fit()
-    metrics = run.score(history)
-    name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    checkpoint = context.cache_dir / "checkpoints" / name
-    manifest = run.describe(metrics)
-    with publish(checkpoint) as work:
-        save_checkpoint(work, run.model, run.tokenizer, manifest, history)
-        manifest["graphs"] = run.export(work) if config.graphs else None
-        manifest["seconds"] = round(time.perf_counter() - started, 1)
-        seal_checkpoint(work, manifest)
-    publish_checkpoint(checkpoint, config.out)
+    described = describe_run(config, reviews=prepared.fingerprint)
+    with open_keeper(context.cache_dir, config.out, described, fresh=config.fresh) as keeper:
+        run = _Run(config, prepared, context)
+        history = run.fit(keeper)
+        metrics = run.score(history)
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        checkpoint = context.cache_dir / "checkpoints" / name
+        manifest = run.describe(metrics)
+        with publish(checkpoint) as work:
+            save_checkpoint(work, run.model, run.tokenizer, manifest, history)
+            manifest["graphs"] = run.export(work) if config.graphs else None
+            manifest["seconds"] = round(time.perf_counter() - started, 1)
+            seal_checkpoint(work, manifest)
+        publish_checkpoint(checkpoint, config.out)
+        keeper.finish()
     return TrainResult(checkpoint, config.out, manifest)
 
 
@@ -125,9 +129,10 @@ class _Run:
         described = describe_trunk(trunk, cut=self.plan.cut, precision=self.accelerator.mixed_precision)
         return FeatureStore(self.context.cache_dir, trunk, tokenization, described)
 
-    def fit(self) -> list[StepRecord | EpochRecord]:
-        """Train, and tell the observer and the tracker of every step."""
+    def fit(self, keeper: Keeper) -> list[StepRecord | EpochRecord]:
+        """Train, from where an interrupted run stood if there is one, and tell the observer and the tracker of every step."""
         from polarity_cli.data.batches import plan_epoch
+        from polarity_cli.training.description import list_settings
         from polarity_cli.training.loop import fit
 
         config, train = self.config, self.examples["train"]
@@ -142,11 +147,15 @@ class _Run:
                 f"{len(train):,} training reviews give {n_steps} steps, which is few; try --epochs {enough}."
             )
         if config.track:
-            self.accelerator.init_trackers("polarity", config=_flatten(config))
-        history: list[StepRecord | EpochRecord] = []
-        step = 0
-        with self.context.observer.track("Training", len(train) * config.epochs) as advance:
-            for record in fit(self.learner, train, self.examples.get("validation"), plan, config):
+            self.accelerator.init_trackers("polarity", config=list_settings(config))
+        state = keeper.restore()
+        history: list[StepRecord | EpochRecord] = list(state.history) if state else []
+        step = state.course.step if state else 0
+        if state:
+            self.context.observer.note(f"Going on after step {step:,} of {n_steps:,} of an interrupted run; --fresh starts over.")
+        with self.context.observer.track("Training", len(train) * config.epochs) as advance, keeper.defer_signals():
+            advance(sum(record.n_reviews for record in history if isinstance(record, StepRecord)))
+            for record in fit(self.learner, train, self.examples.get("validation"), plan, config, keeper=keeper, state=state):
                 history.append(record)
                 step = record.step if isinstance(record, StepRecord) else step
                 self._tell(record, advance, step)
@@ -202,6 +211,8 @@ class _Run:
 
     def describe(self, metrics: dict[str, dict[str, float | None]]) -> dict[str, Any]:
         """Return the manifest, but for the graphs and the time that the run took."""
+        from polarity_cli.training.description import read_versions
+
         config, prepared = self.config, self.prepared
         values = {
             key: getattr(config, key) for key in ("epochs", "batch_size", "learning_rate", "weight_decay", "warmup", "patience")
@@ -231,19 +242,5 @@ class _Run:
             "seed": config.data.seed,
             "features": {"kept": self.examples["train"].features is not None, "seconds": round(self.features_s, 1)},
             "metrics": metrics,
-            "versions": _read_versions(),
+            "versions": read_versions(),
         }
-
-
-def _flatten(config: TrainConfig) -> dict[str, Any]:
-    """Return the settings as the flat plain values that trackers take."""
-    settings = {**asdict(config), **asdict(config.data)}
-    settings.pop("data")
-    return {key: value if isinstance(value, int | float | str | bool) else str(value) for key, value in settings.items()}
-
-
-def _read_versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    packages = ("torch", "transformers", "tokenizers", "accelerate", "datasets", "onnxruntime", "scikit-learn")
-    return {"polarity": __version__, "python": platform.python_version(), **{name: version(name) for name in packages}}

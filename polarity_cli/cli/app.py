@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -14,7 +15,7 @@ from polarity_cli import __version__
 from polarity_cli.cli import evaluate, predict, prepare, train
 from polarity_cli.cli.console import make_printable
 from polarity_cli.cli.options import paragraphs
-from polarity_cli.errors import PolarityError
+from polarity_cli.errors import InterruptedRunError, PolarityError
 
 app = typer.Typer(
     name="polarity",
@@ -81,7 +82,10 @@ def run(args: Sequence[str]) -> int:
     except PolarityError as error:
         if debug:
             raise
-        _print_error(str(error), error.hint)
+        hint = error.hint
+        if isinstance(error, InterruptedRunError):
+            hint = f"Go on with the same command: {shlex.join(['polarity', *args])}"
+        _print_error(str(error), hint)
         return error.exit_code
     except OSError as error:
         if debug or error.errno is None:

@@ -1,0 +1,145 @@
+"""A run that is killed or interrupted goes on as if nothing had happened, to the last bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from polarity_cli.training.state import TENSORS, find_states, read_state
+from tests.conftest import REPOSITORY, Outcome, make_reviews, write_csv
+
+pytestmark = pytest.mark.slow
+Polarity = Callable[..., Outcome]
+
+
+def run_killed(folder: Path, encoder: Path, name: str, *, n_kills: int, feature_cache: str = "auto") -> int:
+    """Train to `folder/name`, in a cache of its own, in processes that are killed at random, and return how many were."""
+    generator, n_killed = random.Random(0), 0
+    while True:
+        seconds = generator.uniform(0.001, 0.15) if n_killed < n_kills else 0
+        arguments = [folder / "reviews.csv", encoder, folder / name, folder / f"{name}-cache", feature_cache, seconds]
+        command = [sys.executable, "-m", "tests.training.killed", *map(str, arguments)]
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+        if done.returncode == 0:
+            return n_killed
+        assert done.returncode == -signal.SIGKILL, done.stderr[-3000:]
+        n_killed += 1
+
+
+def read_history(checkpoint: Path) -> list[dict[str, object]]:
+    lines = (checkpoint / "history.jsonl").read_text().splitlines()
+    return [{key: value for key, value in json.loads(line).items() if key != "seconds"} for line in lines]
+
+
+@pytest.mark.parametrize("feature_cache", ["auto", "off"])
+def test_run_that_is_killed_at_25_points_ends_with_the_same_weights(
+    tmp_path: Path, tiny_encoder: Path, feature_cache: str
+) -> None:
+    write_csv(tmp_path / "reviews.csv", make_reviews(900))
+    assert run_killed(tmp_path, tiny_encoder, "whole", n_kills=0, feature_cache=feature_cache) == 0
+    n_kills = 25 if feature_cache == "auto" else 5
+    assert run_killed(tmp_path, tiny_encoder, "killed", n_kills=n_kills, feature_cache=feature_cache) == n_kills
+    whole, killed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
+    assert whole.keys() == killed.keys()
+    assert all(torch.equal(whole[name], killed[name]) for name in whole)
+    assert read_history(tmp_path / "whole") == read_history(tmp_path / "killed")
+    (folder,) = (tmp_path / "killed-cache" / "runs").iterdir()
+    assert find_states(folder) == []
+
+
+def start_training(tmp_path: Path, encoder: Path, *more: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "polarity_cli", "train", "reviews.csv", "--encoder", encoder, "--epochs", 400, *more]
+    return subprocess.Popen(
+        [str(part) for part in command],
+        cwd=tmp_path,
+        env={**os.environ, "POLARITY_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_saves_and_says_how_to_go_on(
+    tmp_path: Path, tiny_encoder: Path, polarity: Polarity, number: signal.Signals, code: int
+) -> None:
+    write_csv(tmp_path / "reviews.csv", make_reviews(120))
+    process = start_training(tmp_path, tiny_encoder)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("Epoch 2 of"):
+            break
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "what was learned is kept" in errors
+    assert f"Go on with the same command: polarity train reviews.csv --encoder {tiny_encoder} --epochs 400" in errors
+    assert not (tmp_path / "ckpt").exists()
+
+    changed = polarity("train", "reviews.csv", "--encoder", tiny_encoder, "--epochs", 3, "--seed", 7)
+    assert changed.code == 2
+    assert "--epochs was 400, is 3; --seed was 42, is 7" in changed.stderr
+    assert "--fresh" in changed.stderr
+
+    again = start_training(tmp_path, tiny_encoder)
+    assert again.stderr is not None
+    assert any(line.startswith("Going on after step") for line in again.stderr)
+    time.sleep(0.5)
+    again.kill()
+    again.communicate()
+
+    fresh = polarity("train", "reviews.csv", "--encoder", tiny_encoder, "--epochs", 1, "--fresh", "--no-graphs")
+    assert fresh.code == 0
+    assert "Going on" not in fresh.stderr
+    assert polarity("train", "reviews.csv", "--encoder", tiny_encoder, "--epochs", 2, "--no-graphs").code == 0
+
+
+def test_second_run_to_the_same_folder_is_refused_while_the_first_trains(
+    tmp_path: Path, tiny_encoder: Path, polarity: Polarity
+) -> None:
+    write_csv(tmp_path / "reviews.csv", make_reviews(120))
+    process = start_training(tmp_path, tiny_encoder)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("Epoch 1 of"):
+            break
+    refused = polarity("train", "reviews.csv", "--encoder", tiny_encoder, "--epochs", 400)
+    assert refused.code == 2
+    assert "another run is training to it now" in refused.stderr
+    process.kill()
+    process.communicate()
+
+
+def test_torn_state_is_passed_over_for_the_one_before(tmp_path: Path, tiny_encoder: Path) -> None:
+    write_csv(tmp_path / "reviews.csv", make_reviews(120))
+    process = start_training(tmp_path, tiny_encoder)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("Epoch 2 of"):
+            break
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    (folder,) = (tmp_path / "cache" / "runs").iterdir()
+    (state,) = find_states(folder)
+    assert read_state(state) is not None
+    content = (state / TENSORS).read_bytes()
+    for torn in (content[:-1], content[:-1] + bytes([content[-1] ^ 1]), b""):
+        (state / TENSORS).write_bytes(torn)
+        assert read_state(state) is None
+    manifest = json.loads((state / "manifest.json").read_text())
+    (state / TENSORS).write_bytes(content)
+    edits: tuple[object, ...] = ({**manifest, "course": {"step": 1, "evil": 2}}, {**manifest, "n_records": 10**6}, {}, [])
+    for edited in edits:
+        (state / "manifest.json").write_text(json.dumps(edited))
+        assert read_state(state) is None
