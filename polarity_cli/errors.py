@@ -38,11 +38,16 @@ class ExportError(PolarityError):
     """A model has no graph that answers as it does; the message says why, and torch can answer in the graph's place."""
 
 
-class InterruptedRunError(PolarityError):
-    """A signal ended a training run, whose state is kept."""
+class DivergedError(PolarityError):
+    """Training came to values that are not finite; going on would bring them again."""
 
-    def __init__(self, number: int, *, step: int) -> None:
-        super().__init__(f"interrupted after step {step:,}; what was learned is kept.")
+
+class InterruptedRunError(PolarityError):
+    """A signal ended a training run."""
+
+    def __init__(self, number: int, *, saved_step: int | None) -> None:
+        kept = "nothing was learned yet" if saved_step is None else f"what was learned up to step {saved_step:,} is kept"
+        super().__init__(f"interrupted; {kept}.")
         self.exit_code = 128 + number
 
 

@@ -58,8 +58,8 @@ def train(config: TrainConfig, context: Context) -> TrainResult:
         raise UsageError(f"--out {config.out}: it is inside the cache.", hint="Name a folder outside it.")
     prepared = prepare(config.data, context)
     started = time.perf_counter()
-    described = describe_run(config, reviews=prepared.fingerprint)
-    with open_keeper(context.cache_dir, config.out, described, fresh=config.fresh) as keeper:
+    described = describe_run(config, reviews=prepared.fingerprint, encoder=prepared.encoder.revision)
+    with open_keeper(context.cache_dir, config.out, described, context.observer, fresh=config.fresh) as keeper:
         run = _Run(config, prepared, context)
         history = run.fit(keeper)
         metrics = run.score(history)
@@ -148,12 +148,12 @@ class _Run:
             )
         if config.track:
             self.accelerator.init_trackers("polarity", config=list_settings(config))
-        state = keeper.restore()
+        state = keeper.restore(self.learner, list(map(len, plan)), kept_features=train.features is not None)
         history: list[StepRecord | EpochRecord] = list(state.history) if state else []
         step = state.course.step if state else 0
         if state:
             self.context.observer.note(f"Going on after step {step:,} of {n_steps:,} of an interrupted run; --fresh starts over.")
-        with self.context.observer.track("Training", len(train) * config.epochs) as advance, keeper.defer_signals():
+        with self.context.observer.track("Training", len(train) * config.epochs) as advance, keeper.take_signals(at_once=False):
             advance(sum(record.n_reviews for record in history if isinstance(record, StepRecord)))
             for record in fit(self.learner, train, self.examples.get("validation"), plan, config, keeper=keeper, state=state):
                 history.append(record)

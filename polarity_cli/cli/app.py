@@ -79,13 +79,13 @@ def run(args: Sequence[str]) -> int:
     except typer.TyperException as error:
         _show_usage_error(error)
         return 2
+    except InterruptedRunError as error:
+        _print_error(str(error), f"Go on with: {_repeat(args)}")
+        return error.exit_code
     except PolarityError as error:
         if debug:
             raise
-        hint = error.hint
-        if isinstance(error, InterruptedRunError):
-            hint = f"Go on with the same command: {shlex.join(['polarity', *args])}"
-        _print_error(str(error), hint)
+        _print_error(str(error), error.hint)
         return error.exit_code
     except OSError as error:
         if debug or error.errno is None:
@@ -93,6 +93,12 @@ def run(args: Sequence[str]) -> int:
         where = f"{error.filename}: " if error.filename else ""
         _print_error(f"{where}{error.strerror}.", _MACHINE_ERRORS.get(error.errno))
         return 1
+
+
+def _repeat(args: Sequence[str]) -> str:
+    """Return the command line that goes on with an interrupted run: the same, but for --fresh, which would start over."""
+    end = args.index("--") if "--" in args else len(args)
+    return shlex.join(["polarity", *(arg for i, arg in enumerate(args) if arg != "--fresh" or i > end)])
 
 
 _MACHINE_ERRORS: dict[int, str] = {

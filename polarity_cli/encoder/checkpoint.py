@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from polarity_cli.cache import hash_file, read_json, write_json
 from polarity_cli.config import SHORTEST_LENGTH, TRUNCATIONS
 from polarity_cli.encoder.card import write_card
-from polarity_cli.errors import CacheError, CheckpointError, PolarityError, UsageError
+from polarity_cli.errors import CacheError, CheckpointError, DivergedError, UsageError
 from polarity_cli.records import EpochRecord, StepRecord
 
 if TYPE_CHECKING:
@@ -69,10 +69,10 @@ def save_checkpoint(
     """Write a checkpoint into an empty folder, all but what `seal_checkpoint` adds when everything else is there.
 
     Raises:
-        PolarityError: training diverged.
+        DivergedError: a weight is not finite.
     """
     if not all(bool(tensor.isfinite().all()) for tensor in model.parameters()):
-        raise PolarityError("Training diverged: weights are not finite.", hint="Give a lower --learning-rate.")
+        raise DivergedError("Training diverged: weights are not finite.", hint="Give a lower --learning-rate.")
     model.save_pretrained(folder)
     tokenizer.model_max_length = manifest["max_length"]
     tokenizer.truncation_side = "left" if manifest["truncation"] == "tail" else "right"

@@ -3,104 +3,145 @@
 from __future__ import annotations
 
 import fcntl
-import shutil
+import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from polarity_cli.cache import fingerprint
-from polarity_cli.errors import CacheError, InterruptedRunError, UsageError
+from polarity_cli.errors import CacheError, DivergedError, InterruptedRunError, UsageError
+from polarity_cli.records import Observer
 from polarity_cli.training.learner import Learner
 from polarity_cli.training.state import (
-    HISTORY,
     Course,
     Record,
     State,
-    append_history,
+    clear_states,
     find_states,
     get_random_states,
+    pack_optimizer,
     read_run,
     read_state,
-    replace_history,
+    remove_leftovers,
     set_random_states,
+    set_state_aside,
     write_state,
 )
 
 EVERY_S = 30.0
 """Seconds between two states."""
+_KEPT = "the use of kept features"
 _SHARE = 0.02
 """Most of a run's time that goes into writing states: where one takes long, the next waits longer."""
+_REPEATED_S = 1.0
+"""A signal that comes again so soon is the same one: a terminal and a wrapper may both send it."""
+
+
+class RunStoppedError(KeyboardInterrupt):
+    """A signal ends the run; like the interrupt that it is, nothing on the way takes it for a failure."""
 
 
 class Keeper:
     """The states of the run that publishes to one folder."""
 
-    def __init__(self, cache_dir: Path, out: Path, run: Mapping[str, Any], *, fresh: bool, every_s: float) -> None:
+    def __init__(self, cache_dir: Path, out: Path, run: Mapping[str, Any], observer: Observer, *, fresh: bool) -> None:
         """Open the run's folder in the cache for this process alone.
 
         Args:
             cache_dir: the cache.
             out: where the checkpoint will be published; there is one run for it at a time.
             run: what makes the run what it is: flags and their values, and what they stand for.
+            observer: who is told of a state that is torn or cannot be written.
             fresh: whether to drop what an interrupted run left.
-            every_s: seconds between two states.
 
         Raises:
             UsageError: another process trains to `out` now, or an interrupted run was another than `run`.
             CacheError: the cache cannot be written.
         """
         self.folder = cache_dir / "runs" / fingerprint(str(out.resolve()))
-        self._run, self._every_s = dict(run), every_s
+        self._run, self._observer, self._fresh = dict(run), observer, fresh
+        self._out = out
         self._received: int | None = None
-        self._n_written = 0
-        self._new: list[Record] = []
-        self._due = time.monotonic() + every_s
+        self._received_at = 0.0
+        self._records: list[Record] = []
+        self._saved_step: int | None = None
+        self._due = time.monotonic() + EVERY_S
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock: IO[str] = (self.folder / "lock").open("w")
+            self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         except OSError as error:
             raise CacheError(
                 f"{self.folder}: cannot be written ({error.strerror}).", hint="Choose another folder with --cache-dir."
             ) from error
         try:
+            self._lock_folder(out)
+            remove_leftovers(self.folder)
+            if not fresh:
+                self._refuse_another()
+        except BaseException:
+            self.close()
+            raise
+
+    def _lock_folder(self, out: Path) -> None:
+        try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise UsageError(
                 f"--out {out}: another run is training to it now.", hint="Wait for it, or name another folder."
             ) from error
-        if fresh:
-            self._clear()
-        self._refuse_another(out)
+        except OSError as error:
+            raise CacheError(
+                f"{self.folder}: its disk has no locks ({error.strerror}).", hint="Choose a local folder with --cache-dir."
+            ) from error
 
-    def _refuse_another(self, out: Path) -> None:
+    def _refuse_another(self) -> None:
         known = next((run for run in map(read_run, find_states(self.folder)) if run is not None), None)
-        if known is None or known == self._run:
+        if known is None:
             return
-        names = sorted(name for name in {*known, *self._run} if known.get(name) != self._run.get(name))
-        changed = "; ".join(f"{name} was {known.get(name)}, is {self._run.get(name)}" for name in names)
+        names = sorted({*known, *self._run} - ({_KEPT} - self._run.keys()))
+        changed = [
+            f"{name} was {known.get(name)}, is {self._run.get(name)}" for name in names if known.get(name) != self._run.get(name)
+        ]
+        if not changed:
+            return
         raise UsageError(
-            f"--out {out}: an interrupted run stands there, and it was another: {changed}.",
+            f"--out {self._out}: an interrupted run stands there, and it was another: {'; '.join(changed)}.",
             hint="Give its options again to go on with it, or --fresh to start over.",
         )
 
-    def restore(self) -> State | None:
-        """Return the newest whole state; None where the run has none."""
+    def restore(self, learner: Learner, plan: Sequence[int], *, kept_features: bool) -> State | None:
+        """Return the newest whole state that fits; None where the run has none.
+
+        Args:
+            learner: whose weights the state's must match in name and shape.
+            plan: batches in each epoch.
+            kept_features: whether the run trains from kept features, which are rounded to float16.
+
+        Raises:
+            UsageError: the interrupted run trained from kept features, and this one does not, or the other way round.
+            CacheError: a state cannot be read, though it may be whole.
+        """
+        if self._fresh:
+            clear_states(self.folder)
+        self._run[_KEPT] = kept_features
+        self._refuse_another()
         for path in find_states(self.folder):
             state = read_state(path)
-            if state is not None:
-                self._n_written = len(state.history)
-                replace_history(self.folder / HISTORY, state.history)
+            if state is not None and read_run(path) == self._run and _fits(state, learner, plan):
+                self._records = list(state.history)
+                self._saved_step = state.course.step
                 return state
-            shutil.rmtree(path, ignore_errors=True)
-        (self.folder / HISTORY).unlink(missing_ok=True)
+            self._observer.note(f"{path}: the state is torn or of another program; it is set aside.")
+            set_state_aside(path)
         return None
 
     def follow(
@@ -110,73 +151,116 @@ class Keeper:
         learner: Learner,
         optimizer: torch.optim.Optimizer,
         best: Mapping[str, Tensor] | None,
+        *,
+        is_end: bool = False,
     ) -> None:
-        """Take note of what was done, and write a state when it is time or the run is to end.
+        """Take note of what was done, and write a state when it is time, or the run ends.
+
+        A state that cannot be written costs nothing but the safety of having it: the run goes on and tries again.
 
         Raises:
-            InterruptedRunError: a signal came; the state is written.
+            RunStoppedError: a signal came.
         """
-        self._new += records
-        if time.monotonic() < self._due and self._received is None:
+        self._records += records
+        if time.monotonic() < self._due and self._received is None and not is_end:
             return
-        begun = time.monotonic()
-        append_history(self.folder / HISTORY, self._new)
-        self._n_written += len(self._new)
-        self._new = []
-        packed = optimizer.state_dict()
-        moments = {f"{index}/{name}": value for index, part in packed["state"].items() for name, value in part.items()}
-        tensors = {"top": learner.get_top(), "optimizer": moments, "random": get_random_states(), "best": best or {}}
-        write_state(self.folder, course, tensors, packed["param_groups"], n_records=self._n_written, run=self._run)
-        took = time.monotonic() - begun
-        self._due = time.monotonic() + max(self._every_s, took / _SHARE)
         if self._received is not None:
-            raise InterruptedRunError(self._received, step=course.step)
+            self._observer.note("Saving what was learned; another Ctrl-C stops at once.")
+        begun = time.monotonic()
+        try:
+            tensors = {
+                "top": learner.get_top(),
+                "best": best or {},
+                "optimizer": pack_optimizer(optimizer),
+                "random": get_random_states(),
+            }
+            groups = optimizer.state_dict()["param_groups"]
+            write_state(self.folder, course, tensors, groups, history=self._records, run=self._run)
+            self._saved_step = course.step
+        except (OSError, CacheError, SafetensorError) as error:
+            self._observer.note(f"{self.folder}: the state cannot be written ({error}).")
+        self._due = time.monotonic() + max(EVERY_S, (time.monotonic() - begun) / _SHARE)
+        self.check_signal()
+
+    def check_signal(self) -> None:
+        """Raise RunStoppedError if a signal came."""
+        if self._received is not None:
+            raise RunStoppedError
+
+    def explain(self) -> InterruptedRunError:
+        """Return the error that says what is kept of a run that was stopped."""
+        return InterruptedRunError(self._received or signal.SIGINT, saved_step=self._saved_step)
 
     def finish(self) -> None:
-        """Remove the states: the checkpoint is published."""
-        self._clear()
+        """Remove the states: the checkpoint is published, or the run cannot come to a good end."""
+        clear_states(self.folder)
 
     def close(self) -> None:
         """Let another process train to the same folder."""
-        self._lock.close()
+        os.close(self._lock)
 
     @contextmanager
-    def defer_signals(self) -> Iterator[None]:
-        """Let SIGINT and SIGTERM wait, inside the block, for the step's end; a second one ends the run at once."""
+    def take_signals(self, *, at_once: bool) -> Iterator[None]:
+        """Turn SIGINT and SIGTERM inside the block into RunStoppedError: at once, or where `follow` is called next.
+
+        A second one, a second later, ends the run at once and unsaved.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
-        def note(number: int, frame: FrameType | None) -> None:
-            if self._received is not None:
-                raise KeyboardInterrupt
-            self._received = number
+        def take(number: int, frame: FrameType | None) -> None:
+            if self._received is not None and time.monotonic() - self._received_at > _REPEATED_S:
+                raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+            if self._received is None:
+                self._received, self._received_at = number, time.monotonic()
+                if at_once:
+                    self.check_signal()
 
-        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        before: dict[int, Callable[..., Any] | int | None] = {}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):  # as a job in the background has it
+                before[number] = signal.signal(number, take)
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-    def _clear(self) -> None:
-        for path in find_states(self.folder):
-            shutil.rmtree(path, ignore_errors=True)
-        (self.folder / HISTORY).unlink(missing_ok=True)
+        self.check_signal()
 
 
 @contextmanager
-def open_keeper(cache_dir: Path, out: Path, run: Mapping[str, Any], *, fresh: bool) -> Iterator[Keeper]:
+def open_keeper(cache_dir: Path, out: Path, run: Mapping[str, Any], observer: Observer, *, fresh: bool) -> Iterator[Keeper]:
     """Give the keeper of a run, which no other process has meanwhile.
 
     Raises:
         UsageError, CacheError: as `Keeper` does.
+        InterruptedRunError: a signal ended the block.
+        DivergedError: as the block raised it; the states are removed, since going on would come to the same end.
     """
-    keeper = Keeper(cache_dir, out, run, fresh=fresh, every_s=EVERY_S)
+    keeper = Keeper(cache_dir, out, run, observer, fresh=fresh)
     try:
-        yield keeper
+        with keeper.take_signals(at_once=True):
+            yield keeper
+    except RunStoppedError as error:
+        raise keeper.explain() from error
+    except DivergedError:
+        keeper.finish()
+        raise
     finally:
         keeper.close()
+
+
+def _fits(state: State, learner: Learner, plan: Sequence[int]) -> bool:
+    """Tell whether a state is one of this learner's, somewhere in this plan."""
+    expected = {name: (weight.shape, weight.dtype) for name, weight in learner.get_top().items()}
+    course = state.course
+    if not 1 <= course.epoch <= len(plan) + 1:
+        return False
+    if course.position and (course.epoch > len(plan) or course.position > plan[course.epoch - 1]):
+        return False
+    parts = [state.top, *([state.best] if state.best else [])]
+    return all({name: (weight.shape, weight.dtype) for name, weight in part.items()} == expected for part in parts)
 
 
 def take_up(state: State, learner: Learner, optimizer: torch.optim.Optimizer) -> None:

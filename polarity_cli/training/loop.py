@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from polarity_cli.config import TrainConfig
 from polarity_cli.data.batches import Batch
 from polarity_cli.encoder.processor import release_freed_memory
-from polarity_cli.errors import PolarityError
+from polarity_cli.errors import DivergedError
 from polarity_cli.records import EpochRecord, StepRecord
 from polarity_cli.training.keeper import Keeper, take_up
 from polarity_cli.training.learner import Examples, Learner
@@ -48,8 +48,8 @@ def fit(
     `state` as if it had never been interrupted.
 
     Raises:
-        InterruptedRunError: `keeper` was told to end the run.
-        PolarityError: training diverged.
+        RunStoppedError: `keeper` was told to end the run.
+        DivergedError: a loss is not finite.
     """
     optimizer = make_optimizer(learner.top, learning_rate=config.learning_rate, weight_decay=config.weight_decay)
     learner.top, optimizer = learner.accelerator.prepare(learner.top, optimizer)
@@ -66,11 +66,10 @@ def fit(
         steps = [(batch, config.learning_rate * scale) for batch, scale in zip(batches, scales, strict=True)]
         for records in _run_epoch(learner, optimizer, train, steps, course, read_every=read_every):
             _count(course, records)
+            course.seconds = time.perf_counter() - started
             yield from records
-            if keeper is not None and course.position < len(batches):
-                course.seconds = time.perf_counter() - started
+            if keeper is not None:
                 keeper.follow(course, records, learner, optimizer, best_weights)
-            left = records if course.position == len(batches) else []
         metrics = learner.score(validation) if validation is not None else None
         is_best = metrics is None or _rank(metrics) > course.best
         if metrics is not None and is_best:
@@ -81,7 +80,8 @@ def fit(
         course.epoch, course.position, course.total_loss, course.n_reviews, course.seconds = course.epoch + 1, 0, 0.0, 0, 0.0
         yield record
         if keeper is not None:
-            keeper.follow(course, [*left, record], learner, optimizer, best_weights)
+            is_end = course.epoch > len(plan) or _has_lost_patience(course, config)
+            keeper.follow(course, [record], learner, optimizer, best_weights, is_end=is_end)
     if best_weights is not None:
         learner.restore_top(best_weights)
 
@@ -151,6 +151,6 @@ def _take_step(learner: Learner, optimizer: torch.optim.Optimizer, train: Exampl
 
 def _check_finite(loss: float, learning_rate: float) -> None:
     if not math.isfinite(loss):
-        raise PolarityError(
+        raise DivergedError(
             f"Training diverged: the loss is {loss} at learning rate {learning_rate:g}.", hint="Give a lower --learning-rate."
         )

@@ -1,8 +1,8 @@
 """A run's state on disk: what the loop carries from step to step, without the trunk. Written by `training/keeper`.
 
-    state-<step>/tensors.safetensors    weights that train, the best ones so far, optimizer, random states
-    state-<step>/manifest.json          where the run stands, which run it is, and the tensors' SHA-256
-    history.jsonl                       a line for every step and epoch so far
+    state-<step>-<serial>/tensors.safetensors    weights that train, the best ones so far, optimizer, random states
+    state-<step>-<serial>/history.jsonl          a line for every step and epoch so far
+    state-<step>-<serial>/manifest.json          where the run stands, which run it is, and the SHA-256 of both files
 
 A state is data, never code: safetensors and JSON, each checked before it is used.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,9 +24,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from polarity_cli.cache import MANIFEST, hash_file, publish, read_json, write_json
+from polarity_cli.errors import CacheError
 from polarity_cli.records import EpochRecord, StepRecord
 
 TENSORS, HISTORY = "tensors.safetensors", "history.jsonl"
+_NAME = re.compile(r"state-(\d{9})-(\d{6})")
 _N_KEPT = 2
 """States that are kept: where the newest is torn, the one before it is whole."""
 
@@ -75,99 +78,131 @@ def write_state(
     tensors: Mapping[str, Mapping[str, Tensor]],
     groups: Sequence[Mapping[str, Any]],
     *,
-    n_records: int,
+    history: Sequence[Record],
     run: Mapping[str, Any],
 ) -> None:
-    """Write a state beside the earlier ones, in one step, and remove all but the last two.
+    """Write a state beside the earlier ones, in one step, and then remove all but the last two.
 
     Args:
         folder: the run's.
         course: where the run stands.
         tensors: by kind (`top`, `best`, `optimizer`, `random`) and name.
         groups: the optimizer's parameter groups.
-        n_records: lines of the history that belong to it.
-        run: which run it is, see `describe_run`.
+        history: every record so far.
+        run: which run it is.
 
     Raises:
-        OSError: the disk is full, or the folder cannot be written.
+        OSError, SafetensorError: the disk is full, say.
         CacheError: the cache cannot be written.
     """
-    target = folder / f"state-{course.step:09d}"
-    shutil.rmtree(target, ignore_errors=True)
+    serial = max((int(found[2]) for found in map(_match, find_states(folder)) if found), default=0) + 1
+    target = folder / f"state-{course.step:09d}-{serial:06d}"
     with publish(target) as work:
         flat = {f"{kind}/{name}": t.detach().cpu().contiguous() for kind, part in tensors.items() for name, t in part.items()}
         save_file(flat, work / TENSORS)
-        manifest = {
-            "course": asdict(course),
-            "groups": list(groups),
-            "n_records": n_records,
-            "run": run,
-            "sha256": hash_file(work / TENSORS),
-        }
-        write_json(work / MANIFEST, manifest)
-        for name in (TENSORS, MANIFEST):
-            flush(work / name)
-    for old in sorted(folder.glob("state-*"))[:-_N_KEPT]:
+        (work / HISTORY).write_text("".join(map(dump_record, history)), encoding="utf-8")
+        hashes = {name: hash_file(work / name) for name in (TENSORS, HISTORY)}
+        write_json(work / MANIFEST, {"course": asdict(course), "groups": list(groups), "run": run, "files": hashes})
+        for name in (TENSORS, HISTORY, MANIFEST):
+            _flush(work / name)
+    for old in find_states(folder)[_N_KEPT:]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def flush(path: Path) -> None:
+def _flush(path: Path) -> None:
     """Wait until a file is on the disk: a rename may outlive a power cut that its content does not."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
+def _match(path: Path) -> re.Match[str] | None:
+    return _NAME.fullmatch(path.name)
+
+
 def find_states(folder: Path) -> list[Path]:
     """Return the states of a run, the newest first."""
-    return sorted(folder.glob("state-*"), reverse=True)
+    found = [(match, path) for path in folder.iterdir() if (match := _match(path)) and path.is_dir() and not path.is_symlink()]
+    return [path for _, path in sorted(found, key=lambda pair: (int(pair[0][2]), int(pair[0][1])), reverse=True)]
+
+
+def clear_states(folder: Path) -> None:
+    """Remove the states of a run."""
+    for path in find_states(folder):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a process left that was killed while it wrote; the run's lock must be held."""
+    for path in folder.glob(".state-*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def set_state_aside(state: Path) -> None:
+    """Rename a state that cannot be used, so that it is not looked at again; the one set aside before goes."""
+    aside = state.parent / "aside"
+    shutil.rmtree(aside, ignore_errors=True)
+    state.rename(aside)
 
 
 def read_run(state: Path) -> dict[str, Any] | None:
-    """Return which run a state belongs to; None where it is torn."""
+    """Return which run a state belongs to; None where it does not say."""
     manifest: dict[str, Any] | None = read_json(state / MANIFEST)
     return manifest["run"] if manifest is not None and isinstance(manifest.get("run"), dict) else None
 
 
 def read_state(state: Path) -> State | None:
-    """Return a state, or None where it is torn, edited or not one."""
+    """Return a state, or None where it is torn, edited or not one.
+
+    Raises:
+        CacheError: the disk does not give it.
+    """
     manifest: dict[str, Any] | None = read_json(state / MANIFEST)
     try:
-        if manifest is None or hash_file(state / TENSORS) != manifest["sha256"]:
+        if manifest is None or any(hash_file(state / name) != manifest["files"][name] for name in (TENSORS, HISTORY)):
             return None
-        tensors = load_file(state / TENSORS)
         parts: dict[str, dict[str, Tensor]] = {}
-        for key, tensor in tensors.items():
+        for key, tensor in load_file(state / TENSORS).items():
             kind, _, name = key.partition("/")
             parts.setdefault(kind, {})[name] = tensor
-        moments: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in parts.get("optimizer", {}).items():
-            index, _, name = key.partition("/")
-            moments.setdefault(int(index), {})[name] = tensor
+        lines = (state / HISTORY).read_text(encoding="utf-8").splitlines()
+        course = Course(**manifest["course"])
+        _check_types(course)
         return State(
-            course=Course(**manifest["course"]),
-            history=_read_history(state.parent / HISTORY, manifest["n_records"]),
+            course=course,
+            history=[_load_record(json.loads(line)) for line in lines],
             top=parts["top"],
             best=parts.get("best"),
-            optimizer={"state": moments, "param_groups": manifest["groups"]},
+            optimizer={"state": _unpack_moments(parts.get("optimizer", {})), "param_groups": manifest["groups"]},
             random=parts["random"],
         )
-    except (OSError, KeyError, TypeError, ValueError, SafetensorError):
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CacheError(f"{state}: cannot be read ({error.strerror}).", hint="Try again, or start over with --fresh.") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, SafetensorError):
         return None
 
 
-def append_history(path: Path, records: Sequence[Record]) -> None:
-    """Add records to a history and wait until they are on the disk."""
-    with path.open("a", encoding="utf-8") as file:
-        file.writelines(dump_record(record) for record in records)
-    flush(path)
+def _check_types(course: Course) -> None:
+    """Raise TypeError where a value is of another type than the field, as JSON from elsewhere may hold."""
+    for name, default in asdict(Course()).items():
+        value = getattr(course, name)
+        if not isinstance(value, type(default)) or isinstance(value, bool):
+            raise TypeError(name)
 
 
-def replace_history(path: Path, records: Sequence[Record]) -> None:
-    """Write a history anew, in one step."""
-    work = path.with_name(f".{path.name}")
-    work.unlink(missing_ok=True)
-    append_history(work, records)
-    work.replace(path)
+def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the optimizer's moments and step counts under the names `<parameter>/<kind>`."""
+    state: dict[int, dict[str, Tensor]] = optimizer.state_dict()["state"]
+    return {f"{index}/{name}": value for index, part in state.items() for name, value in part.items()}
+
+
+def _unpack_moments(packed: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in packed.items():
+        index, _, name = key.partition("/")
+        moments.setdefault(int(index), {})[name] = tensor
+    return moments
 
 
 def dump_record(record: Record) -> str:
@@ -175,24 +210,15 @@ def dump_record(record: Record) -> str:
     return json.dumps({"kind": "step" if isinstance(record, StepRecord) else "epoch", **asdict(record)}) + "\n"
 
 
-def _read_history(path: Path, n_records: int) -> list[Record]:
-    """Return the first records of a history.
-
-    Raises:
-        ValueError: there are fewer.
-    """
-    lines = path.read_text(encoding="utf-8").splitlines()[:n_records] if n_records else []
-    if len(lines) < n_records:
-        raise ValueError("the history is shorter than the run")
-    records = [json.loads(line) for line in lines]
-    return [(StepRecord if fields.pop("kind") == "step" else EpochRecord)(**fields) for fields in records]
+def _load_record(fields: dict[str, Any]) -> Record:
+    return (StepRecord if fields.pop("kind") == "step" else EpochRecord)(**fields)
 
 
 def get_random_states() -> dict[str, Tensor]:
     """Return the states of torch's random generators, of the processor and of each GPU."""
     states = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
-        states |= {f"cuda{index}": state for index, state in enumerate(torch.cuda.get_rng_state_all())}
+        states |= {f"cuda{index:03d}": state for index, state in enumerate(torch.cuda.get_rng_state_all())}
     return states
 
 

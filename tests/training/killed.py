@@ -15,7 +15,16 @@ import time
 from pathlib import Path
 
 from polarity_cli.config import Context, DataConfig, TrainConfig
+from polarity_cli.records import SilentObserver
 from polarity_cli.train import train
+
+
+class Printing(SilentObserver):
+    """Print notes, for the test to see where the run began."""
+
+    def note(self, message: str) -> None:
+        """Print."""
+        print(message, flush=True)
 
 
 def main() -> None:
@@ -28,13 +37,13 @@ def main() -> None:
         threading.Thread(target=kill_after, args=(Path(cache), float(seconds)), daemon=True).start()
     config = TrainConfig(
         data=DataConfig(source=reviews, encoder=encoder),
-        epochs=6,
+        epochs=30,
         learning_rate=2e-3,
         feature_cache="off" if feature_cache == "off" else "auto",
         graphs=False,
         out=Path(out),
     )
-    train(config, Context(cache_dir=Path(cache)))
+    train(config, Context(cache_dir=Path(cache), observer=Printing()))
 
 
 def kill_after(cache: Path, seconds: float) -> None:
