@@ -153,7 +153,7 @@ class _Run:
         step = state.course.step if state else 0
         if state:
             self.context.observer.note(f"Going on after step {step:,} of {n_steps:,} of an interrupted run; --fresh starts over.")
-        with self.context.observer.track("Training", len(train) * config.epochs) as advance, keeper.take_signals(at_once=False):
+        with self.context.observer.track("Training", len(train) * config.epochs) as advance, keeper.signals.take(at_once=False):
             advance(sum(record.n_reviews for record in history if isinstance(record, StepRecord)))
             for record in fit(self.learner, train, self.examples.get("validation"), plan, config, keeper=keeper, state=state):
                 history.append(record)

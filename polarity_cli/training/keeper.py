@@ -5,12 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -21,6 +19,7 @@ from polarity_cli.cache import fingerprint
 from polarity_cli.errors import CacheError, DivergedError, InterruptedRunError, UsageError
 from polarity_cli.records import Observer
 from polarity_cli.training.learner import Learner
+from polarity_cli.training.signals import RunStoppedError, Signals
 from polarity_cli.training.state import (
     Course,
     Record,
@@ -42,12 +41,6 @@ EVERY_S = 30.0
 _KEPT = "the use of kept features"
 _SHARE = 0.02
 """Most of a run's time that goes into writing states: where one takes long, the next waits longer."""
-_REPEATED_S = 1.0
-"""A signal that comes again so soon is the same one: a terminal and a wrapper may both send it."""
-
-
-class RunStoppedError(KeyboardInterrupt):
-    """A signal ends the run; like the interrupt that it is, nothing on the way takes it for a failure."""
 
 
 class Keeper:
@@ -70,8 +63,7 @@ class Keeper:
         self.folder = cache_dir / "runs" / fingerprint(str(out.resolve()))
         self._run, self._observer, self._fresh = dict(run), observer, fresh
         self._out = out
-        self._received: int | None = None
-        self._received_at = 0.0
+        self.signals = Signals()
         self._records: list[Record] = []
         self._saved_step: int | None = None
         self._due = time.monotonic() + EVERY_S
@@ -108,9 +100,8 @@ class Keeper:
         if known is None:
             return
         names = sorted({*known, *self._run} - ({_KEPT} - self._run.keys()))
-        changed = [
-            f"{name} was {known.get(name)}, is {self._run.get(name)}" for name in names if known.get(name) != self._run.get(name)
-        ]
+        pairs = [(name, known.get(name), self._run.get(name)) for name in names]
+        changed = [f"{name} was {before}, is {now}" for name, before, now in pairs if before != now]
         if not changed:
             return
         raise UsageError(
@@ -162,9 +153,9 @@ class Keeper:
             RunStoppedError: a signal came.
         """
         self._records += records
-        if time.monotonic() < self._due and self._received is None and not is_end:
+        if time.monotonic() < self._due and self.signals.received is None and not is_end:
             return
-        if self._received is not None:
+        if self.signals.received is not None:
             self._observer.note("Saving what was learned; another Ctrl-C stops at once.")
         begun = time.monotonic()
         try:
@@ -180,16 +171,11 @@ class Keeper:
         except (OSError, CacheError, SafetensorError) as error:
             self._observer.note(f"{self.folder}: the state cannot be written ({error}).")
         self._due = time.monotonic() + max(EVERY_S, (time.monotonic() - begun) / _SHARE)
-        self.check_signal()
-
-    def check_signal(self) -> None:
-        """Raise RunStoppedError if a signal came."""
-        if self._received is not None:
-            raise RunStoppedError
+        self.signals.check()
 
     def explain(self) -> InterruptedRunError:
         """Return the error that says what is kept of a run that was stopped."""
-        return InterruptedRunError(self._received or signal.SIGINT, saved_step=self._saved_step)
+        return InterruptedRunError(self.signals.received or signal.SIGINT, saved_step=self._saved_step)
 
     def finish(self) -> None:
         """Remove the states: the checkpoint is published, or the run cannot come to a good end."""
@@ -198,35 +184,6 @@ class Keeper:
     def close(self) -> None:
         """Let another process train to the same folder."""
         os.close(self._lock)
-
-    @contextmanager
-    def take_signals(self, *, at_once: bool) -> Iterator[None]:
-        """Turn SIGINT and SIGTERM inside the block into RunStoppedError: at once, or where `follow` is called next.
-
-        A second one, a second later, ends the run at once and unsaved.
-        """
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def take(number: int, frame: FrameType | None) -> None:
-            if self._received is not None and time.monotonic() - self._received_at > _REPEATED_S:
-                raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
-            if self._received is None:
-                self._received, self._received_at = number, time.monotonic()
-                if at_once:
-                    self.check_signal()
-
-        before: dict[int, Callable[..., Any] | int | None] = {}
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(number) not in (signal.SIG_IGN, None):  # as a job in the background has it
-                before[number] = signal.signal(number, take)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-        self.check_signal()
 
 
 @contextmanager
@@ -240,7 +197,7 @@ def open_keeper(cache_dir: Path, out: Path, run: Mapping[str, Any], observer: Ob
     """
     keeper = Keeper(cache_dir, out, run, observer, fresh=fresh)
     try:
-        with keeper.take_signals(at_once=True):
+        with keeper.signals.take(at_once=True):
             yield keeper
     except RunStoppedError as error:
         raise keeper.explain() from error
