@@ -1,22 +1,40 @@
-"""Train in a process that kills itself, for `test_resume`.
+"""Train in processes that kill themselves, for `test_resume`.
 
-    python -m tests.training.killed REVIEWS ENCODER OUT CACHE FEATURE_CACHE SECONDS
+    python -m tests.training.killed
 
-It ends with SIGKILL so many seconds after its first new state, wherever it is then; with 0 seconds it trains to the end.
+Reads a JSON object a line (see `Order`) and answers each with the exit code and what the run said. Each run is a process of its
+own, forked from this one, which has imported the libraries and computed nothing: so a run starts in a moment.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
+import traceback
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
-from polarity_cli.config import Context, DataConfig, TrainConfig
+from polarity_cli.config import Context, DataConfig, FeatureCache, TrainConfig
 from polarity_cli.records import SilentObserver
-from polarity_cli.train import train
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to train, and when to die."""
+
+    reviews: str
+    encoder: str
+    out: str
+    cache: str
+    feature_cache: FeatureCache
+    seconds: float
+    """After the run's first new state; 0 trains to the end."""
 
 
 class Printing(SilentObserver):
@@ -28,22 +46,62 @@ class Printing(SilentObserver):
 
 
 def main() -> None:
-    """Train."""
-    reviews, encoder, out, cache, feature_cache, seconds = sys.argv[1:]
+    """Run what is ordered."""
+    preload()
+    for line in sys.stdin:
+        order = Order(**json.loads(line))
+        with tempfile.TemporaryFile("w+") as said:
+            child = os.fork()
+            if child == 0:
+                run(order, said.fileno())
+            _, status = os.waitpid(child, 0)
+            said.seek(0)
+            print(json.dumps([os.waitstatus_to_exitcode(status), said.read()]), flush=True)
+
+
+def preload() -> None:
+    """Import what a run imports."""
+    import transformers.models.bert.modeling_bert
+    import transformers.models.bert.tokenization_bert  # noqa: F401
+
+    import polarity_cli.encoder.checkpoint
+    import polarity_cli.encoder.features
+    import polarity_cli.training.examples
+    import polarity_cli.training.keeper
+    import polarity_cli.training.loop
+    import polarity_cli.training.runtime  # noqa: F401
+
+
+def run(order: Order, said: int) -> NoReturn:
+    """Train, in the forked process."""
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    try:
+        train(order)
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def train(order: Order) -> None:
+    """Train with a state as often as can be."""
+    from polarity_cli.train import train
     from polarity_cli.training import keeper
 
     keeper.EVERY_S, keeper._SHARE = 0.02, 1.0
-    if float(seconds):
-        threading.Thread(target=kill_after, args=(Path(cache), float(seconds)), daemon=True).start()
+    if order.seconds:
+        threading.Thread(target=kill_after, args=(Path(order.cache), order.seconds), daemon=True).start()
     config = TrainConfig(
-        data=DataConfig(source=reviews, encoder=encoder),
+        data=DataConfig(source=order.reviews, encoder=order.encoder),
         epochs=30,
         learning_rate=2e-3,
-        feature_cache="off" if feature_cache == "off" else "auto",
+        feature_cache=order.feature_cache,
         graphs=False,
-        out=Path(out),
+        out=Path(order.out),
     )
-    train(config, Context(cache_dir=Path(cache), observer=Printing()))
+    train(config, Context(cache_dir=Path(order.cache), observer=Printing()))
 
 
 def kill_after(cache: Path, seconds: float) -> None:

@@ -10,35 +10,64 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from polarity_cli.config import FeatureCache
 from polarity_cli.training.state import TENSORS, find_states, read_state
 from tests.conftest import REPOSITORY, Outcome, make_reviews, write_csv
+from tests.training.killed import Order
 
 pytestmark = pytest.mark.slow
 Polarity = Callable[..., Outcome]
 
 
-def run_killed(folder: Path, encoder: Path, name: str, *, n_kills: int, feature_cache: str = "auto") -> int:
-    """Train to `folder/name`, in a cache of its own, in processes that are killed at random, and return how many were."""
-    generator, n_killed, before = random.Random(0), 0, 0
+class Runs:
+    """Training runs in processes that may kill themselves, started by `tests.training.killed`."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tests.training.killed"]
+        self._server = subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(self, order: Order) -> tuple[int, str]:
+        """Return the exit code of a run and what it said."""
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(json.dumps(asdict(order)) + "\n")
+        self._server.stdin.flush()
+        code, said = json.loads(self._server.stdout.readline())
+        return code, said
+
+    def close(self) -> None:
+        self._server.kill()
+        self._server.communicate()
+
+
+@pytest.fixture(scope="module")
+def runs() -> Iterator[Runs]:
+    started = Runs()
+    yield started
+    started.close()
+
+
+def run_killed(runs: Runs, order: Order, *, n_kills: int) -> int:
+    """Train in processes that are killed at random until one comes to the end, and return how many were."""
+    generator, n_killed, before = random.Random(n_kills), 0, 0
     while True:
         seconds = generator.uniform(0.001, 0.15) if n_killed < n_kills else 0
-        arguments = [folder / "reviews.csv", encoder, folder / name, folder / f"{name}-cache", feature_cache, seconds]
-        command = [sys.executable, "-m", "tests.training.killed", *map(str, arguments)]
-        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
-        begun = re.search(r"Going on after step ([0-9,]+)", done.stdout)
+        code, said = runs.run(replace(order, seconds=seconds))
+        begun = re.search(r"Going on after step ([0-9,]+)", said)
         step = int(begun[1].replace(",", "")) if begun else 0
-        assert step > before or n_killed == 0, "the run did not go on from where it stood"
+        assert step >= before, "the run did not go on from where it stood"  # an epoch that ends has a state of its own
         before = step
-        if done.returncode == 0:
+        if code == 0:
             return n_killed
-        assert done.returncode == -signal.SIGKILL, done.stderr[-3000:]
+        assert code == -signal.SIGKILL, said[-3000:]
         n_killed += 1
 
 
@@ -49,12 +78,19 @@ def read_history(checkpoint: Path) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("feature_cache", ["auto", "off"])
 def test_run_that_is_killed_at_25_points_ends_with_the_same_weights(
-    tmp_path: Path, tiny_encoder: Path, feature_cache: str
+    tmp_path: Path, tiny_encoder: Path, runs: Runs, feature_cache: FeatureCache
 ) -> None:
     write_csv(tmp_path / "reviews.csv", make_reviews(900))
-    assert run_killed(tmp_path, tiny_encoder, "whole", n_kills=0, feature_cache=feature_cache) == 0
-    n_kills = 25 if feature_cache == "auto" else 5
-    assert run_killed(tmp_path, tiny_encoder, "killed", n_kills=n_kills, feature_cache=feature_cache) == n_kills
+    for name, n_kills in {"whole": 0, "killed": 25}.items():
+        order = Order(
+            reviews=str(tmp_path / "reviews.csv"),
+            encoder=str(tiny_encoder),
+            out=str(tmp_path / name),
+            cache=str(tmp_path / f"{name}-cache"),
+            feature_cache=feature_cache,
+            seconds=0,
+        )
+        assert run_killed(runs, order, n_kills=n_kills) == n_kills
     whole, killed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
     assert whole.keys() == killed.keys()
     assert all(torch.equal(whole[name], killed[name]) for name in whole)
