@@ -135,7 +135,7 @@ class _Run:
         from polarity_cli.training.description import list_settings
         from polarity_cli.training.loop import fit
 
-        config, train = self.config, self.examples["train"]
+        config, train, observer = self.config, self.examples["train"], self.context.observer
         plan = [
             plan_epoch(train.split.lengths, batch_size=config.batch_size, seed=config.data.seed, epoch=epoch)
             for epoch in range(1, config.epochs + 1)
@@ -143,24 +143,24 @@ class _Run:
         n_steps = sum(map(len, plan))
         if n_steps < _FEW_STEPS:
             enough = -(-_FEW_STEPS // len(plan[0]))
-            self.context.observer.note(
-                f"{len(train):,} training reviews give {n_steps} steps, which is few; try --epochs {enough}."
-            )
+            observer.note(f"{len(train):,} training reviews give {n_steps} steps, which is few; try --epochs {enough}.")
         if config.track:
             self.accelerator.init_trackers("polarity", config=list_settings(config))
         state = keeper.restore(self.learner, list(map(len, plan)), kept_features=train.features is not None)
         history: list[StepRecord | EpochRecord] = list(state.history) if state else []
         step = state.course.step if state else 0
         if state:
-            self.context.observer.note(f"Going on after step {step:,} of {n_steps:,} of an interrupted run; --fresh starts over.")
-        with self.context.observer.track("Training", len(train) * config.epochs) as advance, keeper.signals.take(at_once=False):
-            advance(sum(record.n_reviews for record in history if isinstance(record, StepRecord)))
-            for record in fit(self.learner, train, self.examples.get("validation"), plan, config, keeper=keeper, state=state):
-                history.append(record)
-                step = record.step if isinstance(record, StepRecord) else step
-                self._tell(record, advance, step)
-        if config.track:
-            self.accelerator.end_training()
+            observer.note(f"Going on after step {step:,} of {n_steps:,} of an interrupted run; --fresh starts over.")
+        try:
+            with observer.track("Training", len(train) * config.epochs) as advance, keeper.signals.take(at_once=False):
+                advance(sum(record.n_reviews for record in history if isinstance(record, StepRecord)))
+                for record in fit(self.learner, train, self.examples.get("validation"), plan, config, keeper=keeper, state=state):
+                    history.append(record)
+                    step = record.step if isinstance(record, StepRecord) else step
+                    self._tell(record, advance, step)
+        finally:
+            if config.track:
+                self.accelerator.end_training()
         return history
 
     def _tell(self, record: StepRecord | EpochRecord, advance: Callable[[int], None], step: int) -> None:

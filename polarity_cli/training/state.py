@@ -2,7 +2,7 @@
 
     state-<step>-<serial>/tensors.safetensors    weights that train, the best ones so far, optimizer, random states
     state-<step>-<serial>/history.jsonl          a line for every step and epoch so far
-    state-<step>-<serial>/manifest.json          where the run stands, which run it is, and the SHA-256 of both files
+    state-<step>-<serial>/manifest.json          where the run stands, which run it is, the SHA-256 of both files, and its own
 
 A state is data, never code: safetensors and JSON, each checked before it is used.
 """
@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from polarity_cli.cache import MANIFEST, hash_file, publish, read_json, write_json
+from polarity_cli.cache import MANIFEST, fingerprint, hash_file, publish, read_json, write_json
 from polarity_cli.errors import CacheError
 from polarity_cli.records import EpochRecord, StepRecord
 
@@ -102,7 +102,8 @@ def write_state(
         save_file(flat, work / TENSORS)
         (work / HISTORY).write_text("".join(map(dump_record, history)), encoding="utf-8")
         hashes = {name: hash_file(work / name) for name in (TENSORS, HISTORY)}
-        write_json(work / MANIFEST, {"course": asdict(course), "groups": list(groups), "run": run, "files": hashes})
+        manifest = {"course": asdict(course), "groups": list(groups), "run": run, "files": hashes}
+        write_json(work / MANIFEST, {**manifest, "checksum": fingerprint(manifest)})
         for name in (TENSORS, HISTORY, MANIFEST):
             _flush(work / name)
     for old in find_states(folder)[_N_KEPT:]:
@@ -146,8 +147,16 @@ def set_state_aside(state: Path) -> None:
 
 def read_run(state: Path) -> dict[str, Any] | None:
     """Return which run a state belongs to; None where it does not say."""
-    manifest: dict[str, Any] | None = read_json(state / MANIFEST)
+    manifest = _read_manifest(state)
     return manifest["run"] if manifest is not None and isinstance(manifest.get("run"), dict) else None
+
+
+def _read_manifest(state: Path) -> dict[str, Any] | None:
+    """Return a state's manifest as it was written, or None."""
+    manifest: dict[str, Any] | None = read_json(state / MANIFEST)
+    if manifest is None or manifest.pop("checksum", None) != fingerprint(manifest):
+        return None
+    return manifest
 
 
 def read_state(state: Path) -> State | None:
@@ -156,7 +165,7 @@ def read_state(state: Path) -> State | None:
     Raises:
         CacheError: the disk does not give it.
     """
-    manifest: dict[str, Any] | None = read_json(state / MANIFEST)
+    manifest = _read_manifest(state)
     try:
         if manifest is None or any(hash_file(state / name) != manifest["files"][name] for name in (TENSORS, HISTORY)):
             return None

@@ -35,6 +35,7 @@ class Order:
     feature_cache: FeatureCache
     seconds: float
     """After the run's first new state; 0 trains to the end."""
+    patience: int | None = None
 
 
 class Printing(SilentObserver):
@@ -86,17 +87,18 @@ def run(order: Order, said: int) -> NoReturn:
 
 
 def train(order: Order) -> None:
-    """Train with a state as often as can be."""
+    """Train; with a state as often as can be where the run will be killed."""
     from polarity_cli.train import train
     from polarity_cli.training import keeper
 
-    keeper.EVERY_S, keeper._SHARE = 0.02, 1.0
     if order.seconds:
+        keeper.EVERY_S, keeper._SHARE = 0.02, 1.0
         threading.Thread(target=kill_after, args=(Path(order.cache), order.seconds), daemon=True).start()
     config = TrainConfig(
         data=DataConfig(source=order.reviews, encoder=order.encoder),
         epochs=30,
         learning_rate=2e-3,
+        patience=order.patience,
         feature_cache=order.feature_cache,
         graphs=False,
         out=Path(order.out),

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 
 from polarity_cli.config import FeatureCache
 from polarity_cli.training.state import TENSORS, find_states, read_state
-from tests.conftest import REPOSITORY, Outcome, make_reviews, write_csv
+from tests.conftest import REPOSITORY, Outcome, hear_interrupts, make_reviews, write_csv
 from tests.training.killed import Order
 
 pytestmark = pytest.mark.slow
@@ -76,27 +76,81 @@ def read_history(checkpoint: Path) -> list[dict[str, object]]:
     return [{key: value for key, value in json.loads(line).items() if key != "seconds"} for line in lines]
 
 
-@pytest.mark.parametrize("feature_cache", ["auto", "off"])
-def test_run_that_is_killed_at_25_points_ends_with_the_same_weights(
-    tmp_path: Path, tiny_encoder: Path, runs: Runs, feature_cache: FeatureCache
+def check_same(one: str, other: str) -> None:
+    """Compare two checkpoints to the last bit."""
+    weights, others = (load_file(Path(out) / "model.safetensors") for out in (one, other))
+    assert weights.keys() == others.keys()
+    assert all(torch.equal(weights[name], others[name]) for name in weights)
+    assert read_history(Path(one)) == read_history(Path(other))
+
+
+@pytest.fixture
+def make_order(tmp_path: Path, tiny_encoder: Path) -> Callable[..., Order]:
+    """Return a run by its name, with a cache of its own."""
+    reviews = write_csv(tmp_path / "reviews.csv", make_reviews(900))
+
+    def make(name: str, feature_cache: FeatureCache = "auto", patience: int | None = None) -> Order:
+        paths = (reviews, tiny_encoder, tmp_path / name, tmp_path / f"{name}-cache")
+        return Order(*map(str, paths), feature_cache=feature_cache, seconds=0, patience=patience)
+
+    return make
+
+
+@pytest.mark.parametrize(("feature_cache", "patience", "n_kills"), [("auto", None, 25), ("off", None, 25), ("auto", 2, 8)])
+def test_run_that_is_killed_at_random_points_ends_with_the_same_weights(
+    runs: Runs, make_order: Callable[..., Order], feature_cache: FeatureCache, patience: int | None, n_kills: int
 ) -> None:
-    write_csv(tmp_path / "reviews.csv", make_reviews(900))
-    for name, n_kills in {"whole": 0, "killed": 25}.items():
-        order = Order(
-            reviews=str(tmp_path / "reviews.csv"),
-            encoder=str(tiny_encoder),
-            out=str(tmp_path / name),
-            cache=str(tmp_path / f"{name}-cache"),
-            feature_cache=feature_cache,
-            seconds=0,
-        )
-        assert run_killed(runs, order, n_kills=n_kills) == n_kills
-    whole, killed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
-    assert whole.keys() == killed.keys()
-    assert all(torch.equal(whole[name], killed[name]) for name in whole)
-    assert read_history(tmp_path / "whole") == read_history(tmp_path / "killed")
-    (folder,) = (tmp_path / "killed-cache" / "runs").iterdir()
+    whole, killed = (make_order(name, feature_cache, patience) for name in ("whole", "killed"))
+    assert run_killed(runs, whole, n_kills=0) == 0
+    assert run_killed(runs, killed, n_kills=n_kills) == n_kills
+    check_same(whole.out, killed.out)
+    if patience:
+        assert read_history(Path(whole.out))[-1]["epoch"] != 30
+    (folder,) = (Path(killed.cache) / "runs").iterdir()
     assert [path.name for path in folder.iterdir()] == ["lock"]
+
+
+def tear(state: Path) -> None:
+    content = (state / TENSORS).read_bytes()
+    (state / TENSORS).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
+def test_torn_state_is_set_aside_for_the_one_before(runs: Runs, make_order: Callable[..., Order]) -> None:
+    whole, torn = make_order("whole"), make_order("torn")
+    assert run_killed(runs, whole, n_kills=0) == 0
+    assert runs.run(replace(torn, seconds=0.3))[0] == -signal.SIGKILL
+    (folder,) = (Path(torn.cache) / "runs").iterdir()
+    newest, before = find_states(folder)
+    step = int(before.name.split("-")[1])
+    tear(newest)
+    code, said = runs.run(torn)
+    assert code == 0
+    assert f"{newest}: the state is torn" in said
+    assert f"Going on after step {step:,} of" in said
+    check_same(whole.out, torn.out)
+
+
+def test_state_that_was_edited_is_none(runs: Runs, make_order: Callable[..., Order]) -> None:
+    order = make_order("edited")
+    assert runs.run(replace(order, seconds=0.1))[0] == -signal.SIGKILL
+    (folder,) = (Path(order.cache) / "runs").iterdir()
+    state, path = find_states(folder)[0], find_states(folder)[0] / "manifest.json"
+    content, manifest = path.read_text(), json.loads(path.read_text())
+    course = {**manifest["course"], "epoch": manifest["course"]["epoch"] + 1}
+    edits: tuple[object, ...] = ({**manifest, "course": course}, {**manifest, "more": 1}, {**manifest, "checksum": 1}, {}, [])
+    for edited in edits:
+        path.write_text(json.dumps(edited))
+        assert read_state(state) is None
+    path.write_text(content)
+    assert read_state(state) is not None
+    for name in (TENSORS, "history.jsonl"):
+        kept = (state / name).read_bytes()
+        for wrong in (kept[:-1], kept[:-2] + b"0" + kept[-1:], b""):
+            (state / name).write_bytes(wrong)
+            assert read_state(state) is None
+        (state / name).write_bytes(kept)
+    (state / TENSORS).unlink()
+    assert read_state(state) is None
 
 
 def start_training(tmp_path: Path, encoder: Path, *more: object) -> subprocess.Popen[str]:
@@ -108,6 +162,7 @@ def start_training(tmp_path: Path, encoder: Path, *more: object) -> subprocess.P
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_interrupts,
     )
 
 
@@ -125,12 +180,12 @@ def test_signal_saves_and_says_how_to_go_on(
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code
     assert "is kept" in errors
-    assert f"Go on with: polarity train reviews.csv --encoder {tiny_encoder} --epochs 4000" in errors
+    assert f"Go on with: polarity train reviews.csv --encoder {tiny_encoder} --epochs 400\n" in errors
     assert not (tmp_path / "ckpt").exists()
 
     changed = polarity("train", "reviews.csv", "--encoder", tiny_encoder, "--epochs", 3, "--seed", 7)
     assert changed.code == 2
-    assert "--epochs was 4000, is 3; --seed was 42, is 7" in changed.stderr
+    assert "--epochs was 400, is 3; --seed was 42, is 7" in changed.stderr
     assert "--fresh" in changed.stderr
 
     again = start_training(tmp_path, tiny_encoder)
@@ -160,27 +215,3 @@ def test_second_run_to_the_same_folder_is_refused_while_the_first_trains(
     assert "another run is training to it now" in refused.stderr
     process.kill()
     process.communicate()
-
-
-def test_torn_state_is_passed_over_for_the_one_before(tmp_path: Path, tiny_encoder: Path) -> None:
-    write_csv(tmp_path / "reviews.csv", make_reviews(120))
-    process = start_training(tmp_path, tiny_encoder)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("Epoch 2 of"):
-            break
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    (folder,) = (tmp_path / "cache" / "runs").iterdir()
-    (state,) = find_states(folder)
-    assert read_state(state) is not None
-    content = (state / TENSORS).read_bytes()
-    for torn in (content[:-1], content[:-1] + bytes([content[-1] ^ 1]), b""):
-        (state / TENSORS).write_bytes(torn)
-        assert read_state(state) is None
-    manifest = json.loads((state / "manifest.json").read_text())
-    (state / TENSORS).write_bytes(content)
-    edits: tuple[object, ...] = ({**manifest, "course": {"step": 1, "evil": 2}}, {**manifest, "n_records": 10**6}, {}, [])
-    for edited in edits:
-        (state / "manifest.json").write_text(json.dumps(edited))
-        assert read_state(state) is None
