@@ -23,6 +23,8 @@ from typing import NoReturn
 from polarity_cli.config import Context, DataConfig, FeatureCache, TrainConfig
 from polarity_cli.records import SilentObserver
 
+N_EPOCHS = 12
+
 
 @dataclass(frozen=True)
 class Order:
@@ -96,7 +98,7 @@ def train(order: Order) -> None:
         threading.Thread(target=kill_after, args=(Path(order.cache), order.seconds), daemon=True).start()
     config = TrainConfig(
         data=DataConfig(source=order.reviews, encoder=order.encoder),
-        epochs=30,
+        epochs=N_EPOCHS,
         learning_rate=2e-3,
         patience=order.patience,
         feature_cache=order.feature_cache,

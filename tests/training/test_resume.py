@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from polarity_cli.config import FeatureCache
 from polarity_cli.training.state import TENSORS, find_states, read_state
 from tests.conftest import REPOSITORY, Outcome, hear_interrupts, make_reviews, write_csv
-from tests.training.killed import Order
+from tests.training.killed import N_EPOCHS, Order
 
 pytestmark = pytest.mark.slow
 Polarity = Callable[..., Outcome]
@@ -105,7 +105,7 @@ def test_run_that_is_killed_at_random_points_ends_with_the_same_weights(
     assert run_killed(runs, killed, n_kills=n_kills) == n_kills
     check_same(whole.out, killed.out)
     if patience:
-        assert read_history(Path(whole.out))[-1]["epoch"] != 30
+        assert read_history(Path(whole.out))[-1]["epoch"] != N_EPOCHS
     (folder,) = (Path(killed.cache) / "runs").iterdir()
     assert [path.name for path in folder.iterdir()] == ["lock"]
 
