@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +65,28 @@ class Console:
             finally:
                 self._bars = outer
 
+    def countdown(self, reason: str, seconds: float) -> None:
+        """Print why nothing goes on and wait so many seconds; on a terminal, count them."""
+        if self._quiet or not sys.stderr.isatty():
+            self.note(f"{reason}; trying again in {seconds:.0f} s.")
+            time.sleep(seconds)
+            return
+        with nullcontext() if self._bars is not None else self.track(reason):
+            number = self._bars.add_task("", total=seconds)
+            ends = time.monotonic() + seconds
+            try:
+                while (left := ends - time.monotonic()) > 0:
+                    text = f"{make_printable(reason)}; trying again in {left:.0f} s"
+                    self._bars.update(number, description=text, completed=seconds - left)
+                    time.sleep(min(left, 0.2))
+            finally:
+                self._bars.remove_task(number)
+
 
 def make_context(*, cache_dir: Path | None, offline: bool, quiet: bool) -> Context:
-    """Return where a command works and who shows its progress."""
+    """Return where a command works and who shows its progress; offline, no library of this process makes a connection."""
+    if offline:  # read by the libraries when they are imported, which is later
+        os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
     return Context(cache_dir=cache_dir or default_cache_dir(), offline=offline, observer=Console(quiet=quiet))
 
 

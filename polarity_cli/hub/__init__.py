@@ -1,30 +1,26 @@
 """The Hugging Face Hub: which revision a name stands for now, and its errors in words a user can act on.
 
-Every use of the Hub starts with `find_revision`, one short request, so that a Hub out of reach ends a command at once
-instead of after the clients' own retries.
+Every use of the Hub starts with `find_revision`, one short request. Every connection is made inside `connect`, which sets the
+client that all libraries use (`client`) and its rule for faults (`retries`); `files` fetches and checks whole files.
 """
 
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from polarity_cli.cache import read_json, write_json
 from polarity_cli.config import Context
 from polarity_cli.errors import HubError, UsageError
+from polarity_cli.hub.retries import LATER_HINT, UNREACHABLE_HINT
+from polarity_cli.records import Observer
 
-_TIMEOUT_S = 10
+if TYPE_CHECKING:
+    from polarity_cli.hub.client import RetryingClient
+
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-
-UNREACHABLE_HINT = """\
-Check the network (or HF_ENDPOINT, for a mirror of the Hub), or work without the Hub:
-  polarity train reviews.csv --encoder sample        (the packaged encoder)
-  polarity train reviews.csv --encoder ./folder-with-an-encoder
-  polarity train --sample                            (built-in reviews and encoder)
-  polarity train --offline                           (what an earlier run has fetched)"""
 
 
 def find_revision(repo: str, *, kind: Literal["dataset", "model"], context: Context) -> str:
@@ -42,31 +38,62 @@ def find_revision(repo: str, *, kind: Literal["dataset", "model"], context: Cont
         if not isinstance(revision, str) or not re.fullmatch(r"[0-9a-f]{40}", revision):
             raise HubError(f"{repo}: not in the cache, and --offline makes no connection.", hint="Run once without --offline.")
         return revision
-    revision = _ask_revision(repo, kind)
+    revision = _ask_revision(repo, kind, context.observer)
     known.parent.mkdir(parents=True, exist_ok=True)
     write_json(known, {"revision": revision})
     return revision
 
 
-def _ask_revision(repo: str, kind: Literal["dataset", "model"]) -> str:
+def _ask_revision(repo: str, kind: Literal["dataset", "model"], observer: Observer) -> str:
     from huggingface_hub import HfApi
 
-    with connect(repo):
-        info = HfApi().repo_info(repo, repo_type=kind, timeout=_TIMEOUT_S)
+    with connect(repo, observer):
+        info = HfApi().repo_info(repo, repo_type=kind)
     if not info.sha:
         raise HubError(f"{repo}: the Hub names no revision of it.")
     return info.sha
 
 
 @contextmanager
-def connect(repo: str) -> Iterator[None]:
-    """Turn the clients' errors inside the block into HubError."""
+def connect(repo: str, observer: Observer) -> Iterator[RetryingClient]:
+    """Let the libraries reach the Hub inside the block, and turn their errors into HubError.
+
+    Faults that may pass are waited out, which `observer` shows. Blocks are not put into one another.
+    """
+    from huggingface_hub import constants, set_client_factory
+    from huggingface_hub.utils import logging
+    from huggingface_hub.utils._http import default_client_factory
+
+    from polarity_cli.hub.client import RetryingClient
+
+    logging.set_verbosity_error()  # the client tells of faults itself
+    # Files come by HTTP alone: the library for the Hub's other way has silent retries of its own.
+    constants.HF_HUB_DISABLE_XET = True
+    client = RetryingClient(repo, observer)
+    set_client_factory(lambda: client)
+    try:
+        with _translate_errors(repo):
+            yield client
+        if client.given_up is not None:
+            raise client.given_up
+    except Exception:
+        if client.given_up is not None:
+            raise client.given_up from None
+        raise
+    finally:
+        set_client_factory(default_client_factory)
+
+
+@contextmanager
+def _translate_errors(repo: str) -> Iterator[None]:
     import httpx2
     from huggingface_hub.errors import (
+        FileMetadataError,
         GatedRepoError,
         HfHubHTTPError,
         HFValidationError,
         LocalEntryNotFoundError,
+        RemoteEntryNotFoundError,
         RepositoryNotFoundError,
     )
 
@@ -81,14 +108,22 @@ def connect(repo: str) -> Iterator[None]:
             f"{repo}: not on the Hub, or not visible without a login.",
             hint="Check the spelling; a local file or folder is given by its path; `hf auth login` opens private ones.",
         ) from error
+    except RemoteEntryNotFoundError as error:
+        name = error.response.url.path.rpartition("/")[2]
+        raise HubError(f"{repo}: the Hub lists {name} and does not have it.", hint=LATER_HINT) from error
     except HFValidationError as error:
         raise UsageError(f"{repo!r} is not the name of a Hub repository.") from error
-    except LocalEntryNotFoundError as error:
-        raise HubError(f"{repo}: not in the Hub's cache.", hint="Run once without --offline.") from error
     except HfHubHTTPError as error:
         raise HubError(f"{repo}: the Hub answered with an error ({_first_line(error)}).", hint=UNREACHABLE_HINT) from error
-    except (httpx2.HTTPError, ConnectionError, TimeoutError, socket.gaierror) as error:
+    except (FileMetadataError, LocalEntryNotFoundError) as error:
+        raise HubError(f"{repo}: what answered is not a Hub ({_first_line(error)}).", hint=UNREACHABLE_HINT) from error
+    except (httpx2.HTTPError, ConnectionError, TimeoutError) as error:
         raise HubError(f"{repo}: the Hub is out of reach ({_first_line(error)}).", hint=UNREACHABLE_HINT) from error
+
+
+def is_of_content(error: OSError) -> bool:
+    """Return whether a library complains of content: it then raises OSError itself and names no fault of the machine."""
+    return type(error) is OSError and error.errno is None
 
 
 def _first_line(error: BaseException) -> str:
