@@ -18,6 +18,8 @@ class Fault:
     pattern: str
     """A regular expression, searched in the path, unquoted and without the query."""
     times: int = 1
+    spared: int = 0
+    """Such requests that are answered well before."""
     method: str = "GET"
     status: int = 0
     """Answered in place of the true one; 0 leaves that."""
@@ -54,6 +56,9 @@ class Faults:
         with self._lock:
             for fault in self._planned:
                 if fault.times > 0 and fault.method == method and re.search(fault.pattern, path):
+                    if fault.spared > 0:
+                        fault.spared -= 1
+                        return None
                     fault.times -= 1
                     return fault
         return None

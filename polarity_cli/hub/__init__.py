@@ -64,11 +64,12 @@ def connect(repo: str, observer: Observer) -> Iterator[RetryingClient]:
     from huggingface_hub.utils import logging
     from huggingface_hub.utils._http import default_client_factory
 
-    from polarity_cli.hub.client import RetryingClient
+    from polarity_cli.hub.client import PIECE_BYTES, RetryingClient
 
     logging.set_verbosity_error()  # the client tells of faults itself
     # Files come by HTTP alone: the library for the Hub's other way has silent retries of its own.
     constants.HF_HUB_DISABLE_XET = True
+    constants.DOWNLOAD_CHUNK_SIZE = PIECE_BYTES
     client = RetryingClient(repo, observer)
     set_client_factory(lambda: client)
     try:

@@ -24,6 +24,8 @@ from polarity_cli.hub.retries import LATER_HINT, TRIES, TRIES_WITHOUT_A_HUB, UNR
 from polarity_cli.records import Observer
 
 _CONNECT_S = 5
+PIECE_BYTES = 1 << 16
+"""Bytes of a file that are written at once, and so the most that a cut connection costs."""
 _PASSING = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError)
 _PASSING_STATUS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 
@@ -109,9 +111,12 @@ class _Body(httpx2.SyncByteStream):
         self._stream, self._client, self._retries, self._request = stream, client, retries, request
 
     def __iter__(self) -> Iterator[bytes]:
+        n_bytes = 0
         try:
             for chunk in self._stream:
-                self._retries.restart()
+                n_bytes += len(chunk)
+                if n_bytes >= PIECE_BYTES:
+                    self._retries.restart()
                 self._client.receive(len(chunk))
                 yield chunk
         except _PASSING as error:
