@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import time
@@ -66,21 +67,23 @@ class Console:
                 self._bars = outer
 
     def countdown(self, reason: str, seconds: float) -> None:
-        """Print why nothing goes on and wait so many seconds; on a terminal, count them."""
+        """Print why nothing goes on and wait so many seconds; on a terminal, count them below what is printed."""
         if self._quiet or not sys.stderr.isatty():
             self.note(f"{reason}; trying again in {seconds:.0f} s.")
             time.sleep(seconds)
             return
-        with nullcontext() if self._bars is not None else self.track(reason):
-            number = self._bars.add_task("", total=seconds)
-            ends = time.monotonic() + seconds
+        self.note(f"{reason}.")
+        ends = time.monotonic() + seconds
+        has_bars = self._bars is not None
+        with nullcontext() if has_bars else self.track(""):
+            number = self._bars.add_task("", total=None) if has_bars else self._bars.task_ids[-1]
             try:
                 while (left := ends - time.monotonic()) > 0:
-                    text = f"{make_printable(reason)}; trying again in {left:.0f} s"
-                    self._bars.update(number, description=text, completed=seconds - left)
+                    self._bars.update(number, description=f"Trying again in {math.ceil(left)} s")
                     time.sleep(min(left, 0.2))
             finally:
-                self._bars.remove_task(number)
+                if has_bars:
+                    self._bars.remove_task(number)
 
 
 def make_context(*, cache_dir: Path | None, offline: bool, quiet: bool) -> Context:

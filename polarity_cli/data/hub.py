@@ -15,7 +15,7 @@ from polarity_cli.config import Context
 from polarity_cli.errors import DataError, HubError
 from polarity_cli.hub import connect, find_revision, is_of_content
 from polarity_cli.hub.files import fetch_files
-from polarity_cli.hub.retries import CONTENT_HINT, TRIES_AT_CONTENT, Retries
+from polarity_cli.hub.retries import CONTENT_HINT, TRIES_AT_CONTENT, Retries, first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -114,7 +114,7 @@ def _read_row_groups(urls: list[str], retries: Retries) -> Iterator[pa.Table]:
             except _unreadable() as error:
                 if isinstance(error, OSError) and not is_of_content(error):
                     raise
-                name, cause = url.rpartition("/")[2], str(error).strip().splitlines()[0]
+                name, cause = url.rpartition("/")[2], first_line(error)
                 retries.wait(f"{name} came with content that is not Parquet ({cause})", tries=TRIES_AT_CONTENT, hint=CONTENT_HINT)
 
 

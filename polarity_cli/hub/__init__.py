@@ -6,6 +6,7 @@ client that all libraries use (`client`) and its rule for faults (`retries`); `f
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING, Literal
 
 from polarity_cli.cache import read_json, write_json
 from polarity_cli.config import Context
-from polarity_cli.errors import HubError, UsageError
-from polarity_cli.hub.retries import LATER_HINT, UNREACHABLE_HINT
+from polarity_cli.errors import HubError, PolarityError, UsageError
+from polarity_cli.hub.retries import LATER_HINT, UNREACHABLE_HINT, first_line
 from polarity_cli.records import Observer
 
 if TYPE_CHECKING:
@@ -61,12 +62,11 @@ def connect(repo: str, observer: Observer) -> Iterator[RetryingClient]:
     Faults that may pass are waited out, which `observer` shows. Blocks are not put into one another.
     """
     from huggingface_hub import constants, set_client_factory
-    from huggingface_hub.utils import logging
     from huggingface_hub.utils._http import default_client_factory
 
     from polarity_cli.hub.client import PIECE_BYTES, RetryingClient
 
-    logging.set_verbosity_error()  # the client tells of faults itself
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # the client tells of faults itself
     # Files come by HTTP alone: the library for the Hub's other way has silent retries of its own.
     constants.HF_HUB_DISABLE_XET = True
     constants.DOWNLOAD_CHUNK_SIZE = PIECE_BYTES
@@ -77,7 +77,7 @@ def connect(repo: str, observer: Observer) -> Iterator[RetryingClient]:
             yield client
         if client.given_up is not None:
             raise client.given_up
-    except Exception:
+    except (PolarityError, OSError, ValueError, RuntimeError):  # what a library made of it
         if client.given_up is not None:
             raise client.given_up from None
         raise
@@ -115,17 +115,13 @@ def _translate_errors(repo: str) -> Iterator[None]:
     except HFValidationError as error:
         raise UsageError(f"{repo!r} is not the name of a Hub repository.") from error
     except HfHubHTTPError as error:
-        raise HubError(f"{repo}: the Hub answered with an error ({_first_line(error)}).", hint=UNREACHABLE_HINT) from error
+        raise HubError(f"{repo}: the Hub answered with an error ({first_line(error)}).", hint=UNREACHABLE_HINT) from error
     except (FileMetadataError, LocalEntryNotFoundError) as error:
-        raise HubError(f"{repo}: what answered is not a Hub ({_first_line(error)}).", hint=UNREACHABLE_HINT) from error
+        raise HubError(f"{repo}: what answered is not a Hub ({first_line(error)}).", hint=UNREACHABLE_HINT) from error
     except (httpx2.HTTPError, ConnectionError, TimeoutError) as error:
-        raise HubError(f"{repo}: the Hub is out of reach ({_first_line(error)}).", hint=UNREACHABLE_HINT) from error
+        raise HubError(f"{repo}: the Hub is out of reach ({first_line(error)}).", hint=UNREACHABLE_HINT) from error
 
 
 def is_of_content(error: OSError) -> bool:
     """Return whether a library complains of content: it then raises OSError itself and names no fault of the machine."""
     return type(error) is OSError and error.errno is None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -14,13 +14,10 @@ from typing import Any
 
 import httpx2
 from huggingface_hub import constants
-from huggingface_hub.utils import parse_ratelimit_headers
-
-# What blocks requests where HF_HUB_OFFLINE is set, and names each request for the Hub's own log.
-from huggingface_hub.utils._http import hf_request_event_hook
+from huggingface_hub.utils._http import hf_request_event_hook, parse_ratelimit_headers
 
 from polarity_cli.errors import HubError
-from polarity_cli.hub.retries import LATER_HINT, TRIES, TRIES_WITHOUT_A_HUB, UNREACHABLE_HINT, Retries
+from polarity_cli.hub.retries import LATER_HINT, TRIES, TRIES_WITHOUT_A_HUB, UNREACHABLE_HINT, Retries, first_line
 from polarity_cli.records import Observer
 
 _CONNECT_S = 5
@@ -40,6 +37,7 @@ class RetryingClient(httpx2.Client):
     """
 
     def __init__(self, repo: str, observer: Observer) -> None:
+        # The hook blocks requests where HF_HUB_OFFLINE is set, and names each request for the Hub's own log.
         super().__init__(
             event_hooks={"request": [hf_request_event_hook]}, follow_redirects=True, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
         )
@@ -84,7 +82,7 @@ class RetryingClient(httpx2.Client):
         Raises:
             HubError: it failed too often.
         """
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+        cause = first_line(error)
         if isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout)):
             tries = TRIES if request.url.host in _reached else TRIES_WITHOUT_A_HUB
             self._wait(retries, f"the Hub is out of reach ({cause})", tries=tries, hint=UNREACHABLE_HINT)

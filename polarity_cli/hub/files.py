@@ -51,7 +51,7 @@ def fetch_files(
 
 def _fetch(repo: str, revision: str, patterns: Sequence[str], kind: str, context: Context) -> list[Path]:
     from huggingface_hub import HfApi, RepoFile, hf_hub_download
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()  # one bar is shown for all files
     with connect(repo, context.observer) as client:

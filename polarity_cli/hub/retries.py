@@ -54,3 +54,8 @@ class Retries:
             raise HubError(f"{self.name}: {reason} and asks for a pause of {pause_s:,.0f} s.", hint=hint)
         self._waited_s += pause_s
         self._observer.countdown(f"{self.name}: {reason}", pause_s)
+
+
+def first_line(error: BaseException) -> str:
+    """Return an error's first line, or its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
