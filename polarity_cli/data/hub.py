@@ -85,12 +85,22 @@ def _read_tables(builder: Any, split: str, rows: int | None, retries: Retries) -
     urls = [str(url) for url in builder.config.data_files[split]]
     parquet = all(url.endswith(".parquet") for url in urls)
     n_left = rows
-    tables = _read_row_groups(urls, retries) if parquet else builder.as_streaming_dataset(split).with_format("arrow").iter(_BATCH)
+    tables = _read_row_groups(urls, retries) if parquet else _stream(builder, split, retries.name)
     for table in tables:
         part = table if n_left is None else table.slice(0, n_left)
         yield part
         if n_left is not None and (n_left := n_left - part.num_rows) == 0:
             return
+
+
+def _stream(builder: Any, split: str, repo: str) -> Iterator[pa.Table]:
+    """Yield the rows of files that are not Parquet."""
+    import datasets
+
+    try:
+        yield from builder.as_streaming_dataset(split).with_format("arrow").iter(_BATCH)
+    except (datasets.exceptions.DatasetsError, ValueError) as error:
+        raise DataError(f"{repo}: its {split} split cannot be read ({first_line(error)}).") from error
 
 
 def _read_row_groups(urls: list[str], retries: Retries) -> Iterator[pa.Table]:

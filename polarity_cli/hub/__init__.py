@@ -118,6 +118,10 @@ def _translate_errors(repo: str) -> Iterator[None]:
         raise HubError(f"{repo}: the Hub answered with an error ({first_line(error)}).", hint=UNREACHABLE_HINT) from error
     except (FileMetadataError, LocalEntryNotFoundError) as error:
         raise HubError(f"{repo}: what answered is not a Hub ({first_line(error)}).", hint=UNREACHABLE_HINT) from error
+    except FileNotFoundError as error:
+        if error.errno is not None:  # a file of this machine
+            raise
+        raise HubError(f"{repo}: the Hub does not have what it should ({first_line(error)}).", hint=LATER_HINT) from error
     except (httpx2.HTTPError, ConnectionError, TimeoutError) as error:
         raise HubError(f"{repo}: the Hub is out of reach ({first_line(error)}).", hint=UNREACHABLE_HINT) from error
 

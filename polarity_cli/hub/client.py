@@ -54,6 +54,8 @@ class RetryingClient(httpx2.Client):
         Raises:
             HubError: no such answer came.
         """
+        if self.given_up is not None:  # and a library would begin again
+            raise self.given_up
         limits = request.extensions.get("timeout", {})
         patience = {name: limits.get(name) or constants.HF_HUB_DOWNLOAD_TIMEOUT for name in ("read", "write", "pool")}
         request.extensions["timeout"] = {**patience, "connect": min(_CONNECT_S, patience["read"])}

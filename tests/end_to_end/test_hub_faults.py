@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from polarity_cli.hub.client import PIECE_BYTES
-from tests.conftest import REPOSITORY, Outcome, hear_interrupts, run_polarity
+from tests.conftest import REPOSITORY, Outcome, hear_interrupts, make_reviews, run_polarity, write_csv
 from tests.hub import Hub, build_amazon_polarity, build_tiny_bert
 from tests.hub_faults import EVER, GATED, Fault
 
-MODEL, DATA_SET, LARGE = "bert-base-uncased", "fancyzhx/amazon_polarity", "some/reviews"
+MODEL, DATA_SET, LARGE, TABLE = "bert-base-uncased", "fancyzhx/amazon_polarity", "some/reviews", "some/table"
 BUSY = {"Retry-After": "1"}
 PLAN = ("train", "--plan")
 """Fetches the encoder and no reviews."""
@@ -35,13 +35,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build_tiny_bert(folder / "bert")
     build_amazon_polarity(folder / "reviews", n_train=900, n_test=10, rows_per_group=100, n_shards=3)
     build_amazon_polarity(folder / "large", n_train=16_000, n_test=10, rows_per_group=1000, n_shards=2)
+    (folder / "table").mkdir()
+    write_csv(folder / "table" / "train.csv", make_reviews(60))
     return folder
 
 
 @pytest.fixture
 def hub(folder: Path) -> Iterator[Hub]:
-    """A Hub with a tiny encoder, 900 reviews in three shards, and 16,000 in two."""
-    with Hub({MODEL: folder / "bert"}, {DATA_SET: folder / "reviews", LARGE: folder / "large"}) as served:
+    """A Hub with a tiny encoder, 900 reviews in three shards, 16,000 in two, and 60 in a table."""
+    reviews = {DATA_SET: folder / "reviews", LARGE: folder / "large", TABLE: folder / "table"}
+    with Hub({MODEL: folder / "bert"}, reviews) as served:
         yield served
 
 
@@ -181,6 +184,26 @@ def test_reviews_that_never_come_whole_are_not_kept(
     hub.faults.plan()
     assert run(prepare(folder), tmp_path, environment).code == 0
     assert len(list_rows(tmp_path / "cache")) == 700
+
+
+def test_table_that_is_not_parquet_is_read_by_the_same_rule(
+    hub: Hub, folder: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    command = prepare(folder, TABLE, 50)
+    hub.faults.plan(Fault("train.csv", status=503, headers=BUSY, times=EVER))
+    outcome = run(command, tmp_path, environment)
+    assert outcome.code == 1
+    assert outcome.stderr.count("trying again in 1 s") == 4
+    assert "answered 503 (Service Unavailable), 5 times in a row" in outcome.stderr
+    hub.faults.plan(Fault("train.csv", corrupt=True, times=EVER))
+    outcome = run(command, tmp_path, environment)
+    assert outcome.code == 2
+    assert f"{TABLE}: its train split cannot be read" in outcome.stderr
+    hub.faults.plan(Fault("train.csv", cut_after=100), Fault("train.csv", cut_after=10, stall_s=3))
+    outcome = run(command, tmp_path, environment)
+    assert outcome.code == 0, outcome.stderr
+    assert hub.faults.n_left == 0
+    assert [row["content"] for row in list_rows(tmp_path / "cache")] == [content for _, _, content in make_reviews(50)]
 
 
 def start(args: tuple[str, ...], tmp_path: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
