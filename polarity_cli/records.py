@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -95,6 +96,9 @@ class Observer(Protocol):
     def track(self, task: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
         """Follow a task of `total` units; the function given advances it by so many."""
 
+    def countdown(self, reason: str, seconds: float) -> None:
+        """Say why nothing goes on, and return after so many seconds."""
+
 
 class SilentObserver:
     """Tell nobody: for the verbs used as a library."""
@@ -105,3 +109,7 @@ class SilentObserver:
     def track(self, task: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
         """Count nothing."""
         return nullcontext(lambda n: None)
+
+    def countdown(self, reason: str, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)

@@ -97,6 +97,8 @@ def polarity(
     from polarity_cli.cli.app import run
 
     monkeypatch.chdir(tmp_path)
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+        monkeypatch.setenv(name, "0")  # --offline sets them, for the test alone
 
     def call(*args: object) -> Outcome:
         capsys.readouterr()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +66,30 @@ class Console:
             finally:
                 self._bars = outer
 
+    def countdown(self, reason: str, seconds: float) -> None:
+        """Print why nothing goes on and wait so many seconds; on a terminal, count them below what is printed."""
+        if self._quiet or not sys.stderr.isatty():
+            self.note(f"{reason}; trying again in {seconds:.0f} s.")
+            time.sleep(seconds)
+            return
+        self.note(f"{reason}.")
+        ends = time.monotonic() + seconds
+        has_bars = self._bars is not None
+        with nullcontext() if has_bars else self.track(""):
+            number = self._bars.add_task("", total=None) if has_bars else self._bars.task_ids[-1]
+            try:
+                while (left := ends - time.monotonic()) > 0:
+                    self._bars.update(number, description=f"Trying again in {math.ceil(left)} s")
+                    time.sleep(min(left, 0.2))
+            finally:
+                if has_bars:
+                    self._bars.remove_task(number)
+
 
 def make_context(*, cache_dir: Path | None, offline: bool, quiet: bool) -> Context:
-    """Return where a command works and who shows its progress."""
+    """Return where a command works and who shows its progress; offline, no library of this process makes a connection."""
+    if offline:  # read by the libraries when they are imported, which is later
+        os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
     return Context(cache_dir=cache_dir or default_cache_dir(), offline=offline, observer=Console(quiet=quiet))
 
 
