@@ -41,7 +41,7 @@ def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
     """
     if config.errors is not None and (config.errors.is_dir() or not config.errors.parent.is_dir()):
         raise UsageError(f"--errors {config.errors}: it is a folder, or its folder does not exist.")
-    folder = config.checkpoint or find_newest(context.cache_dir)
+    folder = config.checkpoint or find_newest(context.cache_dir, context.observer)
     info = read_checkpoint(folder)
     source, entry = _find_splits(info, config, context)
     splits = entry.manifest["splits"]

@@ -12,7 +12,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from polarity_cli.cache import read_json, write_json
@@ -26,7 +26,7 @@ def hash_known(folder: Path, names: Iterable[str], notes: Path) -> dict[str, str
 
     Args:
         folder: where the files are.
-        names: of regular files; a link is none.
+        names: of regular files; links are followed.
         notes: the file that keeps what was computed. Where it cannot be written, that costs time and nothing else.
 
     Raises:
@@ -38,7 +38,7 @@ def hash_known(folder: Path, names: Iterable[str], notes: Path) -> dict[str, str
     noted: dict[str, list[object]] = {}
     for name in names:
         entry = before.get(name)
-        seen = _identify((folder / name).stat(follow_symlinks=False))
+        seen = _identify((folder / name).stat())
         if isinstance(entry, list) and entry[:-1] == seen and isinstance(entry[-1], str):
             hashes[name], noted[name] = entry[-1], entry
             continue
@@ -54,9 +54,17 @@ def hash_known(folder: Path, names: Iterable[str], notes: Path) -> dict[str, str
     return hashes
 
 
+def are_whole(folder: Path, hashes: Mapping[str, object], notes: Path) -> bool:
+    """Tell whether files are there with the SHA-256 that each should have; see `hash_known`."""
+    try:
+        return hash_known(folder, hashes, notes) == dict(hashes)
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
 def _hash_regular(path: Path) -> tuple[str, list[object]]:
     """Return a file's SHA-256 and what tells that it is still the same; nothing where it was changed just now."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
