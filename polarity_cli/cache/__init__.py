@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from polarity_cli.cache.locks import hold_folder
+from polarity_cli.cache.locks import hold
 from polarity_cli.errors import CacheError
 from polarity_cli.records import clean_text
 
@@ -70,10 +70,10 @@ def publish(target: Path) -> Iterator[Path]:
     with report_unwritable(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    hold = None
+    held = None
     try:
         with report_unwritable(target):
-            hold = hold_folder(work)
+            held = hold(work)
             work.chmod(0o755)
         yield work
         with report_unwritable(target):
@@ -87,8 +87,8 @@ def publish(target: Path) -> Iterator[Path]:
             _flush(target.parent)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-        if hold is not None:
-            hold.close()
+        if held is not None:
+            held.close()
 
 
 def _flush(path: Path) -> None:

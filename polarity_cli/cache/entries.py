@@ -21,7 +21,7 @@ from typing import Any
 
 from polarity_cli.cache import MANIFEST, publish, read_json, remove_tree, report_unwritable, write_json
 from polarity_cli.cache.hashes import hash_known
-from polarity_cli.cache.locks import Hold, hold_folder, lock
+from polarity_cli.cache.locks import Hold, hold, lock
 from polarity_cli.errors import CacheError
 from polarity_cli.records import Observer, clean_text
 
@@ -193,12 +193,12 @@ def _read(place: Place, key: Mapping[str, Any] | None, is_sound: Callable[[Manif
         _DamagedError: it is not whole, or another.
     """
     try:
-        hold = hold_folder(place.folder)
+        held = hold(place.folder)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _DamagedError("it is no folder, or a link") from error
-    if hold is None:
+        raise _DamagedError("it is a link, or cannot be read") from error
+    if held is None:
         return None
     try:
         manifest = _check(place, key, is_sound)
@@ -206,7 +206,7 @@ def _read(place: Place, key: Mapping[str, Any] | None, is_sound: Callable[[Manif
         raise _DamagedError(f"it cannot be read: {error.strerror or error}") from error
     except RecursionError as error:
         raise _DamagedError(f"{MANIFEST} is nested too deep") from error
-    return Entry(place.folder, manifest, False, hold)
+    return Entry(place.folder, manifest, False, held)
 
 
 def _check(place: Place, key: Mapping[str, Any] | None, is_sound: Callable[[Manifest], bool]) -> Manifest:

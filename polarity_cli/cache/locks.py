@@ -36,38 +36,39 @@ class Hold:
         self.close()
 
 
-def hold_folder(folder: Path, *, alone: bool = False) -> Hold | None:
-    """Return a hold on a folder, beside others' or `alone`; None where another's does not let it.
+def hold(path: Path, *, alone: bool = False) -> Hold | None:
+    """Return a hold on a folder or file, beside others' or `alone`; None where another's does not let it, or it was moved away.
 
-    Who removes a folder holds it alone first, so what is held is not removed. Nobody is waited for.
+    Who removes a folder holds it alone first, for as long as that takes, so what is held is not removed. A hold beside others
+    waits for that; one alone waits for nobody.
 
     Raises:
-        OSError: there is no such folder, or it is a link.
+        OSError: there is no such folder or file, or it is a link.
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        is_real = _lock(descriptor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH, wait=False)
+        is_real = _lock(descriptor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH, wait=not alone)
     except BlockingIOError:
         os.close(descriptor)
         return None
     except BaseException:
         os.close(descriptor)
         raise
-    if _is_at(descriptor, folder):
+    if _is_at(descriptor, path):
         return Hold(descriptor, is_real=is_real)
-    os.close(descriptor)  # it was moved away between the two calls
+    os.close(descriptor)  # it was moved away meanwhile
     return None
 
 
-def is_held(folder: Path) -> bool:
-    """Tell whether a process holds a folder; where the file system has no locks, that is not known, and the answer is no."""
+def is_held(path: Path) -> bool:
+    """Tell whether a process holds a folder or file; where the file system has no locks, nobody can know, and it is not."""
     try:
-        hold = hold_folder(folder, alone=True)
+        held = hold(path, alone=True)
     except OSError:
         return False
-    if hold is None:
+    if held is None:
         return True
-    hold.close()
+    held.close()
     return False
 
 
