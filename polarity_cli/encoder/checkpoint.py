@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from polarity_cli.cache import hash_file, read_json, write_json
 from polarity_cli.cache.entries import Place
 from polarity_cli.cache.hashes import are_whole
+from polarity_cli.cache.locks import hold
 from polarity_cli.config import SHORTEST_LENGTH, TRUNCATIONS
 from polarity_cli.encoder.card import write_card
 from polarity_cli.errors import CacheError, CheckpointError, DivergedError, UsageError
@@ -226,6 +227,7 @@ def publish_checkpoint(checkpoint: Path, out: Path) -> None:
         work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     except OSError as error:
         raise CacheError(f"--out {out}: cannot be written ({error.strerror}).", hint=kept) from error
+    held = hold(checkpoint)  # so that nobody frees it while it is copied
     try:
         shutil.copytree(checkpoint, work / "new")
         check_out(out)
@@ -238,3 +240,5 @@ def publish_checkpoint(checkpoint: Path, out: Path) -> None:
         if (work / "old").exists() and not out.exists():  # failed or interrupted between the two renames
             (work / "old").rename(out)
         shutil.rmtree(work, ignore_errors=True)
+        if held is not None:
+            held.close()
