@@ -227,8 +227,9 @@ def publish_checkpoint(checkpoint: Path, out: Path) -> None:
         work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     except OSError as error:
         raise CacheError(f"--out {out}: cannot be written ({error.strerror}).", hint=kept) from error
-    held = hold(checkpoint)  # so that nobody frees it while it is copied
+    held = None
     try:
+        held = hold(checkpoint)  # so that nobody frees it while it is copied
         shutil.copytree(checkpoint, work / "new")
         check_out(out)
         if out.exists():
