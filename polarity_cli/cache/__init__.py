@@ -105,17 +105,22 @@ def _flush(path: Path) -> None:
 
 @contextmanager
 def report_unwritable(target: Path) -> Iterator[None]:
-    """Turn what the disk answers to writing inside the block into an error that says what to do."""
+    """Turn what the disk answers to writing inside the block into an error that says what to do.
+
+    A connection's errors, and those that no system call raised, are not the disk's and come as they are.
+    """
     try:
         yield
     except (ConnectionError, TimeoutError):
         raise
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        if error.errno is None:
+            raise
         if error.errno in (errno.ENOENT, errno.ESTALE):
             message, hint = f"{target}: something removed it while it was written.", "Run the command again."
         else:
-            message, hint = f"{target}: cannot be written ({reason}).", _HINTS.get(error.errno or 0, _OTHER_FOLDER)
+            message = f"{target}: cannot be written ({os.strerror(error.errno)})."
+            hint = _HINTS.get(error.errno, _OTHER_FOLDER)
         raise CacheError(message, hint=hint) from error
 
 
