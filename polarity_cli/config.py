@@ -192,6 +192,24 @@ class PredictConfig:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class PruneConfig:
+    """What may leave the cache."""
+
+    older_than: float | None = None
+    """Seconds since its last use."""
+    max_size: int | None = None
+    """Bytes that the cache shall have at most; what was used longest ago goes first."""
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _require(
+            self.older_than is not None or self.max_size is not None,
+            "Nothing says what may go.",
+            hint="Give --older-than 30d, --max-size 5GB, or both; --dry-run only shows what would go.",
+        )
+
+
 def check_choice(flag: str, value: str, choices: tuple[str, ...]) -> None:
     """Raise UsageError unless `value` is one of `choices`."""
     _require(value in choices, f"{flag} {value}: choose one of {', '.join(choices)}.")

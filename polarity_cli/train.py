@@ -127,7 +127,7 @@ class _Run:
             return None
         tokenization = {name: self.prepared.manifest["key"][name] for name in ("tokenizer", "max_length", "truncation")}
         described = describe_trunk(trunk, cut=self.plan.cut, precision=self.accelerator.mixed_precision)
-        return FeatureStore(self.context.cache_dir, trunk, tokenization, described)
+        return FeatureStore(self.context.cache_dir, trunk, tokenization, described, self.prepared.encoder.name)
 
     def fit(self, keeper: Keeper) -> list[StepRecord | EpochRecord]:
         """Train, from where an interrupted run stood if there is one, and tell the observer and the tracker of every step."""

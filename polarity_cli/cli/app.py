@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from polarity_cli import __version__
-from polarity_cli.cli import evaluate, predict, prepare, train
+from polarity_cli.cli import cache, evaluate, predict, prepare, train
 from polarity_cli.cli.console import make_printable
 from polarity_cli.cli.options import paragraphs
 from polarity_cli.errors import InterruptedRunError, PolarityError
@@ -39,6 +39,7 @@ app.command("prepare", epilog=prepare.EXAMPLES)(prepare.command)
 app.command("train", epilog=train.EXAMPLES)(train.command)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.command)
 app.command("predict", epilog=predict.EXAMPLES)(predict.command)
+app.add_typer(cache.app)
 
 _FAILED, _INTERRUPTED = 1, 130
 

@@ -123,10 +123,38 @@ def parse_size(value: str, flag: str) -> FeatureCache:
         return "auto"
     if value == "off":
         return "off"
+    return _read_size(value, f"{flag} {value}: expected auto, off, or a size such as 500MB or 20GB.")
+
+
+def parse_bytes(value: str, flag: str) -> int:
+    """Return a size such as 20GB or 512MiB in bytes.
+
+    Raises:
+        UsageError: it is none.
+    """
+    return _read_size(value, f"{flag} {value}: expected a size such as 500MB or 20GB.")
+
+
+def _read_size(value: str, message: str) -> int:
     found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([A-Z]*)", value.upper())
     if found is None or found[2] not in _UNITS:
-        raise UsageError(f"{flag} {value}: expected auto, off, or a size such as 500MB or 20GB.")
+        raise UsageError(message)
     return int(float(found[1]) * _UNITS[found[2]])
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+
+def parse_duration(value: str, flag: str) -> float:
+    """Return a time such as 30d, 12h or 2w in seconds.
+
+    Raises:
+        UsageError: it is none.
+    """
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([smhdw])", value)
+    if found is None:
+        raise UsageError(f"{flag} {value}: expected a number and s, m, h, d or w, such as 12h or 30d.")
+    return float(found[1]) * _SECONDS[found[2]]
 
 
 def apply_sample(source: str | None, encoder: str | None, sample: bool) -> tuple[str | None, str | None]:

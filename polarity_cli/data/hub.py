@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polarity_cli.cache import publish, read_json, write_json
+from polarity_cli.cache import report_unwritable
+from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry, get_entry
 from polarity_cli.config import Context
 from polarity_cli.errors import DataError, HubError
 from polarity_cli.hub import connect, find_revision, is_of_content
@@ -20,29 +21,39 @@ from polarity_cli.hub.retries import CONTENT_HINT, TRIES_AT_CONTENT, Retries, fi
 if TYPE_CHECKING:
     import pyarrow as pa
 
+FORMAT = 2
+"""Raised when what is written changes, so that older rows are fetched again."""
 _BATCH = 1000
 """Rows in a batch of a set that is not Parquet."""
 _BLOCK_BYTES = 1 << 20
 """Bytes fetched at once: about seven row groups of Amazon Polarity."""
 
 
-def fetch_rows(repo: str, *, rows: int | None, context: Context) -> tuple[Path, str]:
-    """Return a folder with `train.parquet` (and `test.parquet`, where all rows are asked and the set has one), and the revision.
+def fetch_rows(repo: str, *, rows: int | None, context: Context) -> tuple[Entry, str]:
+    """Return an entry with `train.parquet` (and `test.parquet`, where all rows are asked and the set has one), and the revision.
 
     A number of rows is the first so many of the train split; its test split is then not downloaded.
 
     Raises:
         HubError: the Hub is out of reach, or has no such data set.
+        CacheError: the cache cannot be written.
     """
     revision = find_revision(repo, kind="dataset", context=context)
-    folder = context.cache_dir / "hub" / repo.replace("/", "--") / revision / (f"first-{rows}" if rows else "all")
-    if read_json(folder / "manifest.json") is None:
-        if context.offline:
-            raise HubError(f"{repo}: these rows are not in the cache.", hint="Run once without --offline.")
-        with publish(folder) as work:
+    name = f"{repo.replace('/', '--')}/{revision}/{f'first-{rows}' if rows else 'all'}"
+    place = Place(context.cache_dir, "hub", name)
+    key = {"format": FORMAT, "repo": repo, "revision": revision, "rows": rows}
+
+    def fetch(work: Path) -> Manifest:
+        with report_unwritable(place.folder):
             _download(repo, revision, rows, work, context)
-            write_json(work / "manifest.json", {"repo": repo, "revision": revision, "rows": rows})
-    return folder, revision
+        return {}
+
+    if not context.offline:
+        return get_entry(place, key, fetch, context.observer), revision
+    entry = find_entry(place, key)
+    if entry is None:
+        raise HubError(f"{repo}: these rows are not in the cache, or not whole.", hint="Run once without --offline.")
+    return entry, revision
 
 
 def _download(repo: str, revision: str, rows: int | None, folder: Path, context: Context) -> None:

@@ -23,16 +23,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polarity_cli.cache import hash_file, read_json, write_json
+from polarity_cli.cache.entries import Place
+from polarity_cli.cache.hashes import are_whole
+from polarity_cli.cache.locks import hold
 from polarity_cli.config import SHORTEST_LENGTH, TRUNCATIONS
 from polarity_cli.encoder.card import write_card
 from polarity_cli.errors import CacheError, CheckpointError, DivergedError, UsageError
-from polarity_cli.records import EpochRecord, StepRecord
+from polarity_cli.records import EpochRecord, Observer, StepRecord
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 MANIFEST = "polarity.json"
 HISTORY = "history.jsonl"
+KIND = "checkpoints"
+"""The cache's folder for them."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +75,39 @@ def save_checkpoint(
 
     Raises:
         DivergedError: a weight is not finite.
+        CacheError: the disk refuses.
     """
+    from safetensors import SafetensorError
+
     if not all(bool(tensor.isfinite().all()) for tensor in model.parameters()):
         raise DivergedError("Training diverged: weights are not finite.", hint="Give a lower --learning-rate.")
-    model.save_pretrained(folder)
     tokenizer.model_max_length = manifest["max_length"]
     tokenizer.truncation_side = "left" if manifest["truncation"] == "tail" else "right"
-    tokenizer.save_pretrained(folder)
+    try:
+        model.save_pretrained(folder)
+        _save_tokenizer(tokenizer, folder)
+    except (OSError, SafetensorError) as error:
+        raise CacheError(
+            f"{folder.parent}: the checkpoint cannot be written ({error}).",
+            hint="Free some space, or choose another folder with --cache-dir; the same command goes on with this run.",
+        ) from error
     with (folder / HISTORY).open("w", encoding="utf-8") as lines:
         for record in history:
             lines.write(json.dumps({"kind": "step" if isinstance(record, StepRecord) else "epoch", **asdict(record)}) + "\n")
+
+
+def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Write the tokenizer's files.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    try:
+        tokenizer.save_pretrained(folder)
+    except OSError:
+        raise
+    except Exception as error:  # what the Rust library raises is a plain Exception
+        raise OSError(str(error)) from error
 
 
 def seal_checkpoint(folder: Path, manifest: dict[str, Any]) -> None:
@@ -135,16 +163,27 @@ def _is_sound(manifest: dict[str, Any]) -> bool:
     )
 
 
-def find_newest(cache_dir: Path) -> Path:
-    """Return the checkpoint that was made last.
+def find_newest(cache_dir: Path, observer: Observer) -> Path:
+    """Return the checkpoint that was made last and is whole; damaged ones are passed over with a note.
 
     Raises:
         CheckpointError: the cache holds none.
     """
-    runs = sorted(path.parent for path in (cache_dir / "checkpoints").glob(f"[0-9]*T[0-9]*-*/{MANIFEST}"))
-    if not runs:
-        raise CheckpointError(f"No checkpoint in {cache_dir} yet.", hint="Make one with `polarity train`, or name a folder.")
-    return runs[-1]
+    for folder in reversed(list_checkpoints(cache_dir)):
+        manifest = read_json(folder / MANIFEST)
+        if (
+            manifest is not None
+            and _is_sound(manifest)
+            and are_whole(folder, manifest["files"], Place(cache_dir, KIND, folder.name).notes)  # type: ignore[arg-type]
+        ):
+            return folder
+        observer.note(f"{folder}: not as it was written; it is passed over.")
+    raise CheckpointError(f"No checkpoint in {cache_dir} yet.", hint="Make one with `polarity train`, or name a folder.")
+
+
+def list_checkpoints(cache_dir: Path) -> list[Path]:
+    """Return the folders of the checkpoints that the cache holds, the oldest first."""
+    return sorted(path for path in (cache_dir / KIND).glob("[0-9]*T[0-9]*-*") if path.is_dir() and not path.is_symlink())
 
 
 def check_out(out: Path) -> None:
@@ -188,7 +227,9 @@ def publish_checkpoint(checkpoint: Path, out: Path) -> None:
         work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     except OSError as error:
         raise CacheError(f"--out {out}: cannot be written ({error.strerror}).", hint=kept) from error
+    held = None
     try:
+        held = hold(checkpoint)  # so that nobody frees it while it is copied
         shutil.copytree(checkpoint, work / "new")
         check_out(out)
         if out.exists():
@@ -200,3 +241,5 @@ def publish_checkpoint(checkpoint: Path, out: Path) -> None:
         if (work / "old").exists() and not out.exists():  # failed or interrupted between the two renames
             (work / "old").rename(out)
         shutil.rmtree(work, ignore_errors=True)
+        if held is not None:
+            held.close()

@@ -122,6 +122,8 @@ def _match(path: Path) -> re.Match[str] | None:
 
 def find_states(folder: Path) -> list[Path]:
     """Return the states of a run, the newest first."""
+    if not folder.is_dir():
+        return []  # something removed it while the run was going on
     found = [(match, path) for path in folder.iterdir() if (match := _match(path)) and path.is_dir() and not path.is_symlink()]
     return [path for _, path in sorted(found, key=lambda pair: (int(pair[0][2]), int(pair[0][1])), reverse=True)]
 
