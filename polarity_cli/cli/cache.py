@@ -47,12 +47,13 @@ def list_command(
     cache_dir: options.CacheDir = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    offline: options.Offline = False,
     debug: options.Debug = False,
 ) -> None:
     """Show kind, size, age and use of everything in the cache, what was used last first."""
     from polarity_cli.housekeeping import list_cache
 
-    context = make_context(cache_dir=cache_dir, offline=True, quiet=quiet)
+    context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet)
     items = list_cache(context)
     size = sum(item.size for item in items)
     if json:
@@ -83,6 +84,7 @@ def prune_command(
     cache_dir: options.CacheDir = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    offline: options.Offline = False,
     debug: options.Debug = False,
 ) -> None:
     """Free what can be made again; checkpoints and interrupted runs go last, and only after asking.
@@ -97,7 +99,7 @@ def prune_command(
         max_size=None if max_size is None else options.parse_bytes(max_size, "--max-size"),
         dry_run=dry_run,
     )
-    context = make_context(cache_dir=cache_dir, offline=True, quiet=quiet)
+    context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet)
     result = prune(config, context, lambda items: yes or _ask(items))
     if result.spared:
         context.observer.note(f"Kept: {', '.join(f'{item.kind}/{item.name}' for item in result.spared)}.")

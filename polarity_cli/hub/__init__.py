@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal
 
 from polarity_cli.cache import read_json, write_json
@@ -40,8 +40,9 @@ def find_revision(repo: str, *, kind: Literal["dataset", "model"], context: Cont
             raise HubError(f"{repo}: not in the cache, and --offline makes no connection.", hint="Run once without --offline.")
         return revision
     revision = _ask_revision(repo, kind, context.observer)
-    known.parent.mkdir(parents=True, exist_ok=True)
-    write_json(known, {"revision": revision})
+    with suppress(OSError):  # a cache that cannot be written is one that an offline run cannot use
+        known.parent.mkdir(parents=True, exist_ok=True)
+        write_json(known, {"revision": revision})
     return revision
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -43,9 +44,10 @@ def fetch_files(
             f"{repo}: its files are not in the cache, and --offline makes no connection.", hint="Run once without --offline."
         )
     fetched = _fetch(repo, revision, patterns, kind, context)
-    record.parent.mkdir(parents=True, exist_ok=True)
     sizes = {str(path): path.stat().st_size for path in fetched}
-    write_json(record, {"revision": revision, "patterns": list(patterns), "files": sizes})
+    with suppress(OSError):  # a cache that cannot be written is one that an offline run cannot use
+        record.parent.mkdir(parents=True, exist_ok=True)
+        write_json(record, {"revision": revision, "patterns": list(patterns), "files": sizes})
     return fetched
 
 
