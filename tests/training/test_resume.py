@@ -90,8 +90,8 @@ def make_order(tmp_path: Path, tiny_encoder: Path) -> Callable[..., Order]:
     reviews = write_csv(tmp_path / "reviews.csv", make_reviews(900))
 
     def make(name: str, feature_cache: FeatureCache = "auto", patience: int | None = None) -> Order:
-        paths = (reviews, tiny_encoder, tmp_path / name, tmp_path / f"{name}-cache")
-        return Order(*map(str, paths), feature_cache=feature_cache, seconds=0, patience=patience)
+        out, cache = str(tmp_path / name), str(tmp_path / f"{name}-cache")
+        return Order(str(reviews), str(tiny_encoder), out, cache, feature_cache, seconds=0, patience=patience)
 
     return make
 
