@@ -71,7 +71,7 @@ def _outline(folder: Path, config: Any, building: tuple[type[Exception], ...]) -
     """Return the model of a config without any memory for its weights."""
     try:
         with torch.device("meta"):
-            model: PreTrainedModel = AutoModelForSequenceClassification.from_config(
+            model: PreTrainedModel = AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]
                 copy.deepcopy(config), trust_remote_code=False
             )
     except building as error:

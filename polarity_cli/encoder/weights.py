@@ -10,6 +10,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from polarity_cli.encoder.folder import find_weights
 from polarity_cli.errors import CheckpointError
@@ -95,7 +96,7 @@ def _read_place(path: Path, name: str, entry: object) -> tuple[int, int]:
     return place[0], place[1]
 
 
-def _are_counts(values: object) -> bool:
+def _are_counts(values: object) -> TypeGuard[list[int]]:
     return isinstance(values, list) and all(type(value) is int and 0 <= value < 1 << 62 for value in values)
 
 

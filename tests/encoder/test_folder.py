@@ -14,6 +14,7 @@ from polarity_cli.encoder.folder import check_folder, find_weights
 from polarity_cli.encoder.loading import load_config, load_model, load_tokenizer
 from polarity_cli.encoder.weights import read_header
 from polarity_cli.errors import CheckpointError
+from tests.encoder.test_families import CONFIGS, make_model
 
 ONE = {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}
 
@@ -140,6 +141,20 @@ def test_shards_are_read_together(encoder: Path) -> None:
     assert len(find_weights(encoder)) > 1
     again = load_model(encoder, new_head=False)
     assert all(bool((tensor == whole.state_dict()[name]).all()) for name, tensor in again.state_dict().items())
+
+
+@pytest.mark.parametrize("family", sorted(CONFIGS))
+@pytest.mark.parametrize("new_head", [True, False])
+def test_whole_model_of_every_family_is_loaded(tmp_path: Path, family: str, new_head: bool) -> None:
+    whole: Any = make_model(family)
+    (whole if not new_head else whole.base_model).save_pretrained(tmp_path)
+    model: Any = load_model(tmp_path, new_head=new_head)
+    assert not any(tensor.is_meta for tensor in model.parameters())
+    stored = {name: tensor for name, tensor in whole.base_model.named_parameters() if "pooler" not in name}
+    assert all(bool((tensor == model.base_model.get_parameter(name)).all()) for name, tensor in stored.items())
+    change(tmp_path / "config.json", **{key: 25 for key in ("intermediate_size", "hidden_dim") if hasattr(model.config, key)})
+    with pytest.raises(CheckpointError, match=r"of another shape than its config says: .*expected"):
+        load_model(tmp_path, new_head=new_head)
 
 
 @pytest.mark.parametrize(

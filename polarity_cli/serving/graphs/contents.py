@@ -9,6 +9,7 @@ Walks the protobuf encoding by the field numbers of onnx.proto: the onnx package
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ _WITHIN: dict[str, dict[int, str]] = {
 """For each message that can lead to a tensor, the fields that do."""
 _TYPE, _FLOATS, _RAW, _DOUBLES, _OUTSIDE, _LOCATION = 2, 4, 9, 10, 13, 14
 """Fields of a tensor: its type, its values in one of three forms, and where else they are."""
-_RAW_TYPES = {1: np.dtype("<f4"), 10: np.dtype("<f2"), 11: np.dtype("<f8")}
+_RAW_TYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 10: np.dtype("<f2"), 11: np.dtype("<f8")}
 _DEEPEST = 100
 """Messages inside each other, as protobuf's own readers allow."""
 _CHUNK_BYTES = 1 << 22
@@ -74,7 +75,7 @@ def _check_tensor(message: memoryview, name: str) -> None:
             _check_numbers(values, _RAW_TYPES[kind], name)
 
 
-def _check_numbers(values: memoryview, dtype: np.dtype[np.floating], name: str) -> None:
+def _check_numbers(values: memoryview, dtype: np.dtype[Any], name: str) -> None:
     if len(values) % dtype.itemsize:
         raise ValueError("a tensor ends within a value")
     for start in range(0, len(values), _CHUNK_BYTES):
