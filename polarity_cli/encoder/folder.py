@@ -1,8 +1,9 @@
 """What a model's folder from anywhere may hold, checked before any of it is opened. Next: `encoder/weights`.
 
-A checkpoint is data, never code, and it stays in its folder: every file that will be opened is a regular one, no larger than its
-kind ever is, and no link leads out of the folder. One exception, since the Hub's own cache is made of links: those of
-`REPO/snapshots/REVISION` may lead to the files in `REPO/blobs`, and nowhere else.
+A checkpoint is data, never code, and it stays in its folder: every file of a kind that is read, by this program or by the
+libraries that load a model, is a regular one, no larger than its kind ever is, and no link leads out of the folder. One
+exception, since the Hub's own cache is made of links: those of `REPO/snapshots/REVISION` may lead to the files in `REPO/blobs`,
+and nowhere else.
 
 Nothing here needs torch.
 """
@@ -21,13 +22,22 @@ WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 _TEMPLATES = "additional_chat_templates"
 """A folder inside a checkpoint's, whose files the tokenizer's loader reads too."""
 _MIB = 1 << 20
+_SMALL = (
+    "adapter_config.json",
+    "added_tokens.json",
+    "config.json",
+    "generation_config.json",
+    INDEX,
+    "polarity.json",
+    "special_tokens_map.json",
+    "tokenizer_config.json",
+)
 _LARGEST: dict[str, int | None] = {
-    "tokenizer.json": 256 * _MIB,
-    "vocab.json": 256 * _MIB,
-    ".txt": 256 * _MIB,
-    ".model": 256 * _MIB,
-    ".json": 16 * _MIB,
+    **dict.fromkeys(_SMALL, 16 * _MIB),
     ".jinja": 16 * _MIB,
+    ".json": 256 * _MIB,
+    ".model": 256 * _MIB,
+    ".txt": 256 * _MIB,
     ".onnx": 2048 * _MIB,
     ".safetensors": None,
 }

@@ -27,10 +27,10 @@ STEERING = "\x1b\x07\x9b\x7f\x08\u202e\u2066\u200b\ufeff"
 
 
 def run_on_terminal(*args: object, tmp_path: Path, stdin: bytes = b"") -> str:
-    """Return what a command writes to a terminal as its standard output."""
+    """Return what a run of Python writes to a terminal as its standard output."""
     ours, theirs = os.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "polarity_cli", *map(str, args)],
+        [sys.executable, *map(str, args)],
         stdin=subprocess.PIPE,
         stdout=theirs,
         stderr=subprocess.PIPE,
@@ -60,7 +60,9 @@ def run_on_terminal(*args: object, tmp_path: Path, stdin: bytes = b"") -> str:
     [(), ("--explain",), ("--format", "text"), ("--format", "csv"), ("--format", "tsv"), ("--format", "jsonl"), ("--json",)],
 )
 def test_text_does_not_steer_the_terminal_in_any_format(tiny_checkpoint: Path, tmp_path: Path, more: tuple[str, ...]) -> None:
-    shown = run_on_terminal("predict", "--checkpoint", tiny_checkpoint, *more, tmp_path=tmp_path, stdin=HOSTILE.encode() + b"\n")
+    shown = run_on_terminal(
+        "-m", "polarity_cli", "predict", "--checkpoint", tiny_checkpoint, *more, tmp_path=tmp_path, stdin=HOSTILE.encode() + b"\n"
+    )
     assert not set(STEERING) & set(shown)
     assert "\r" not in shown
     assert "book" in shown
@@ -205,3 +207,13 @@ def test_names_in_a_model_card_are_text(tiny_checkpoint: Path, name: str) -> Non
     spans = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)  # as CommonMark finds them
     outside = spans.sub("", body)
     assert outside == spans.sub("", plain.split("\n---\n", 1)[1])
+
+
+def test_json_of_other_commands_does_not_steer_the_terminal(tmp_path: Path) -> None:
+    code = f"from polarity_cli.cli.console import print_json\nprint_json({{'source': {HOSTILE!r}}})"
+    shown = run_on_terminal("-c", code, tmp_path=tmp_path)
+    assert not set(STEERING) & set(shown)
+    assert json.loads(shown) == {"source": HOSTILE}
+    piped = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=REPOSITORY, check=True).stdout.decode()
+    assert "\x9b" in piped
+    assert json.loads(piped) == {"source": HOSTILE}
