@@ -155,6 +155,8 @@ class EvaluateConfig:
     """The model's class that means positive, where its names do not tell."""
     errors: Path | None = None
     """Where the mistakes are written: `.csv`, `.tsv` or `.jsonl`."""
+    escape_formulas: bool = False
+    """Whether cells that a spreadsheet would run get an apostrophe."""
 
     def __post_init__(self) -> None:
         check_choice("--split", self.split, SPLITS)
@@ -163,6 +165,9 @@ class EvaluateConfig:
                 self.errors.suffix in (".csv", ".jsonl", ".tsv"),
                 f"--errors {self.errors}: expected a name ending in .csv, .jsonl or .tsv.",
             )
+        if self.escape_formulas:
+            is_table = self.errors is not None and self.errors.suffix != ".jsonl"
+            _require(is_table, "--escape-formulas is for CSV and TSV.", hint="Give --errors a name ending in .csv or .tsv.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -125,11 +125,13 @@ def _score(
         y_score = compute_scores(engine.compute_logits(token_ids, advance))[:, whole.positive]
     y_true = np.concatenate([part.labels for part in parts])
     if config.errors is not None:
-        _write_errors(config.errors, parts, y_true, y_score)
+        _write_errors(config.errors, parts, y_true, y_score, escaped=config.escape_formulas)
     return compute_metrics(y_true, y_score)
 
 
-def _write_errors(path: Path, parts: list[TokenizedSplit], y_true: NDArray[np.int64], y_score: NDArray[np.float64]) -> None:
+def _write_errors(
+    path: Path, parts: list[TokenizedSplit], y_true: NDArray[np.int64], y_score: NDArray[np.float64], *, escaped: bool
+) -> None:
     """Write the mistakes, the most confident first."""
     import numpy as np
 
@@ -151,4 +153,4 @@ def _write_errors(path: Path, parts: list[TokenizedSplit], y_true: NDArray[np.in
                 "text": part.get_text(index),
             }
         )
-    write_table(path, ["where", "label", "predicted", "score", "text"], rows)
+    write_table(path, ["where", "label", "predicted", "score", "text"], rows, escaped=escaped)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shlex
 import sys
@@ -13,9 +14,9 @@ import typer
 
 from polarity_cli import __version__
 from polarity_cli.cli import cache, evaluate, predict, prepare, train
-from polarity_cli.cli.console import make_printable
 from polarity_cli.cli.options import paragraphs
 from polarity_cli.errors import InterruptedRunError, PolarityError
+from polarity_cli.records import make_printable
 
 app = typer.Typer(
     name="polarity",
@@ -118,9 +119,11 @@ def _show_usage_error(error: typer.TyperException) -> None:
     """Print what is wrong with the command line, with the command's usage, on standard error."""
     show = getattr(error, "show", None)
     if show is None:
-        print(f"polarity: {error}", file=sys.stderr)
-    else:
-        show()
+        _print_error(str(error), None)
+        return
+    shown = io.StringIO()
+    show(shown)
+    print(make_printable(shown.getvalue()), end="", file=sys.stderr)  # it quotes what may come from a script
 
 
 def _print_error(message: str, hint: str | None) -> None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from polarity_cli.cli import options
-from polarity_cli.cli.console import make_context, make_printable, print_json
+from polarity_cli.cli.console import make_context, print_json
 from polarity_cli.config import PruneConfig
+from polarity_cli.records import make_printable
 
 if TYPE_CHECKING:
     from polarity_cli.cache.contents import CacheItem

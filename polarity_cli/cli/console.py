@@ -14,11 +14,7 @@ from typing import Any
 
 from polarity_cli.cache import default_cache_dir
 from polarity_cli.config import Context
-
-
-def make_printable(text: str) -> str:
-    """Return a text without control characters but line breaks: names from a file must not steer the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+from polarity_cli.records import clean_text, escape_unprintable, make_printable
 
 
 class Console:
@@ -59,7 +55,7 @@ class Console:
         known = [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
         shown = [*columns, *(known if total else [SpinnerColumn(), TimeElapsedColumn()])]
         with Progress(*shown, console=RichConsole(stderr=True), transient=True) as bars:
-            number = bars.add_task(task, total=total)
+            number = bars.add_task(make_printable(task, kept=""), total=total)
             outer, self._bars = self._bars, bars
             try:
                 yield lambda n: bars.advance(number, n)
@@ -94,15 +90,16 @@ def make_context(*, cache_dir: Path | None, offline: bool, quiet: bool) -> Conte
 
 
 def print_json(value: object) -> None:
-    """Print one JSON document."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print one JSON document; on a terminal, what would steer it is escaped."""
+    text = clean_text(json.dumps(value, indent=2, ensure_ascii=False))
+    print(escape_unprintable(text) if sys.stdout.isatty() else text)
 
 
 def print_pairs(pairs: dict[str, str]) -> None:
     """Print names and values in two columns."""
     width = max(map(len, pairs))
     for name, value in pairs.items():
-        print(f"{name:<{width}}  {make_printable(value)}")
+        print(f"{name:<{width}}  {make_printable(value, kept='')}")
 
 
 def format_metrics(metrics: dict[str, float | None]) -> dict[str, str]:

@@ -62,6 +62,14 @@ PositiveClass = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="The model's class that means positive, where its names do not tell.", show_default=False),
 ]
+EscapeFormulas = Annotated[
+    bool,
+    typer.Option(
+        "--escape-formulas",
+        help="Put an apostrophe before cells that a spreadsheet would run: those that begin with = + - @, a tab or a line break. "
+        "CSV and TSV only.",
+    ),
+]
 Sample = Annotated[bool, typer.Option("--sample", help="The built-in reviews and encoder: SOURCE sample and --encoder sample.")]
 Test = Annotated[float, typer.Option(metavar="SHARE", help="Share of the rows for the test split, where the source brings none.")]
 Seed = Annotated[int, typer.Option(help="Seed of the splits, the new weights, the order and dropout.")]

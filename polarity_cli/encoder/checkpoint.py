@@ -28,6 +28,7 @@ from polarity_cli.cache.hashes import are_whole
 from polarity_cli.cache.locks import hold
 from polarity_cli.config import SHORTEST_LENGTH, TRUNCATIONS
 from polarity_cli.encoder.card import write_card
+from polarity_cli.encoder.folder import check_folder, is_plain_name
 from polarity_cli.errors import CacheError, CheckpointError, DivergedError, UsageError
 from polarity_cli.records import EpochRecord, Observer, StepRecord
 
@@ -123,7 +124,7 @@ def read_checkpoint(folder: Path) -> CheckpointInfo:
     """Return what a checkpoint folder says of itself.
 
     Raises:
-        CheckpointError: there is no such folder, it is no checkpoint, or its manifest is damaged.
+        CheckpointError: there is no such folder, it is no checkpoint, its manifest is damaged, or a file leads out of it.
     """
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: no such folder.", hint="`polarity train` makes a checkpoint.")
@@ -131,6 +132,7 @@ def read_checkpoint(folder: Path) -> CheckpointInfo:
         raise CheckpointError(
             f"{folder}: no checkpoint (there is no config.json in it).", hint="`polarity train` makes a checkpoint."
         )
+    check_folder(folder)
     if not os.path.lexists(folder / MANIFEST):
         return CheckpointInfo(folder, None)
     manifest = read_json(folder / MANIFEST)
@@ -144,9 +146,11 @@ def read_checkpoint(folder: Path) -> CheckpointInfo:
 
 def _is_sound(manifest: dict[str, Any]) -> bool:
     """Tell whether a manifest has what this program reads of it, in the right types: it may come from anywhere."""
-    data = manifest.get("data")
-    if not isinstance(data, dict) or not isinstance(manifest.get("files"), dict):
+    data, files = manifest.get("data"), manifest.get("files")
+    if not isinstance(data, dict) or not isinstance(files, dict):
         return False
+    if not all(is_plain_name(name) and isinstance(known, str) for name, known in files.items()):
+        return False  # each of these files is read and compared
     text, rows = data.get("text"), data.get("rows")
     return (
         isinstance(text, list)

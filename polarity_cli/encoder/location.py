@@ -10,6 +10,7 @@ from pathlib import Path
 
 from polarity_cli.cache import fingerprint, hash_file
 from polarity_cli.config import SAMPLE, Context
+from polarity_cli.encoder.folder import check_folder
 from polarity_cli.errors import CheckpointError, UsageError
 from polarity_cli.hub import find_revision
 from polarity_cli.hub.files import fetch_files
@@ -66,6 +67,7 @@ def _hash_weights(folder: Path) -> str:
             f"{folder}: no encoder (there is no config.json in it).",
             hint="Give a folder saved by save_pretrained, or a Hub id.",
         )
+    check_folder(folder)
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise CheckpointError(
