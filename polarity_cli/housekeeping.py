@@ -62,9 +62,10 @@ def prune(config: PruneConfig, context: Context, confirm: Callable[[Sequence[Cac
         freed = chosen
     else:
         freed = []
+        current = list_items(context.cache_dir)  # the question may have stood for long
         for item in chosen:
-            needers = {id(other) for other in items if other.needs == item.name} if item.kind == "data" else set()
-            if needers <= set(map(id, freed)) and _remove(item):
+            needers = {other.folder for other in current if other.needs == item.name} if item.kind == "data" else set()
+            if needers <= {other.folder for other in freed} and _remove(item):
                 freed.append(item)
     gone = {item.folder for item in freed}
     spared = [*refused, *(item for item in chosen if item.folder not in gone)]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polarity_cli.cache import publish
+from polarity_cli.cache import hash_file, publish
 from polarity_cli.config import Context, TrainConfig
 from polarity_cli.errors import PolarityError, UsageError
 from polarity_cli.prepare import Prepared, prepare
@@ -58,8 +58,11 @@ def train(config: TrainConfig, context: Context) -> TrainResult:
         raise UsageError(f"--out {config.out}: it is inside the cache.", hint="Name a folder outside it.")
     prepared = prepare(config.data, context)
     started = time.perf_counter()
-    described = describe_run(config, reviews=prepared.fingerprint, encoder=prepared.encoder.revision)
+    encoder = f"{prepared.encoder.revision}, config {hash_file(prepared.encoder.folder / 'config.json')[:16]}"
+    described = describe_run(config, reviews=prepared.fingerprint, encoder=encoder)
     with open_keeper(context.cache_dir, config.out, described, context.observer, fresh=config.fresh) as keeper:
+        if keeper.kept_features is False:  # as it began, even where there is room for them now
+            config = replace(config, feature_cache="off")
         run = _Run(config, prepared, context)
         history = run.fit(keeper)
         metrics = run.score(history)
@@ -106,7 +109,7 @@ class _Run:
 
         self.config, self.prepared, self.context = config, prepared, context
         self.accelerator: Accelerator = start_runtime(
-            seed=config.data.seed, track=config.track, track_dir=context.cache_dir / "tracking"
+            seed=config.data.seed, track=config.track, track_dir=context.cache_dir / "tracking", offline=context.offline
         )
         with context.observer.track(f"Loading {prepared.encoder.name}"):
             self.tokenizer = load_tokenizer(prepared.encoder.folder)

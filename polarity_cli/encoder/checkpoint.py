@@ -12,9 +12,9 @@ Last step of a training run; `evaluate` and `predict` start here.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, Any
 from polarity_cli.cache import hash_file, read_json, write_json
 from polarity_cli.cache.entries import Place
 from polarity_cli.cache.hashes import are_whole
-from polarity_cli.cache.locks import hold
-from polarity_cli.config import SHORTEST_LENGTH, TRUNCATIONS
+from polarity_cli.cache.locks import Hold, hold
 from polarity_cli.encoder.card import write_card
-from polarity_cli.encoder.folder import check_folder, is_plain_name
+from polarity_cli.encoder.folder import check_folder
+from polarity_cli.encoder.manifest import is_sound
 from polarity_cli.errors import CacheError, CheckpointError, DivergedError, UsageError
 from polarity_cli.records import EpochRecord, Observer, StepRecord
 
@@ -48,6 +48,8 @@ class CheckpointInfo:
     folder: Path
     manifest: dict[str, Any] | None
     """None for a checkpoint that this program did not make."""
+    hold: Hold | None = None
+    """Nobody frees the folder while this object is there."""
 
     @property
     def text(self) -> tuple[str, ...] | None:
@@ -132,39 +134,19 @@ def read_checkpoint(folder: Path) -> CheckpointInfo:
         raise CheckpointError(
             f"{folder}: no checkpoint (there is no config.json in it).", hint="`polarity train` makes a checkpoint."
         )
+    held = None
+    with contextlib.suppress(OSError):
+        held = hold(folder)
     check_folder(folder)
     if not os.path.lexists(folder / MANIFEST):
-        return CheckpointInfo(folder, None)
+        return CheckpointInfo(folder, None, held)
     manifest = read_json(folder / MANIFEST)
-    if manifest is None or not _is_sound(manifest):
+    if manifest is None or not is_sound(manifest):
         raise CheckpointError(
             f"{folder / MANIFEST}: the manifest is damaged.",
             hint="Publish the checkpoint again, or remove the manifest.",
         )
-    return CheckpointInfo(folder, manifest)
-
-
-def _is_sound(manifest: dict[str, Any]) -> bool:
-    """Tell whether a manifest has what this program reads of it, in the right types: it may come from anywhere."""
-    data, files = manifest.get("data"), manifest.get("files")
-    if not isinstance(data, dict) or not isinstance(files, dict):
-        return False
-    if not all(is_plain_name(name) and isinstance(known, str) for name, known in files.items()):
-        return False  # each of these files is read and compared
-    text, rows = data.get("text"), data.get("rows")
-    return (
-        isinstance(text, list)
-        and len(text) > 0
-        and all(isinstance(name, str) for name in [*text, data.get("source"), data.get("label"), data.get("positive") or ""])
-        and re.fullmatch(r"[0-9a-f]{16}", str(data.get("fingerprint"))) is not None
-        and (rows is None or (type(rows) is int and rows >= 1))
-        and all(type(data.get(name)) in (int, float) and 0 <= data[name] < 1 for name in ("test", "validation"))
-        and type(data.get("seed")) is int
-        and 0 <= data["seed"] < 2**32
-        and type(manifest.get("max_length")) is int
-        and SHORTEST_LENGTH <= manifest["max_length"] <= 1_000_000
-        and manifest.get("truncation") in TRUNCATIONS
-    )
+    return CheckpointInfo(folder, manifest, held)
 
 
 def find_newest(cache_dir: Path, observer: Observer) -> Path:
@@ -177,7 +159,7 @@ def find_newest(cache_dir: Path, observer: Observer) -> Path:
         manifest = read_json(folder / MANIFEST)
         if (
             manifest is not None
-            and _is_sound(manifest)
+            and is_sound(manifest)
             and are_whole(folder, manifest["files"], Place(cache_dir, KIND, folder.name).notes)  # type: ignore[arg-type]
         ):
             return folder
@@ -199,7 +181,7 @@ def check_out(out: Path) -> None:
     if not out.exists() and not out.is_symlink():
         return
     manifest: dict[str, Any] | None = read_json(out / MANIFEST) if out.is_dir() and not out.is_symlink() else None
-    if manifest is None or not _is_sound(manifest):
+    if manifest is None or not is_sound(manifest):
         empty = out.is_dir() and not out.is_symlink() and not any(out.iterdir())
         if empty:
             return
@@ -239,8 +221,9 @@ def publish_checkpoint(checkpoint: Path, out: Path) -> None:
         if out.exists():
             out.rename(work / "old")
         (work / "new").rename(out)
-    except OSError as error:
-        raise CacheError(f"--out {out}: cannot be written ({error.strerror}).", hint=kept) from error
+    except OSError as error:  # copytree's own holds a list of (from, to, reason)
+        reason = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
+        raise CacheError(f"--out {out}: cannot be written ({reason}).", hint=kept) from error
     finally:
         if (work / "old").exists() and not out.exists():  # failed or interrupted between the two renames
             (work / "old").rename(out)

@@ -39,7 +39,7 @@ def check_demand(folder: Path, config: Any, *, is_needed: Callable[[str], bool],
     stored = read_headers(folder)
     model = _outline(folder, config, building)
     shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    n_asked = sum(parameter.numel() for parameter in model.parameters())
+    n_asked = sum(tensor.numel() for tensor in (*model.parameters(), *model.buffers()))
     memory = find_memory()
     if n_asked * _FLOAT_BYTES > memory:
         asked_gb, memory_gb = n_asked * _FLOAT_BYTES / 1e9, memory / 1e9

@@ -43,6 +43,21 @@ _LARGEST: dict[str, int | None] = {
 }
 """Bytes of the largest file of a name or a suffix: the largest vocabularies take 35 MB, configs some KB, and a graph holds less
 than 2 GiB. Weights are measured against the config, by `encoder/demand`. What is not in this table is never opened."""
+_OWN_NAMES = (
+    "adapter_config",
+    "added_tokens",
+    "chat_template",
+    "config",
+    "generation_config",
+    "merges",
+    "model",
+    "polarity",
+    "special_tokens",
+    "tokenizer",
+    "vocab",
+)
+"""How the names of a model's own texts begin; others, a file of reviews or of scores, are not opened."""
+_ALWAYS_OWN = (".jinja", ".model", ".safetensors")
 _FILES_BESIDE: dict[str, tuple[str, ...]] = {
     "merges_file": ("merges.txt",),
     "spm_file": ("*.model",),
@@ -126,7 +141,8 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def _is_opened(name: str) -> bool:
-    return name in _LARGEST or PurePath(name).suffix in _LARGEST
+    suffix = PurePath(name).suffix
+    return suffix in _ALWAYS_OWN or (suffix in _LARGEST and name.startswith(_OWN_NAMES))
 
 
 def _check_file(path: Path, root: Path) -> None:

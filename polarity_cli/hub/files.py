@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from polarity_cli.cache import hash_file, read_json, write_json
+from polarity_cli.cache.hashes import are_whole, hash_known
 from polarity_cli.config import Context
 from polarity_cli.errors import HubError
 from polarity_cli.hub import connect, is_of_content
@@ -26,7 +27,7 @@ def fetch_files(
 ) -> list[Path]:
     """Return the top files of a repository whose names match one of the patterns, all in one folder.
 
-    What an earlier call has fetched and checked is not asked for again.
+    What an earlier call has fetched is not asked for again while its SHA-256 is what it was.
 
     Raises:
         HubError: the Hub is out of reach, or sends other content than it declares; or the files were never fetched, and the
@@ -34,20 +35,23 @@ def fetch_files(
     """
     record = context.cache_dir / "hub" / "files" / f"{kind}--{repo.replace('/', '--')}.json"
     known = read_json(record) or {}
-    sizes = known.get("files")
-    if (known.get("revision"), known.get("patterns")) == (revision, list(patterns)) and isinstance(sizes, dict):
-        paths = {Path(path): size for path, size in sizes.items()}
-        if all(path.is_file() and path.stat().st_size == size for path, size in paths.items()):
-            return list(paths)
+    notes = context.cache_dir / "seen" / f"hub--files--{record.name}"
+    hashes = known.get("files")
+    if (known.get("revision"), known.get("patterns")) == (revision, list(patterns)) and isinstance(hashes, dict):
+        folder = Path(str(known.get("folder")))
+        if are_whole(folder, hashes, notes):
+            return [folder / name for name in hashes]
     if context.offline:
         raise HubError(
             f"{repo}: its files are not in the cache, and --offline makes no connection.", hint="Run once without --offline."
         )
     fetched = _fetch(repo, revision, patterns, kind, context)
-    sizes = {str(path): path.stat().st_size for path in fetched}
-    with suppress(OSError):  # a cache that cannot be written is one that an offline run cannot use
-        record.parent.mkdir(parents=True, exist_ok=True)
-        write_json(record, {"revision": revision, "patterns": list(patterns), "files": sizes})
+    if fetched:
+        folder = fetched[0].parent
+        hashes = hash_known(folder, [path.name for path in fetched], notes)
+        with suppress(OSError):  # a cache that cannot be written is one that an offline run cannot use
+            record.parent.mkdir(parents=True, exist_ok=True)
+            write_json(record, {"revision": revision, "patterns": list(patterns), "folder": str(folder), "files": hashes})
     return fetched
 
 

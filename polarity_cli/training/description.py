@@ -13,7 +13,7 @@ from polarity_cli.records import clean_text
 
 _WITHOUT_EFFECT = ("feature_cache", "fresh", "graphs", "out", "track")
 """Settings that change nothing that is learned."""
-_PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "datasets", "onnxruntime", "scikit-learn")
+_PACKAGES = ("torch", "numpy", "transformers", "tokenizers", "accelerate", "datasets", "onnxruntime", "scikit-learn")
 
 
 def list_settings(config: TrainConfig) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def _make_plain(name: str, value: object) -> int | float | str | bool:
 def describe_run(config: TrainConfig, *, reviews: str, encoder: str) -> dict[str, Any]:
     """Return what makes a run what it is, by names that a message can show; values are as they come back from JSON.
 
-    Two runs with equal descriptions learn the same.
+    Two runs with equal descriptions learn the same, but for what device and number of threads do to the last digits.
 
     Args:
         config: whose flags that matter are described.

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,12 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from polarity_cli.cache import fingerprint
+from polarity_cli.cache.locks import lock
 from polarity_cli.errors import CacheError, DivergedError, InterruptedRunError, UsageError
 from polarity_cli.records import Observer
 from polarity_cli.training.learner import Learner
-from polarity_cli.training.signals import RunStoppedError, Signals
+from polarity_cli.training.runtime import describe_machine
+from polarity_cli.training.signals import Signals
 from polarity_cli.training.state import (
     Course,
     Record,
@@ -39,6 +39,10 @@ from polarity_cli.training.state import (
 EVERY_S = 30.0
 """Seconds between two states."""
 _KEPT = "the use of kept features"
+_MACHINE = "the machine"
+"""What may change the last digits of what is learned: a run goes on elsewhere, and says so."""
+_LOOKS, _LOOK_S = 10, 0.1
+"""How often, and after how many seconds, a lock is tried: who lists the cache has it for a moment."""
 _SHARE = 0.02
 """Most of a run's time that goes into writing states: where one takes long, the next waits longer."""
 
@@ -46,67 +50,51 @@ _SHARE = 0.02
 class Keeper:
     """The states of the run that publishes to one folder."""
 
-    def __init__(self, cache_dir: Path, out: Path, run: Mapping[str, Any], observer: Observer, *, fresh: bool) -> None:
-        """Open the run's folder in the cache for this process alone.
+    def __init__(self, folder: Path, out: Path, run: Mapping[str, Any], observer: Observer, *, fresh: bool) -> None:
+        """Look at what an interrupted run left.
 
         Args:
-            cache_dir: the cache.
+            folder: the run's in the cache, which this process has to itself.
             out: where the checkpoint will be published; there is one run for it at a time.
             run: what makes the run what it is: flags and their values, and what they stand for.
             observer: who is told of a state that is torn or cannot be written.
             fresh: whether to drop what an interrupted run left.
 
         Raises:
-            UsageError: another process trains to `out` now, or an interrupted run was another than `run`.
-            CacheError: the cache cannot be written.
+            UsageError: an interrupted run was another than `run`.
         """
-        self.folder = cache_dir / "runs" / fingerprint(str(out.resolve()))
-        self._run, self._observer, self._fresh = dict(run), observer, fresh
-        self._out = out
+        self.folder, self._out, self._run, self._observer = folder, out, dict(run), observer
         self.signals = Signals()
         self._records: list[Record] = []
         self._saved_step: int | None = None
         self._due = time.monotonic() + EVERY_S
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-        except OSError as error:
-            raise CacheError(
-                f"{self.folder}: cannot be written ({error.strerror}).", hint="Choose another folder with --cache-dir."
-            ) from error
-        try:
-            self._lock_folder(out)
-            remove_leftovers(self.folder)
-            if not fresh:
-                self._refuse_another()
-        except BaseException:
-            self.close()
-            raise
+        remove_leftovers(folder)
+        if fresh:
+            clear_states(folder)
+        self._refuse_another()
 
-    def _lock_folder(self, out: Path) -> None:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(
-                f"--out {out}: another run is training to it now.", hint="Wait for it, or name another folder."
-            ) from error
-        except OSError as error:
-            raise CacheError(
-                f"{self.folder}: its disk has no locks ({error.strerror}).", hint="Choose a local folder with --cache-dir."
-            ) from error
+    @property
+    def kept_features(self) -> bool | None:
+        """Whether the interrupted run trained from kept features; None where there is no such run."""
+        known = self._find_known()
+        return None if known is None else known.get(_KEPT) is True
+
+    def _find_known(self) -> dict[str, Any] | None:
+        return next((run for run in map(read_run, find_states(self.folder)) if run is not None), None)
 
     def _refuse_another(self) -> None:
-        known = next((run for run in map(read_run, find_states(self.folder)) if run is not None), None)
+        known = self._find_known()
         if known is None:
             return
-        names = sorted({*known, *self._run} - ({_KEPT} - self._run.keys()))
-        pairs = [(name, known.get(name), self._run.get(name)) for name in names]
-        changed = [f"{name} was {before}, is {now}" for name, before, now in pairs if before != now]
+        names = sorted({*known, *self._run} - {_MACHINE} - ({_KEPT} - self._run.keys()))
+        changed = {name: (known.get(name), self._run.get(name)) for name in names if known.get(name) != self._run.get(name)}
         if not changed:
             return
+        shown = "; ".join(f"{name} was {before}, is {now}" for name, (before, now) in changed.items())
+        again = "--feature-cache SIZE for room to keep them" if changed.keys() == {_KEPT} else "its options again"
         raise UsageError(
-            f"--out {self._out}: an interrupted run stands there, and it was another: {'; '.join(changed)}.",
-            hint="Give its options again to go on with it, or --fresh to start over.",
+            f"--out {self._out}: an interrupted run stands there, and it was another: {shown}.",
+            hint=f"Give {again} to go on with it, or --fresh to start over.",
         )
 
     def restore(self, learner: Learner, plan: Sequence[int], *, kept_features: bool) -> State | None:
@@ -121,19 +109,27 @@ class Keeper:
             UsageError: the interrupted run trained from kept features, and this one does not, or the other way round.
             CacheError: a state cannot be read, though it may be whole.
         """
-        if self._fresh:
-            clear_states(self.folder)
         self._run[_KEPT] = kept_features
+        self._run[_MACHINE] = describe_machine(learner.accelerator)
         self._refuse_another()
         for path in find_states(self.folder):
-            state = read_state(path)
-            if state is not None and read_run(path) == self._run and _fits(state, learner, plan):
+            state, run = read_state(path), read_run(path)
+            if state is not None and run is not None and _fits(state, learner, plan):
+                self._compare_machine(run.get(_MACHINE))
                 self._records = list(state.history)
                 self._saved_step = state.course.step
                 return state
             self._observer.note(f"{path}: the state is torn or of another program; it is set aside.")
             set_state_aside(path)
         return None
+
+    def _compare_machine(self, known: object) -> None:
+        before = known if isinstance(known, dict) else {}
+        changed = [
+            f"{name} {before.get(name)}, now {now}" for name, now in self._run[_MACHINE].items() if before.get(name) != now
+        ]
+        if changed:
+            self._observer.note(f"The interrupted run had {'; '.join(changed)}: the last digits of its weights may differ.")
 
     def follow(
         self,
@@ -181,31 +177,51 @@ class Keeper:
         """Remove the states: the checkpoint is published, or the run cannot come to a good end."""
         clear_states(self.folder)
 
-    def close(self) -> None:
-        """Let another process train to the same folder."""
-        os.close(self._lock)
-
 
 @contextmanager
 def open_keeper(cache_dir: Path, out: Path, run: Mapping[str, Any], observer: Observer, *, fresh: bool) -> Iterator[Keeper]:
     """Give the keeper of a run, which no other process has meanwhile.
 
     Raises:
-        UsageError, CacheError: as `Keeper` does.
+        UsageError: another process trains to `out` now, or as `Keeper` does.
+        CacheError: the cache cannot be written.
         InterruptedRunError: a signal ended the block.
         DivergedError: as the block raised it; the states are removed, since going on would come to the same end.
     """
-    keeper = Keeper(cache_dir, out, run, observer, fresh=fresh)
-    try:
-        with keeper.signals.take(at_once=True):
-            yield keeper
-    except RunStoppedError as error:
-        raise keeper.explain() from error
-    except DivergedError:
-        keeper.finish()
-        raise
-    finally:
-        keeper.close()
+    folder = cache_dir / "runs" / fingerprint(str(out.resolve()))
+    with _have_alone(folder, out, observer):
+        keeper = Keeper(folder, out, run, observer, fresh=fresh)
+        try:
+            with keeper.signals.take(at_once=True):
+                yield keeper
+        except KeyboardInterrupt as error:
+            raise keeper.explain() from error
+        except DivergedError:
+            keeper.finish()
+            raise
+
+
+@contextmanager
+def _have_alone(folder: Path, out: Path, observer: Observer) -> Iterator[None]:
+    """Have a run's folder to oneself inside the block."""
+    with ExitStack() as stack:
+        for n_left in range(_LOOKS - 1, -1, -1):
+            try:
+                is_alone = stack.enter_context(lock(folder / "lock", when_busy=None))
+                break
+            except BlockingIOError as error:
+                if n_left == 0:
+                    raise UsageError(
+                        f"--out {out}: another run is training to it now.", hint="Wait for it, or name another folder."
+                    ) from error
+            except OSError as error:
+                raise CacheError(
+                    f"{folder}: cannot be written ({error.strerror}).", hint="Choose another folder with --cache-dir."
+                ) from error
+            time.sleep(_LOOK_S)
+        if not is_alone:
+            observer.note(f"{folder}: its disk has no locks; start no second run to {out} beside this one.")
+        yield
 
 
 def _fits(state: State, learner: Learner, plan: Sequence[int]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -70,7 +70,9 @@ def fit(
             yield from records
             if keeper is not None:
                 keeper.follow(course, records, learner, optimizer, best_weights)
-        metrics = learner.score(validation) if validation is not None else None
+        metrics = None
+        if validation is not None:
+            metrics = learner.score(validation, _follow(keeper, course, learner, optimizer, best_weights))
         is_best = metrics is None or _rank(metrics) > course.best
         if metrics is not None and is_best:
             course.best_f1, course.best_log_loss = metrics["f1"] or 0.0, metrics["log_loss"] or 0.0
@@ -84,6 +86,15 @@ def fit(
             keeper.follow(course, [record], learner, optimizer, best_weights, is_end=is_end)
     if best_weights is not None:
         learner.restore_top(best_weights)
+
+
+def _follow(
+    keeper: Keeper | None, course: Course, learner: Learner, optimizer: torch.optim.Optimizer, best: dict[str, Tensor] | None
+) -> Callable[[int], None]:
+    """Return what lets a keeper save, and a signal end the run, while an epoch is validated."""
+    if keeper is None:
+        return lambda n: None
+    return lambda n: keeper.follow(course, [], learner, optimizer, best)
 
 
 def _has_lost_patience(course: Course, config: TrainConfig) -> bool:

@@ -29,6 +29,7 @@ from polarity_cli.records import EpochRecord, StepRecord
 
 TENSORS, HISTORY = "tensors.safetensors", "history.jsonl"
 _NAME = re.compile(r"state-(\d{9})-(\d{6})")
+_ASIDE = "aside"
 _N_KEPT = 2
 """States that are kept: where the newest is torn, the one before it is whole."""
 
@@ -129,8 +130,8 @@ def find_states(folder: Path) -> list[Path]:
 
 
 def clear_states(folder: Path) -> None:
-    """Remove the states of a run."""
-    for path in find_states(folder):
+    """Remove the states of a run, and the one that was set aside."""
+    for path in (*find_states(folder), folder / _ASIDE):
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -142,7 +143,7 @@ def remove_leftovers(folder: Path) -> None:
 
 def set_state_aside(state: Path) -> None:
     """Rename a state that cannot be used, so that it is not looked at again; the one set aside before goes."""
-    aside = state.parent / "aside"
+    aside = state.parent / _ASIDE
     shutil.rmtree(aside, ignore_errors=True)
     state.rename(aside)
 

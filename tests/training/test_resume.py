@@ -18,6 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from polarity_cli.cache import fingerprint
 from polarity_cli.config import FeatureCache
 from polarity_cli.training.state import TENSORS, find_states, read_state
 from tests.conftest import REPOSITORY, Outcome, hear_interrupts, make_reviews, write_csv
@@ -151,6 +152,41 @@ def test_state_that_was_edited_is_none(runs: Runs, make_order: Callable[..., Ord
         (state / name).write_bytes(kept)
     (state / TENSORS).unlink()
     assert read_state(state) is None
+
+
+def change_run(state: Path, **values: object) -> None:
+    """Let a state say that its run was another."""
+    path = state / "manifest.json"
+    manifest = {key: value for key, value in json.loads(path.read_text()).items() if key != "checksum"}
+    manifest["run"] |= values
+    path.write_text(json.dumps({**manifest, "checksum": fingerprint(manifest)}))
+
+
+def test_run_goes_on_on_another_machine_and_says_so(runs: Runs, make_order: Callable[..., Order]) -> None:
+    order = make_order("moved")
+    assert runs.run(replace(order, seconds=0.1))[0] == -signal.SIGKILL
+    (folder,) = (Path(order.cache) / "runs").iterdir()
+    for state in find_states(folder):
+        change_run(state, **{"the machine": {"device": "cuda", "precision": "no", "threads": 64}})
+    code, said = runs.run(order)
+    assert code == 0, said
+    assert "device cuda, now cpu" in said
+    assert "threads 64, now" in said
+    assert "Going on after step" in said
+
+
+def test_run_that_began_without_kept_features_goes_on_without_them(runs: Runs, make_order: Callable[..., Order]) -> None:
+    order = make_order("plain", "off")
+    assert runs.run(replace(order, seconds=0.1))[0] == -signal.SIGKILL
+    code, said = runs.run(replace(order, feature_cache="auto"))
+    assert code == 0, said
+    assert "Going on after step" in said
+    assert not (Path(order.cache) / "features").exists()
+    kept = make_order("kept")
+    assert runs.run(replace(kept, seconds=0.1))[0] == -signal.SIGKILL
+    code, said = runs.run(replace(kept, feature_cache="off"))
+    assert code == 1
+    assert "the use of kept features was True, is False" in said
 
 
 def start_training(tmp_path: Path, encoder: Path, *more: object) -> subprocess.Popen[str]:
