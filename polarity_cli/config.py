@@ -96,6 +96,8 @@ class TrainConfig:
     patience: int | None = None
     """Epochs without a better validation score after which training stops; None never stops early."""
     feature_cache: FeatureCache = "auto"
+    fresh: bool = False
+    """Whether to start over where an interrupted run could go on."""
     graphs: bool = True
     """Whether the run ends by writing the graphs that `predict` runs."""
     out: Path = Path("ckpt")
@@ -153,6 +155,8 @@ class EvaluateConfig:
     """The model's class that means positive, where its names do not tell."""
     errors: Path | None = None
     """Where the mistakes are written: `.csv`, `.tsv` or `.jsonl`."""
+    escape_formulas: bool = False
+    """Whether cells that a spreadsheet would run get an apostrophe."""
 
     def __post_init__(self) -> None:
         check_choice("--split", self.split, SPLITS)
@@ -161,6 +165,9 @@ class EvaluateConfig:
                 self.errors.suffix in (".csv", ".jsonl", ".tsv"),
                 f"--errors {self.errors}: expected a name ending in .csv, .jsonl or .tsv.",
             )
+        if self.escape_formulas:
+            is_table = self.errors is not None and self.errors.suffix != ".jsonl"
+            _require(is_table, "--escape-formulas is for CSV and TSV.", hint="Give --errors a name ending in .csv or .tsv.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +194,24 @@ class PredictConfig:
         _require(
             0 <= self.min_confidence <= 1,
             f"--min-confidence {self.min_confidence}: expected a probability from 0 to 1.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruneConfig:
+    """What may leave the cache."""
+
+    older_than: float | None = None
+    """Seconds since its last use."""
+    max_size: int | None = None
+    """Bytes that the cache shall have at most; what was used longest ago goes first."""
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        _require(
+            self.older_than is not None or self.max_size is not None,
+            "Nothing says what may go.",
+            hint="Give --older-than 30d, --max-size 5GB, or both; --dry-run only shows what would go.",
         )
 
 

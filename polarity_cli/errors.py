@@ -38,6 +38,19 @@ class ExportError(PolarityError):
     """A model has no graph that answers as it does; the message says why, and torch can answer in the graph's place."""
 
 
+class DivergedError(PolarityError):
+    """Training came to values that are not finite; going on would bring them again."""
+
+
+class InterruptedRunError(PolarityError):
+    """A signal ended a training run."""
+
+    def __init__(self, number: int, *, saved_step: int | None) -> None:
+        kept = "nothing was learned yet" if saved_step is None else f"what was learned up to step {saved_step:,} is kept"
+        super().__init__(f"interrupted; {kept}.")
+        self.exit_code = 128 + number
+
+
 class HubError(PolarityError):
     """The Hub cannot be reached, or does not have what was asked."""
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polarity_cli.cache import MANIFEST, read_json
+from polarity_cli.cache.entries import Entry
 from polarity_cli.config import Context, DataConfig, EvaluateConfig
 from polarity_cli.data.sources import find_source
 from polarity_cli.encoder.checkpoint import CheckpointInfo, find_newest, read_checkpoint
 from polarity_cli.encoder.location import EncoderLocation
 from polarity_cli.errors import UsageError
-from polarity_cli.prepare import prepare_source
+from polarity_cli.prepare import find_prepared, prepare_source
 from polarity_cli.records import LABEL_NAMES
 
 if TYPE_CHECKING:
@@ -41,9 +41,10 @@ def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
     """
     if config.errors is not None and (config.errors.is_dir() or not config.errors.parent.is_dir()):
         raise UsageError(f"--errors {config.errors}: it is a folder, or its folder does not exist.")
-    folder = config.checkpoint or find_newest(context.cache_dir)
+    folder = config.checkpoint or find_newest(context.cache_dir, context.observer)
     info = read_checkpoint(folder)
-    source, splits = _find_splits(info, config, context)
+    source, entry = _find_splits(info, config, context)
+    splits = entry.manifest["splits"]
     wanted = sorted(splits) if config.split == "all" else [config.split]
     missing = [name for name in wanted if name not in splits]
     if missing or not wanted:
@@ -53,13 +54,13 @@ def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
         )
     from polarity_cli.data.tokenized import read_split
 
-    parts = [read_split(splits[name]) for name in wanted]
+    parts = [read_split(entry.folder / f"{name}.arrow") for name in wanted]
     metrics = _score(info, parts, config, context)
     return EvaluateResult(folder, source, config.split, metrics, config.errors)
 
 
-def _find_splits(info: CheckpointInfo, config: EvaluateConfig, context: Context) -> tuple[str, dict[str, Path]]:
-    """Return the name of the reviews and each split's file, tokenized for the checkpoint."""
+def _find_splits(info: CheckpointInfo, config: EvaluateConfig, context: Context) -> tuple[str, Entry]:
+    """Return the name of the reviews and their entry in the cache, tokenized for the checkpoint."""
     trained = info.manifest["data"] if info.manifest else {}
     if config.source is None:
         if not trained:
@@ -68,10 +69,9 @@ def _find_splits(info: CheckpointInfo, config: EvaluateConfig, context: Context)
                 hint=f"Name the reviews: polarity evaluate {info.folder} reviews.csv",
             )
         # The tokenized reviews of the training run, while the cache has them: its source need not be there any more.
-        folder = context.cache_dir / "data" / str(trained["fingerprint"])
-        manifest = read_json(folder / MANIFEST)
-        if manifest is not None and config.split != "all" and not _reads_otherwise(config):
-            return trained["source"], {name: folder / f"{name}.arrow" for name in _names(manifest)}
+        entry = find_prepared(context.cache_dir, str(trained["fingerprint"]))
+        if entry is not None and config.split != "all" and not _reads_otherwise(config):
+            return trained["source"], entry
     data = _make_data_config(info, config, trained)
     source = find_source(data.source, rows=data.rows, context=context)
     location = EncoderLocation(str(info.folder), info.folder, "")
@@ -80,16 +80,12 @@ def _find_splits(info: CheckpointInfo, config: EvaluateConfig, context: Context)
         context.observer.note(
             f"{data.source} has changed since the checkpoint was trained: reviews may stand in another split now."
         )
-    return data.source, {name: prepared.folder / f"{name}.arrow" for name in _names(prepared.manifest)}
+    return data.source, prepared.entry
 
 
 def _reads_otherwise(config: EvaluateConfig) -> bool:
     """Tell whether options ask for other reviews, or for reading them in another way, than in training."""
     return config.rows != "as trained" or any((config.text, config.label, config.positive))
-
-
-def _names(manifest: dict[str, Any]) -> list[str]:
-    return list(manifest["splits"])
 
 
 def _make_data_config(info: CheckpointInfo, config: EvaluateConfig, trained: dict[str, Any]) -> DataConfig:
@@ -129,11 +125,13 @@ def _score(
         y_score = compute_scores(engine.compute_logits(token_ids, advance))[:, whole.positive]
     y_true = np.concatenate([part.labels for part in parts])
     if config.errors is not None:
-        _write_errors(config.errors, parts, y_true, y_score)
+        _write_errors(config.errors, parts, y_true, y_score, escaped=config.escape_formulas)
     return compute_metrics(y_true, y_score)
 
 
-def _write_errors(path: Path, parts: list[TokenizedSplit], y_true: NDArray[np.int64], y_score: NDArray[np.float64]) -> None:
+def _write_errors(
+    path: Path, parts: list[TokenizedSplit], y_true: NDArray[np.int64], y_score: NDArray[np.float64], *, escaped: bool
+) -> None:
     """Write the mistakes, the most confident first."""
     import numpy as np
 
@@ -155,4 +153,4 @@ def _write_errors(path: Path, parts: list[TokenizedSplit], y_true: NDArray[np.in
                 "text": part.get_text(index),
             }
         )
-    write_table(path, ["where", "label", "predicted", "score", "text"], rows)
+    write_table(path, ["where", "label", "predicted", "score", "text"], rows, escaped=escaped)

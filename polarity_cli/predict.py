@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polarity_cli.cache import MANIFEST, hash_file, publish, write_json
+from polarity_cli.cache import report_unwritable
+from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry, get_entry
 from polarity_cli.config import Context, PredictConfig
 from polarity_cli.encoder.checkpoint import CheckpointInfo, find_newest, read_checkpoint
 from polarity_cli.errors import ExportError
@@ -16,10 +16,10 @@ from polarity_cli.records import Observer, Prediction
 from polarity_cli.serving.graphs.find import (
     TOKENIZER,
     GraphFolder,
-    find_cached_graphs,
     find_own_graphs,
     fit_together,
-    is_known_without,
+    is_sound_entry,
+    open_cached_graphs,
     place_cached_graphs,
 )
 from polarity_cli.serving.readers import Record
@@ -41,7 +41,7 @@ def find_checkpoint(config: PredictConfig, context: Context) -> CheckpointInfo:
     Raises:
         CheckpointError: there is none.
     """
-    return read_checkpoint(config.checkpoint or find_newest(context.cache_dir))
+    return read_checkpoint(config.checkpoint or find_newest(context.cache_dir, context.observer))
 
 
 def open_predictor(info: CheckpointInfo, config: PredictConfig, context: Context) -> Predictor:
@@ -50,29 +50,35 @@ def open_predictor(info: CheckpointInfo, config: PredictConfig, context: Context
     Raises:
         CheckpointError: the checkpoint is damaged, or not of two classes.
     """
-    cached = place_cached_graphs(info, context.cache_dir)
+    place, key = place_cached_graphs(info, context.cache_dir)
     own = find_own_graphs(info)
     if own is not None and not fit_together(own, context.cache_dir):
         context.observer.note(f"{info.folder}: its graphs were made from other weights, config or tokenizer than those in it.")
         own = None
-    for found in (own, find_cached_graphs(cached)):
-        graph = found.read(config.precision) if found else None
-        if found and graph:
-            return _open_graph(found, graph, config)
-    from polarity_cli.serving.predictor import Predictor
-    from polarity_cli.serving.whole import WholeCheckpoint
-
-    if is_known_without(cached):
-        whole = WholeCheckpoint(info, positive_class=config.positive_class)
-    else:
+    graph = own.read(config.precision) if own else None
+    if own and graph:
+        return _open_graph(own, graph, config)
+    entry = find_entry(place, key, is_sound=is_sound_entry)
+    whole = None
+    if entry is None:
         context.observer.note(f"{info.folder} has no graph to predict with; it is made now, once. That takes a minute.")
         with context.observer.track("Exporting the checkpoint"):
-            whole = WholeCheckpoint(info, positive_class=config.positive_class)
-            made = _export_into_cache(whole, cached, context.observer)
-        graph = made.read(config.precision) if made else None
-        if made and graph:
-            return _open_graph(made, graph, config)
+            whole = _load_whole(info, config)
+            entry = _export_into_cache(whole, place, key, context.observer)
+    cached = open_cached_graphs(entry)
+    graph = cached.read(config.precision) if cached else None
+    if cached and graph:
+        return _open_graph(cached, graph, config)
+    from polarity_cli.serving.predictor import Predictor
+
+    whole = whole or _load_whole(info, config)
     return Predictor(whole.make_engine(), whole.make_encoder(), positive=whole.positive, min_confidence=config.min_confidence)
+
+
+def _load_whole(info: CheckpointInfo, config: PredictConfig) -> WholeCheckpoint:
+    from polarity_cli.serving.whole import WholeCheckpoint
+
+    return WholeCheckpoint(info, positive_class=config.positive_class)
 
 
 def _open_graph(found: GraphFolder, graph: bytes, config: PredictConfig) -> Predictor:
@@ -86,34 +92,33 @@ def _open_graph(found: GraphFolder, graph: bytes, config: PredictConfig) -> Pred
     return Predictor(engine, found.load_encoder(), positive=positive, min_confidence=config.min_confidence)
 
 
-def _export_into_cache(whole: WholeCheckpoint, folder: Path, observer: Observer) -> GraphFolder | None:
-    """Write a checkpoint's graphs and tokenizer to the cache, checked on the built-in reviews, and return them.
+def _export_into_cache(whole: WholeCheckpoint, place: Place, key: Manifest, observer: Observer) -> Entry:
+    """Write a checkpoint's graphs and tokenizer to the cache, checked on the built-in reviews, and return the entry.
 
-    Where there can be none, that is kept in their place and None returned.
+    Where there can be none, that is kept in their place.
     """
     from polarity_cli.data.files import read_rows
     from polarity_cli.sample import SAMPLE_DIR
     from polarity_cli.serving.graphs.export import export_graphs, remove_graphs
 
-    texts = [f"{row.fields['title']}: {row.fields['content']}" for row in read_rows(SAMPLE_DIR / "test.jsonl")]
-    shutil.rmtree(folder, ignore_errors=True)  # it is torn, or it would have been used
-    with publish(folder) as work:
+    def make(work: Path) -> Manifest:
+        texts = [f"{row.fields['title']}: {row.fields['content']}" for row in read_rows(SAMPLE_DIR / "test.jsonl")]
         figures = None
-        try:
-            figures = export_graphs(work, whole.model, whole.make_encoder().encode(texts), longest=whole.max_length)
-        except ExportError as error:
-            remove_graphs(work)
-            observer.note(f"It cannot be exported: {error}. torch answers, which starts more slowly.")
-        whole.tokenizer.backend_tokenizer.save(str(work / TOKENIZER))
-        manifest = {
+        with report_unwritable(place.folder):
+            try:
+                figures = export_graphs(work, whole.model, whole.make_encoder().encode(texts), longest=whole.max_length)
+            except ExportError as error:
+                remove_graphs(work)
+                observer.note(f"It cannot be exported: {error}. torch answers, which starts more slowly.")
+            (work / TOKENIZER).write_text(whole.tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
+        return {
             "graphs": figures,
-            "files": {path.name: hash_file(path) for path in work.iterdir()},
             "class_names": whole.class_names,
             "max_length": whole.max_length,
             "truncation": whole.truncation,
         }
-        write_json(work / MANIFEST, manifest)
-    return find_cached_graphs(folder)
+
+    return get_entry(place, key, make, observer, is_sound=is_sound_entry)
 
 
 def predict(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from polarity_cli.cache import MANIFEST, fingerprint, publish, read_json, write_json
+from polarity_cli.cache import fingerprint, report_unwritable
+from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry, get_entry
 from polarity_cli.config import Context, DataConfig
 from polarity_cli.data.labels import check_both_classes
 from polarity_cli.data.sources import LabelledReviews, Source, find_source, read_reviews
@@ -15,19 +17,37 @@ from polarity_cli.encoder.location import EncoderLocation, find_encoder
 from polarity_cli.errors import DataError
 from polarity_cli.records import NEGATIVE, POSITIVE, Review
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from polarity_cli.data.text import TextEncoder
+
+FORMAT = 2
 """Raised when what is written changes, so that an older entry is made again."""
+COUNTS = ("n_rows", "n_positive", "n_negative", "n_tokens")
+"""What is counted of a split."""
 
 
 @dataclass(frozen=True)
 class Prepared:
     """Tokenized splits in the cache."""
 
-    folder: Path
-    manifest: dict[str, Any]
+    entry: Entry
     encoder: EncoderLocation
     config: DataConfig
-    from_cache: bool
+
+    @property
+    def folder(self) -> Path:
+        """Where each split's file is."""
+        return self.entry.folder
+
+    @property
+    def manifest(self) -> Manifest:
+        """How the reviews were read, and how many each split has."""
+        return self.entry.manifest
+
+    @property
+    def from_cache(self) -> bool:
+        """Whether it was there, or another process made it meanwhile."""
+        return not self.entry.is_new
 
     @property
     def fingerprint(self) -> str:
@@ -68,17 +88,55 @@ def prepare_source(
     backend = tokenizer.backend_tokenizer
     text_encoder = TextEncoder(backend, max_length=config.max_length, truncation=config.truncation)
     key = _make_key(source, config, backend.to_str())
-    folder = context.cache_dir / "data" / fingerprint(key)
-    manifest: dict[str, Any] | None = read_json(folder / MANIFEST)
-    from_cache = manifest is not None
-    if manifest is None:
-        manifest = _write(folder, key, source, config, text_encoder, context)
+    place = _place(context.cache_dir, fingerprint(key))
+
+    def make(work: Path) -> Manifest:
+        reviews, splits, notes = _read(source, config, context)
+        with report_unwritable(place.folder), context.observer.track("Tokenizing", sum(map(len, splits.values()))) as advance:
+            counts = _write(work, splits, text_encoder, advance)
+        return {
+            "source": source.name,
+            "encoder": encoder.name,
+            "revision": source.revision,
+            "text": reviews.text,
+            "label": reviews.label,
+            "labels": {value: ("negative", "positive")[meaning] for value, meaning in reviews.meanings.items()},
+            "splits": counts,
+            "notes": notes,
+        }
+
+    entry = get_entry(place, key, make, context.observer, is_sound=_is_sound)
+    manifest = entry.manifest
     for note in manifest["notes"]:
         context.observer.note(note)
     if both_classes:
         train = manifest["splits"].get("train", {"n_negative": 0, "n_positive": 0})
         check_both_classes({NEGATIVE: train["n_negative"], POSITIVE: train["n_positive"]}, config.source)
-    return Prepared(folder, manifest, encoder, config, from_cache)
+    return Prepared(entry, encoder, config)
+
+
+def find_prepared(cache_dir: Path, name: str) -> Entry | None:
+    """Return the tokenized splits of a fingerprint; None where the cache does not have them whole."""
+    entry = find_entry(_place(cache_dir, name), None, is_sound=_is_sound)
+    return entry if entry is not None and fingerprint(entry.manifest["key"]) == name else None
+
+
+def _place(cache_dir: Path, name: str) -> Place:
+    return Place(cache_dir, "data", name)
+
+
+def _is_sound(manifest: Manifest) -> bool:
+    """Tell whether a manifest has what this program reads of it, in the right types."""
+    splits, notes, labels, text = (manifest.get(name) for name in ("splits", "notes", "labels", "text"))
+    return (
+        isinstance(splits, dict)
+        and all(isinstance(counts, dict) and all(type(counts.get(name)) is int for name in COUNTS) for counts in splits.values())
+        and {f"{name}.arrow" for name in splits} == manifest["files"].keys()
+        and isinstance(manifest.get("key"), dict)
+        and isinstance(labels, dict)
+        and all(isinstance(part, list) and all(isinstance(value, str) for value in part) for part in (notes, text))
+        and all(isinstance(value, str) for value in [*labels.values(), manifest.get("label"), manifest.get("revision") or ""])
+    )
 
 
 def _make_key(source: Source, config: DataConfig, tokenizer: str) -> dict[str, Any]:
@@ -99,32 +157,21 @@ def _make_key(source: Source, config: DataConfig, tokenizer: str) -> dict[str, A
     }
 
 
-def _write(
-    folder: Path, key: dict[str, Any], source: Source, config: DataConfig, text_encoder: Any, context: Context
-) -> dict[str, Any]:
-    from polarity_cli.data.tokenized import write_split
-
+def _read(source: Source, config: DataConfig, context: Context) -> tuple[LabelledReviews, dict[str, list[Review]], list[str]]:
     with context.observer.track(f"Reading {source.name}"):
         reviews = read_reviews(source, config)
         splits, notes = _divide(reviews, config)
-    with publish(folder) as work, context.observer.track("Tokenizing", sum(map(len, splits.values()))) as advance:
-        counts = {
-            name: write_split(work / f"{name}.arrow", members, text_encoder, advance)
-            for name, members in splits.items()
-            if members
-        }
-        manifest: dict[str, Any] = {
-            "key": key,
-            "source": source.name,
-            "revision": source.revision,
-            "text": reviews.text,
-            "label": reviews.label,
-            "labels": {value: ("negative", "positive")[meaning] for value, meaning in reviews.meanings.items()},
-            "splits": counts,
-            "notes": [*reviews.notes, *notes],
-        }
-        write_json(work / MANIFEST, manifest)
-    return manifest
+    return reviews, splits, [*reviews.notes, *notes]
+
+
+def _write(
+    work: Path, splits: dict[str, list[Review]], text_encoder: TextEncoder, advance: Callable[[int], None]
+) -> dict[str, dict[str, int]]:
+    from polarity_cli.data.tokenized import write_split
+
+    return {
+        name: write_split(work / f"{name}.arrow", members, text_encoder, advance) for name, members in splits.items() if members
+    }
 
 
 def _divide(reviews: LabelledReviews, config: DataConfig) -> tuple[dict[str, list[Review]], list[str]]:

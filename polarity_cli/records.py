@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_JOINERS = "\u200c\u200d"
+_SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 
 NEGATIVE, POSITIVE = 0, 1
 LABEL_NAMES = ("negative", "positive")
@@ -86,6 +90,29 @@ def clean_text(text: str) -> str:
     return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
 
 
+def make_printable(text: str, *, instead: str = "\ufffd", kept: str = "\n") -> str:
+    """Return a text that cannot steer the terminal that shows it.
+
+    Control characters (escape sequences lose what makes them one), marks that turn the writing's direction, and what nobody would
+    see become `instead`, but for those in `kept`; spaces of other widths become spaces. The joiners that Persian, Indic scripts
+    and emoji are spelled with stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if _is_shown(c) or c in kept else " " if c in _SPACES else instead for c in text)
+
+
+def escape_unprintable(text: str) -> str:
+    """Return a JSON text with the characters escaped that `make_printable` would replace: the same JSON."""
+    if text.isprintable():
+        return text
+    return "".join(c if _is_shown(c) or c in "\n\t" else json.dumps(c)[1:-1] for c in text)
+
+
+def _is_shown(character: str) -> bool:
+    return character.isprintable() or character in _JOINERS
+
+
 class Observer(Protocol):
     """Who is told how long work goes on; the command line shows it, a test may record it."""
 
@@ -94,6 +121,9 @@ class Observer(Protocol):
 
     def track(self, task: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
         """Follow a task of `total` units; the function given advances it by so many."""
+
+    def countdown(self, reason: str, seconds: float) -> None:
+        """Say why nothing goes on, and return after so many seconds."""
 
 
 class SilentObserver:
@@ -105,3 +135,7 @@ class SilentObserver:
     def track(self, task: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
         """Count nothing."""
         return nullcontext(lambda n: None)
+
+    def countdown(self, reason: str, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)

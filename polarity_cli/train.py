@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import platform
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polarity_cli import __version__
-from polarity_cli.cache import publish
+from polarity_cli.cache import hash_file, publish
 from polarity_cli.config import Context, TrainConfig
 from polarity_cli.errors import PolarityError, UsageError
 from polarity_cli.prepare import Prepared, prepare
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from polarity_cli.encoder.cut import FreezePlan
     from polarity_cli.encoder.features import FeatureStore
     from polarity_cli.encoder.trunk import Trunk
+    from polarity_cli.training.keeper import Keeper
     from polarity_cli.training.learner import Examples, Learner
 
 
@@ -51,24 +50,32 @@ def train(config: TrainConfig, context: Context) -> TrainResult:
         PolarityError: the command line, the data, the encoder or the output is wrong; each kind as its room raises it.
     """
     from polarity_cli.encoder.checkpoint import check_out, publish_checkpoint, save_checkpoint, seal_checkpoint
+    from polarity_cli.training.description import describe_run
+    from polarity_cli.training.keeper import open_keeper
 
     check_out(config.out)
     if config.out.resolve().is_relative_to(context.cache_dir.resolve()):
         raise UsageError(f"--out {config.out}: it is inside the cache.", hint="Name a folder outside it.")
     prepared = prepare(config.data, context)
     started = time.perf_counter()
-    run = _Run(config, prepared, context)
-    history = run.fit()
-    metrics = run.score(history)
-    name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    checkpoint = context.cache_dir / "checkpoints" / name
-    manifest = run.describe(metrics)
-    with publish(checkpoint) as work:
-        save_checkpoint(work, run.model, run.tokenizer, manifest, history)
-        manifest["graphs"] = run.export(work) if config.graphs else None
-        manifest["seconds"] = round(time.perf_counter() - started, 1)
-        seal_checkpoint(work, manifest)
-    publish_checkpoint(checkpoint, config.out)
+    encoder = f"{prepared.encoder.revision}, config {hash_file(prepared.encoder.folder / 'config.json')[:16]}"
+    described = describe_run(config, reviews=prepared.fingerprint, encoder=encoder)
+    with open_keeper(context.cache_dir, config.out, described, context.observer, fresh=config.fresh) as keeper:
+        if keeper.kept_features is False:  # as it began, even where there is room for them now
+            config = replace(config, feature_cache="off")
+        run = _Run(config, prepared, context)
+        history = run.fit(keeper)
+        metrics = run.score(history)
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        checkpoint = context.cache_dir / "checkpoints" / name
+        manifest = run.describe(metrics)
+        with publish(checkpoint) as work:
+            save_checkpoint(work, run.model, run.tokenizer, manifest, history)
+            manifest["graphs"] = run.export(work) if config.graphs else None
+            manifest["seconds"] = round(time.perf_counter() - started, 1)
+            seal_checkpoint(work, manifest)
+        publish_checkpoint(checkpoint, config.out)
+        keeper.finish()
     return TrainResult(checkpoint, config.out, manifest)
 
 
@@ -102,7 +109,7 @@ class _Run:
 
         self.config, self.prepared, self.context = config, prepared, context
         self.accelerator: Accelerator = start_runtime(
-            seed=config.data.seed, track=config.track, track_dir=context.cache_dir / "tracking"
+            seed=config.data.seed, track=config.track, track_dir=context.cache_dir / "tracking", offline=context.offline
         )
         with context.observer.track(f"Loading {prepared.encoder.name}"):
             self.tokenizer = load_tokenizer(prepared.encoder.folder)
@@ -123,14 +130,15 @@ class _Run:
             return None
         tokenization = {name: self.prepared.manifest["key"][name] for name in ("tokenizer", "max_length", "truncation")}
         described = describe_trunk(trunk, cut=self.plan.cut, precision=self.accelerator.mixed_precision)
-        return FeatureStore(self.context.cache_dir, trunk, tokenization, described)
+        return FeatureStore(self.context.cache_dir, trunk, tokenization, described, self.prepared.encoder.name)
 
-    def fit(self) -> list[StepRecord | EpochRecord]:
-        """Train, and tell the observer and the tracker of every step."""
+    def fit(self, keeper: Keeper) -> list[StepRecord | EpochRecord]:
+        """Train, from where an interrupted run stood if there is one, and tell the observer and the tracker of every step."""
         from polarity_cli.data.batches import plan_epoch
+        from polarity_cli.training.description import list_settings
         from polarity_cli.training.loop import fit
 
-        config, train = self.config, self.examples["train"]
+        config, train, observer = self.config, self.examples["train"], self.context.observer
         plan = [
             plan_epoch(train.split.lengths, batch_size=config.batch_size, seed=config.data.seed, epoch=epoch)
             for epoch in range(1, config.epochs + 1)
@@ -138,20 +146,24 @@ class _Run:
         n_steps = sum(map(len, plan))
         if n_steps < _FEW_STEPS:
             enough = -(-_FEW_STEPS // len(plan[0]))
-            self.context.observer.note(
-                f"{len(train):,} training reviews give {n_steps} steps, which is few; try --epochs {enough}."
-            )
+            observer.note(f"{len(train):,} training reviews give {n_steps} steps, which is few; try --epochs {enough}.")
         if config.track:
-            self.accelerator.init_trackers("polarity", config=_flatten(config))
-        history: list[StepRecord | EpochRecord] = []
-        step = 0
-        with self.context.observer.track("Training", len(train) * config.epochs) as advance:
-            for record in fit(self.learner, train, self.examples.get("validation"), plan, config):
-                history.append(record)
-                step = record.step if isinstance(record, StepRecord) else step
-                self._tell(record, advance, step)
-        if config.track:
-            self.accelerator.end_training()
+            self.accelerator.init_trackers("polarity", config=list_settings(config))
+        state = keeper.restore(self.learner, list(map(len, plan)), kept_features=train.features is not None)
+        history: list[StepRecord | EpochRecord] = list(state.history) if state else []
+        step = state.course.step if state else 0
+        if state:
+            observer.note(f"Going on after step {step:,} of {n_steps:,} of an interrupted run; --fresh starts over.")
+        try:
+            with observer.track("Training", len(train) * config.epochs) as advance, keeper.signals.take(at_once=False):
+                advance(sum(record.n_reviews for record in history if isinstance(record, StepRecord)))
+                for record in fit(self.learner, train, self.examples.get("validation"), plan, config, keeper=keeper, state=state):
+                    history.append(record)
+                    step = record.step if isinstance(record, StepRecord) else step
+                    self._tell(record, advance, step)
+        finally:
+            if config.track:
+                self.accelerator.end_training()
         return history
 
     def _tell(self, record: StepRecord | EpochRecord, advance: Callable[[int], None], step: int) -> None:
@@ -202,6 +214,8 @@ class _Run:
 
     def describe(self, metrics: dict[str, dict[str, float | None]]) -> dict[str, Any]:
         """Return the manifest, but for the graphs and the time that the run took."""
+        from polarity_cli.training.description import read_versions
+
         config, prepared = self.config, self.prepared
         values = {
             key: getattr(config, key) for key in ("epochs", "batch_size", "learning_rate", "weight_decay", "warmup", "patience")
@@ -231,19 +245,5 @@ class _Run:
             "seed": config.data.seed,
             "features": {"kept": self.examples["train"].features is not None, "seconds": round(self.features_s, 1)},
             "metrics": metrics,
-            "versions": _read_versions(),
+            "versions": read_versions(),
         }
-
-
-def _flatten(config: TrainConfig) -> dict[str, Any]:
-    """Return the settings as the flat plain values that trackers take."""
-    settings = {**asdict(config), **asdict(config.data)}
-    settings.pop("data")
-    return {key: value if isinstance(value, int | float | str | bool) else str(value) for key, value in settings.items()}
-
-
-def _read_versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    packages = ("torch", "transformers", "tokenizers", "accelerate", "datasets", "onnxruntime", "scikit-learn")
-    return {"polarity": __version__, "python": platform.python_version(), **{name: version(name) for name in packages}}

@@ -97,6 +97,8 @@ def polarity(
     from polarity_cli.cli.app import run
 
     monkeypatch.chdir(tmp_path)
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+        monkeypatch.setenv(name, "0")  # --offline sets them, for the test alone
 
     def call(*args: object) -> Outcome:
         capsys.readouterr()
@@ -107,7 +109,7 @@ def polarity(
     return call
 
 
-def _hear_interrupts() -> None:
+def hear_interrupts() -> None:
     """Let a child process hear SIGINT, which a shell's background jobs are started without (as `preexec_fn`)."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -121,7 +123,7 @@ def start_predict(checkpoint: Path, tmp_path: Path, *arguments: object) -> subpr
         stderr=subprocess.PIPE,
         cwd=REPOSITORY,
         env={**os.environ, "POLARITY_CACHE": str(tmp_path / "cache")},
-        preexec_fn=_hear_interrupts,
+        preexec_fn=hear_interrupts,
     )
 
 

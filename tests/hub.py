@@ -3,20 +3,21 @@
 Its clients read `HF_ENDPOINT` when imported, so a test runs them in a subprocess with `Hub.environment`.
 """
 
-import hashlib
-import json
 import os
 import random
 import re
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.hub_faults import Answer, Faults
+from tests.hub_repository import Repository, found, missing
 
 TOKENS = """\
 [PAD] [UNK] [CLS] [SEP] [MASK]
@@ -32,9 +33,6 @@ API_ROUTE = re.compile(
     r"(?:/(?P<what>revision|tree|paths-info)/(?P<revision>[^/]+)(?:/(?P<path>.+))?)?"
 )
 FILE_ROUTE = re.compile(r"/(?:(?P<kind>datasets)/)?(?P<id>[^/]+(?:/[^/]+)?)/(?P<what>resolve)/(?P<revision>[^/]+)/(?P<path>.+)")
-BYTE_RANGE = re.compile(r"bytes=(?P<first>\d+)-(?P<last>\d*)")
-
-Answer = tuple[HTTPStatus, dict[str, str], bytes]  # status, headers, body
 
 
 @dataclass(frozen=True)
@@ -47,47 +45,6 @@ class Request:
     n_bytes: int
 
 
-class Repository:
-    """Hold the files below a folder as they are now, so that no request can reach any other file."""
-
-    def __init__(self, folder: Path) -> None:
-        root = folder.resolve(strict=True)  # a link below may lead out of it
-        kept = [file for file in sorted(root.rglob("*")) if file.resolve().is_relative_to(root)]
-        self.files = {file.relative_to(root).as_posix(): file.read_bytes() for file in kept if file.is_file()}
-        self.entries: dict[str, dict[str, Any]] = {}  # what the Hub's tree says of a path
-        for name in {str(above) for path in self.files for above in PurePosixPath(path).parents[:-1]}:
-            oid = hashlib.sha1(name.encode()).hexdigest()
-            self.entries[name] = {"type": "directory", "path": name, "oid": oid}
-        for name, content in self.files.items():
-            size, oid = len(content), hashlib.sha256(content).hexdigest()
-            self.entries[name] = {"type": "file", "path": name, "size": size, "oid": oid}
-        self.sha = hashlib.sha1(json.dumps(self.entries, sort_keys=True).encode()).hexdigest()
-
-    def read_tree(self, folder: str, *, recursive: bool) -> Answer:
-        """Return the entries of a folder (the root is ""), and those further below if `recursive`."""
-        if folder and self.entries.get(folder, {}).get("type") != "directory":
-            return _missing("EntryNotFound", self.sha)
-        top, paths = PurePosixPath(folder), [PurePosixPath(path) for path in self.entries]
-        below = [path for path in paths if path.parent == top or (recursive and top in path.parents)]
-        return _found([self.entries[str(path)] for path in below])
-
-    def read_file(self, path: str, byte_range: str) -> Answer:
-        """Return a file, or the part of it that a Range header asks for."""
-        if path not in self.files:
-            return _missing("EntryNotFound", self.sha)
-        content, etag = self.files[path], f'"{self.entries[path]["oid"]}"'
-        headers = {"ETag": etag, "X-Repo-Commit": self.sha, "Accept-Ranges": "bytes"}
-        wanted = BYTE_RANGE.fullmatch(byte_range)
-        if wanted is None:
-            return HTTPStatus.OK, headers, content
-        first, last = int(wanted["first"]), min(int(wanted["last"] or len(content)), len(content) - 1)
-        if first > last:
-            headers["Content-Range"] = f"bytes */{len(content)}"
-            return HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers, b""
-        headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
-        return HTTPStatus.PARTIAL_CONTENT, headers, content[first : last + 1]
-
-
 class Hub:
     """Serve folders as Hub repositories while the context is open; each is given by its id."""
 
@@ -95,6 +52,7 @@ class Hub:
         self.models = {repo_id: Repository(folder) for repo_id, folder in models.items()}
         self.datasets = {repo_id: Repository(folder) for repo_id, folder in datasets.items()}
         self.requests: list[Request] = []  # in order; appending needs no lock
+        self.faults = Faults()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
@@ -124,22 +82,22 @@ class Hub:
         """Return the answer to a path that is still quoted; `query` holds a posted form too."""
         route = API_ROUTE.fullmatch(path) or FILE_ROUTE.fullmatch(path)
         if route is None:
-            return _missing("")
+            return missing("")
         repo_id, revision, within = (unquote(route[name] or "") for name in ("id", "revision", "path"))
         repository = (self.datasets if route["kind"] == "datasets" else self.models).get(repo_id)
         if repository is None:
-            return _missing("RepoNotFound")
+            return missing("RepoNotFound")
         if revision not in ("", "main", repository.sha):
-            return _missing("RevisionNotFound")
+            return missing("RevisionNotFound")
         if route["what"] == "resolve":
             return repository.read_file(within, byte_range)
         if route["what"] == "tree":
             return repository.read_tree(within, recursive=query.get("recursive") == ["true"])
         if route["what"] == "paths-info":
             asked = query.get("paths", [])
-            return _found([repository.entries[path] for path in asked if path in repository.entries])
+            return found([repository.entries[path] for path in asked if path in repository.entries])
         siblings = [{"rfilename": path} for path in repository.files]
-        return _found({"id": repo_id, "sha": repository.sha, "private": False, "siblings": siblings})
+        return found({"id": repo_id, "sha": repository.sha, "private": False, "siblings": siblings})
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -161,8 +119,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer; a HEAD request gets the headers alone."""
         url, form = urlsplit(self.path), self.rfile.read(int(self.headers.get("Content-Length", "0")))
         query, byte_range = parse_qs(f"{url.query}&{form.decode()}"), self.headers.get("Range", "")
+        fault = self.hub.faults.take(self.command, unquote(url.path))
         status, headers, body = self.hub.answer(url.path, query, byte_range)
-        sent = b"" if self.command == "HEAD" else body
+        if fault is not None:
+            status, headers, body = fault.change(status, headers, body)
+        sent = b"" if self.command == "HEAD" else body if fault is None else body[: fault.cut_after]
         # Noted before it is sent, so that a client that has its answer finds it among the requests.
         self.hub.requests.append(Request(self.command, unquote(url.path), status, len(sent)))
         self.send_response(status)
@@ -170,21 +131,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(sent)
+        if fault is not None and fault.cut_after is not None:
+            self.wfile.flush()
+            time.sleep(fault.stall_s)
+            self.close_connection = True
 
     do_HEAD = do_POST = do_GET
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keep the tests' standard error free of requests."""
-
-
-def _found(value: object) -> Answer:
-    return HTTPStatus.OK, {"Content-Type": "application/json"}, json.dumps(value).encode()
-
-
-def _missing(code: str, sha: str = "") -> Answer:
-    """Return a 404 that says what is missing; given the commit, clients remember that a file is not there."""
-    headers = {"X-Error-Code": code, "X-Repo-Commit": sha}
-    return HTTPStatus.NOT_FOUND, {name: value for name, value in headers.items() if value}, b"{}"
 
 
 def build_tiny_bert(folder: Path) -> None:

@@ -13,7 +13,7 @@ from tests.conftest import REPOSITORY
 
 PACKAGE = REPOSITORY / "polarity_cli"
 GROUND = {"errors", "records", "config", "recipes", "cache", "hub", "__init__"}
-VERBS = {"prepare", "train", "evaluate", "predict"}
+VERBS = {"prepare", "train", "evaluate", "predict", "housekeeping"}
 ROOMS = {"data", "encoder", "training", "scoring", "serving", "sample"}
 DOWN = {
     "data": {"sample"},
@@ -78,7 +78,9 @@ def list_imported(*args: str) -> set[str]:
     return {module.split(".")[0] for module in modules}
 
 
-@pytest.mark.parametrize("args", [("--help",), ("--version",), ("train", "--help"), ("predict", "--help")], ids=" ".join)
+@pytest.mark.parametrize(
+    "args", [("--help",), ("--version",), ("train", "--help"), ("predict", "--help"), ("cache", "prune", "--help")], ids=" ".join
+)
 def test_help_imports_nothing_heavy(args: tuple[str, ...]) -> None:
     assert not list_imported(*args) & HEAVY
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -11,10 +13,10 @@ from typing import Annotated
 import typer
 
 from polarity_cli import __version__
-from polarity_cli.cli import evaluate, predict, prepare, train
-from polarity_cli.cli.console import make_printable
+from polarity_cli.cli import cache, evaluate, predict, prepare, train
 from polarity_cli.cli.options import paragraphs
-from polarity_cli.errors import PolarityError
+from polarity_cli.errors import InterruptedRunError, PolarityError
+from polarity_cli.records import make_printable
 
 app = typer.Typer(
     name="polarity",
@@ -38,6 +40,7 @@ app.command("prepare", epilog=prepare.EXAMPLES)(prepare.command)
 app.command("train", epilog=train.EXAMPLES)(train.command)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.command)
 app.command("predict", epilog=predict.EXAMPLES)(predict.command)
+app.add_typer(cache.app)
 
 _FAILED, _INTERRUPTED = 1, 130
 
@@ -78,6 +81,9 @@ def run(args: Sequence[str]) -> int:
     except typer.TyperException as error:
         _show_usage_error(error)
         return 2
+    except InterruptedRunError as error:
+        _print_error(str(error), f"Go on with: {_repeat(args)}")
+        return error.exit_code
     except PolarityError as error:
         if debug:
             raise
@@ -89,6 +95,12 @@ def run(args: Sequence[str]) -> int:
         where = f"{error.filename}: " if error.filename else ""
         _print_error(f"{where}{error.strerror}.", _MACHINE_ERRORS.get(error.errno))
         return 1
+
+
+def _repeat(args: Sequence[str]) -> str:
+    """Return the command line that goes on with an interrupted run: the same, but for --fresh, which would start over."""
+    end = args.index("--") if "--" in args else len(args)
+    return shlex.join(["polarity", *(arg for i, arg in enumerate(args) if arg != "--fresh" or i > end)])
 
 
 _MACHINE_ERRORS: dict[int, str] = {
@@ -107,9 +119,11 @@ def _show_usage_error(error: typer.TyperException) -> None:
     """Print what is wrong with the command line, with the command's usage, on standard error."""
     show = getattr(error, "show", None)
     if show is None:
-        print(f"polarity: {error}", file=sys.stderr)
-    else:
-        show()
+        _print_error(str(error), None)
+        return
+    shown = io.StringIO()
+    show(shown)
+    print(make_printable(shown.getvalue()), end="", file=sys.stderr)  # it quotes what may come from a script
 
 
 def _print_error(message: str, hint: str | None) -> None:

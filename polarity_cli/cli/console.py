@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from polarity_cli.cache import default_cache_dir
 from polarity_cli.config import Context
-
-
-def make_printable(text: str) -> str:
-    """Return a text without control characters but line breaks: names from a file must not steer the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+from polarity_cli.records import clean_text, escape_unprintable, make_printable
 
 
 class Console:
@@ -56,29 +55,51 @@ class Console:
         known = [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
         shown = [*columns, *(known if total else [SpinnerColumn(), TimeElapsedColumn()])]
         with Progress(*shown, console=RichConsole(stderr=True), transient=True) as bars:
-            number = bars.add_task(task, total=total)
+            number = bars.add_task(make_printable(task, kept=""), total=total)
             outer, self._bars = self._bars, bars
             try:
                 yield lambda n: bars.advance(number, n)
             finally:
                 self._bars = outer
 
+    def countdown(self, reason: str, seconds: float) -> None:
+        """Print why nothing goes on and wait so many seconds; on a terminal, count them below what is printed."""
+        if self._quiet or not sys.stderr.isatty():
+            self.note(f"{reason}; trying again in {seconds:.0f} s.")
+            time.sleep(seconds)
+            return
+        self.note(f"{reason}.")
+        ends = time.monotonic() + seconds
+        has_bars = self._bars is not None
+        with nullcontext() if has_bars else self.track(""):
+            number = self._bars.add_task("", total=None) if has_bars else self._bars.task_ids[-1]
+            try:
+                while (left := ends - time.monotonic()) > 0:
+                    self._bars.update(number, description=f"Trying again in {math.ceil(left)} s")
+                    time.sleep(min(left, 0.2))
+            finally:
+                if has_bars:
+                    self._bars.remove_task(number)
+
 
 def make_context(*, cache_dir: Path | None, offline: bool, quiet: bool) -> Context:
-    """Return where a command works and who shows its progress."""
+    """Return where a command works and who shows its progress; offline, no library of this process makes a connection."""
+    if offline:  # read by the libraries when they are imported, which is later
+        os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
     return Context(cache_dir=cache_dir or default_cache_dir(), offline=offline, observer=Console(quiet=quiet))
 
 
 def print_json(value: object) -> None:
-    """Print one JSON document."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print one JSON document; on a terminal, what would steer it is escaped."""
+    text = clean_text(json.dumps(value, indent=2, ensure_ascii=False))
+    print(escape_unprintable(text) if sys.stdout.isatty() else text)
 
 
 def print_pairs(pairs: dict[str, str]) -> None:
     """Print names and values in two columns."""
     width = max(map(len, pairs))
     for name, value in pairs.items():
-        print(f"{name:<{width}}  {make_printable(value)}")
+        print(f"{name:<{width}}  {make_printable(value, kept='')}")
 
 
 def format_metrics(metrics: dict[str, float | None]) -> dict[str, str]:

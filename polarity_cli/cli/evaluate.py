@@ -46,6 +46,7 @@ def command(
             show_default=False,
         ),
     ] = None,
+    escape: options.EscapeFormulas = False,
     text: options.Text = None,
     label: options.Label = None,
     positive: options.Positive = None,
@@ -75,6 +76,7 @@ def command(
         positive_class=positive_class,
         rows="as trained" if rows is None else options.parse_rows(rows),
         errors=errors,
+        escape_formulas=escape,
     )
     result = evaluate(config, make_context(cache_dir=cache_dir, offline=offline, quiet=quiet))
     if json:

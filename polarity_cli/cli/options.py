@@ -62,6 +62,14 @@ PositiveClass = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="The model's class that means positive, where its names do not tell.", show_default=False),
 ]
+EscapeFormulas = Annotated[
+    bool,
+    typer.Option(
+        "--escape-formulas",
+        help="Put an apostrophe before cells that a spreadsheet would run: those that begin with = + - @, a tab or a line break. "
+        "CSV and TSV only.",
+    ),
+]
 Sample = Annotated[bool, typer.Option("--sample", help="The built-in reviews and encoder: SOURCE sample and --encoder sample.")]
 Test = Annotated[float, typer.Option(metavar="SHARE", help="Share of the rows for the test split, where the source brings none.")]
 Seed = Annotated[int, typer.Option(help="Seed of the splits, the new weights, the order and dropout.")]
@@ -123,10 +131,38 @@ def parse_size(value: str, flag: str) -> FeatureCache:
         return "auto"
     if value == "off":
         return "off"
+    return _read_size(value, f"{flag} {value}: expected auto, off, or a size such as 500MB or 20GB.")
+
+
+def parse_bytes(value: str, flag: str) -> int:
+    """Return a size such as 20GB or 512MiB in bytes.
+
+    Raises:
+        UsageError: it is none.
+    """
+    return _read_size(value, f"{flag} {value}: expected a size such as 500MB or 20GB.")
+
+
+def _read_size(value: str, message: str) -> int:
     found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([A-Z]*)", value.upper())
     if found is None or found[2] not in _UNITS:
-        raise UsageError(f"{flag} {value}: expected auto, off, or a size such as 500MB or 20GB.")
+        raise UsageError(message)
     return int(float(found[1]) * _UNITS[found[2]])
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+
+def parse_duration(value: str, flag: str) -> float:
+    """Return a time such as 30d, 12h or 2w in seconds.
+
+    Raises:
+        UsageError: it is none.
+    """
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([smhdw])", value)
+    if found is None:
+        raise UsageError(f"{flag} {value}: expected a number and s, m, h, d or w, such as 12h or 30d.")
+    return float(found[1]) * _SECONDS[found[2]]
 
 
 def apply_sample(source: str | None, encoder: str | None, sample: bool) -> tuple[str | None, str | None]:

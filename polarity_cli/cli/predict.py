@@ -21,7 +21,8 @@ from polarity_cli.predict import find_checkpoint, open_predictor, predict
 from polarity_cli.records import clean_text
 from polarity_cli.serving.outputs import find_output_format, open_output
 from polarity_cli.serving.readers import Chooser, Record, find_format, make_chooser, open_records, read_records
-from polarity_cli.serving.writers import WRITERS, DocumentWriter, LineWriter, Writer, format_terminal
+from polarity_cli.serving.terminal import format_terminal, open_terminal
+from polarity_cli.serving.writers import TABLES, WRITERS, DocumentWriter, LineWriter, TableWriter, Writer, escape_formulas
 
 EXAMPLES = options.paragraphs(
     """
@@ -74,6 +75,7 @@ def command(
             show_default=False,
         ),
     ] = None,
+    escape: options.EscapeFormulas = False,
     text: options.Text = None,
     on_error: Annotated[
         str,
@@ -131,11 +133,15 @@ def command(
     for_terminal = output is None and output_format is None and sys.stdout.isatty()
     if explain and not (json or for_terminal or written == "jsonl"):
         raise UsageError("--explain writes to a terminal or as JSON.", hint="Add --format jsonl or --json.")
+    if escape and (json or for_terminal or written not in TABLES):
+        raise UsageError("--escape-formulas is for CSV and TSV.", hint="Add --format csv, or leave it out.")
     choose = make_chooser(config.text, info.text)
     with _open_input(texts or ["-"], input_path, kind, choose) as records, open_output(output) as stream:
         with context.observer.track("Loading the checkpoint"):
             predictor = open_predictor(info, config, context)
-        writer = _choose_writer(stream, as_json=json, kind=written, for_terminal=for_terminal)
+        if str(output or "-") == "-" and sys.stdout.isatty() and not (for_terminal and not json):
+            stream = open_terminal(stream, as_json=json or written == "jsonl")
+        writer = _choose_writer(stream, as_json=json, kind=written, for_terminal=for_terminal, escape=escape)
         for window in predict(records, predictor, config, context.observer):
             for record, prediction in window:
                 writer.write(record, prediction)
@@ -170,9 +176,11 @@ def _open_stdin() -> IO[bytes]:
     return open(os.dup(0), "rb")
 
 
-def _choose_writer(stream: IO[bytes], *, as_json: bool, kind: str, for_terminal: bool) -> Writer:
+def _choose_writer(stream: IO[bytes], *, as_json: bool, kind: str, for_terminal: bool, escape: bool) -> Writer:
     if as_json:
         return DocumentWriter(stream)
     if for_terminal:
         return LineWriter(stream, functools.partial(format_terminal, colour="NO_COLOR" not in os.environ))
+    if escape:
+        return TableWriter(stream, escape_formulas(TABLES[kind]))
     return WRITERS[kind](stream)

@@ -112,6 +112,10 @@ def command(
             "disk, never, or a run's up to a size such as 20GB.",
         ),
     ] = "auto",
+    resume: Annotated[
+        bool,
+        typer.Option("--resume/--fresh", help="Go on where an interrupted run of the same command stood, or start over."),
+    ] = True,
     graphs: Annotated[
         bool,
         typer.Option(
@@ -154,6 +158,7 @@ def command(
         "warmup": warmup,
         "patience": patience,
         "feature_cache": options.parse_size(feature_cache, "--feature-cache"),
+        "fresh": not resume,
         "graphs": graphs,
         "out": out,
         "track": track,

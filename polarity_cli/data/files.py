@@ -5,7 +5,6 @@ To add a format, write one reader and add one line to `READERS`.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import json
@@ -16,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from polarity_cli.data.opening import open_bytes, report_damage, split_suffix
+from polarity_cli.data.opening import LONGEST_RECORD, Growth, open_bytes, read_lines, report_damage, split_suffix
 from polarity_cli.errors import DataError
 from polarity_cli.records import Row
 
@@ -24,6 +23,10 @@ _FASTTEXT_LINE = re.compile(r"(__label__\S+)[ \t]+(.*)", re.DOTALL)
 # The csv module refuses fields over 131,072 characters unless told otherwise; a review may be longer. There is a limit, so that a
 # quote that nothing closes does not read the rest of a file into memory.
 csv.field_size_limit(1 << 24)
+_LARGEST_DOCUMENT = 1 << 30
+"""Characters of a JSON array, which is read whole and takes about three times as much memory."""
+_BATCH = 256
+"""Rows of Parquet in memory at once: each may hold the same long text."""
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -54,8 +57,8 @@ def _open_text(path: Path) -> IO[str]:
 
 
 def _find_undecodable_line(path: Path) -> str:
-    with open_bytes(path) as lines:
-        for number, line in enumerate(lines, 1):
+    with open_bytes(path) as stream, report_damage(path):
+        for number, line in enumerate(read_lines(stream, str(path)), 1):
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError:
@@ -63,21 +66,18 @@ def _find_undecodable_line(path: Path) -> str:
     return str(path)
 
 
-def _guess_encoding(path: Path) -> str:
-    with open_bytes(path) as file:
-        return "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "latin1"
-
-
 def _read_delimited(path: Path, delimiter: str) -> Iterator[Row]:
     # A TSV has no quoting, so that a line is a record and a stray quote swallows nothing.
     quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     with _open_text(path) as text:
-        reader = csv.reader(text, delimiter=delimiter, quoting=quoting, strict=True)
+        lines = _RecordLines(read_lines(text, str(path)))
+        reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
         columns: list[str] | None = None
         headless = False
         line = 1
         try:
             for values in reader:
+                lines.size = 0
                 where, line = f"{path}:{line}", reader.line_num + 1
                 if not values:
                     continue
@@ -94,6 +94,25 @@ def _read_delimited(path: Path, delimiter: str) -> Iterator[Row]:
             ) from error
 
 
+class _RecordLines:
+    """Lines for the csv module, as many as a record may have."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self.size = 0
+        """Characters of the record that is being read."""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.size += len(line)
+        if self.size > LONGEST_RECORD:
+            raise csv.Error(f"a record of more than {LONGEST_RECORD:,} characters")
+        return line
+
+
 def name_columns(first: list[str], where: str) -> tuple[list[str], bool]:
     """Return the columns that a table's first row names, and whether it is a row of the 2015 layout, which names none.
 
@@ -103,12 +122,16 @@ def name_columns(first: list[str], where: str) -> tuple[list[str], bool]:
     if len(first) == 3 and first[0] in ("1", "2"):
         return ["label", "title", "content"], True
     columns = [name.strip() for name in first]
-    twice = sorted(name for name, count in Counter(columns).items() if count > 1)
-    if twice:
-        raise DataError(f"{where}: the header names a column twice: {', '.join(repr(name) for name in twice)}.")
+    _check_names(columns, where)
     if len(columns) == 1 and ";" in columns[0]:
         raise DataError(f"{where}: one column, with semicolons in it.", hint="Save it with commas, or with tabs as .tsv.")
     return columns, False
+
+
+def _check_names(columns: list[str], where: str) -> None:
+    twice = sorted(name for name, count in Counter(columns).items() if count > 1)
+    if twice:
+        raise DataError(f"{where}: the header names a column twice: {', '.join(repr(name) for name in twice[:10])}.")
 
 
 def read_fields(columns: list[str], values: list[str], *, headless: bool) -> dict[str, object]:
@@ -127,8 +150,8 @@ def _read_tsv(path: Path) -> Iterator[Row]:
 
 
 def _read_jsonl(path: Path) -> Iterator[Row]:
-    with _open_text(path) as lines:
-        for number, line in enumerate(lines, 1):
+    with _open_text(path) as text:
+        for number, line in enumerate(read_lines(text, str(path)), 1):
             if line.strip():
                 where = f"{path}:{number}"
                 yield Row(_as_object(parse_json(line, where), where), where)
@@ -142,7 +165,12 @@ def _read_json(path: Path) -> Iterator[Row]:
         yield from _read_jsonl(path)
         return
     with _open_text(path) as text:
-        rows = parse_json(text.read(), str(path))
+        document = text.read(_LARGEST_DOCUMENT + 1)
+    if len(document) > _LARGEST_DOCUMENT:
+        raise DataError(
+            f"{path}: a JSON array is read whole, and this one is too large.", hint="Convert it to JSON lines (.jsonl)."
+        )
+    rows = parse_json(document, str(path))
     for number, row in enumerate(rows, 1):
         where = f"{path}: object {number}"
         yield Row(_as_object(row, where), where)
@@ -184,18 +212,24 @@ def _read_parquet(path: Path) -> Iterator[Row]:
     try:
         source = pa.BufferReader(open_bytes(path).read()) if split_suffix(path)[1] else path
         with pq.ParquetFile(source) as file:
-            number = 0
-            for batch in file.iter_batches(batch_size=1024):
-                for fields in batch.to_pylist():
+            _check_names(file.schema_arrow.names, str(path))
+            number, growth = 0, Growth(path)
+            for batch in file.iter_batches(batch_size=_BATCH):
+                columns = [
+                    column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in batch.columns
+                ]
+                growth.add(sum(column.nbytes for column in columns))
+                for fields in pa.RecordBatch.from_arrays(columns, names=batch.schema.names).to_pylist():
                     number += 1
                     yield Row(fields, f"{path}: row {number}")
-    except (pa.ArrowException, ValueError, OverflowError) as error:
+    except (pa.ArrowException, ValueError, OverflowError, LookupError) as error:
+        # A lookup fails where it names a time zone that there is not.
         raise DataError(f"{path}: not a valid Parquet file ({error}).") from error
 
 
 def _read_fasttext(path: Path) -> Iterator[Row]:
-    with _open_text(path) as lines:
-        for number, line in enumerate(lines, 1):
+    with _open_text(path) as text:
+        for number, line in enumerate(read_lines(text, str(path)), 1):
             if not line.strip():
                 continue
             match = _FASTTEXT_LINE.fullmatch(line.rstrip("\r\n"))

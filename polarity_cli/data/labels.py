@@ -36,7 +36,13 @@ class LabelTally:
     """Where the label is missing."""
 
     def add(self, value: object, where: str) -> str:
-        """Count a value and return its normalised form."""
+        """Count a value and return its normalised form.
+
+        Raises:
+            DataError: it is a list or an object, which is no label.
+        """
+        if isinstance(value, list | dict):
+            raise DataError(f"{where}: column {self.column!r} holds {type(value).__name__}, expected a label.")
         key = normalise_label(value)
         if not key:
             self.empty.append(where)

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from polarity_cli.cache import hash_file
+from polarity_cli.cache.entries import Entry
 from polarity_cli.config import DEFAULT_SOURCE, SAMPLE, Context, DataConfig
 from polarity_cli.data.columns import build_text, choose_label_column, choose_text_columns
 from polarity_cli.data.files import READERS, read_rows
@@ -45,6 +46,8 @@ class Source:
     files: dict[str, tuple[Path, ...]]
     revision: str | None = None
     """The Hub's commit, where the rows came from there."""
+    entry: Entry | None = None
+    """Where the cache keeps those rows."""
 
     def identify(self) -> dict[str, object]:
         """Return what the source's content is known by: names and SHA-256 of its files."""
@@ -86,8 +89,8 @@ def find_source(name: str, *, rows: int | None, context: Context) -> Source:
         return Source(name, {"train": (path,)})
     if name not in HUB_NAMES and _looks_like_a_path(name):
         raise UsageError(f"{name}: no such file or folder.")
-    folder, revision = fetch_rows(HUB_NAMES.get(name, name), rows=rows, context=context)
-    return Source(name, _list_folder(folder), revision)
+    entry, revision = fetch_rows(HUB_NAMES.get(name, name), rows=rows, context=context)
+    return Source(name, _list_folder(entry.folder), revision, entry)
 
 
 def _looks_like_a_path(name: str) -> bool:

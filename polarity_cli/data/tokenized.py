@@ -90,7 +90,8 @@ def read_split(path: Path) -> TokenizedSplit:
     try:
         with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as reader:
             table = reader.read_all()
-    except (OSError, pa.ArrowException) as error:
+        _check(table)
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise CacheError(
             f"{path}: cannot be read ({error}).", hint="Remove its folder from the cache; it is made again."
         ) from error
@@ -101,3 +102,15 @@ def read_split(path: Path) -> TokenizedSplit:
         labels=table["label"].to_numpy().astype(np.int64),
         table=table,
     )
+
+
+def _check(table: pa.Table) -> None:
+    """Raise ValueError or ArrowException where a table is not one that `write_split` makes, down to its last offset."""
+    if table.schema != _SCHEMA:
+        raise ValueError(f"its columns are {', '.join(map(str, table.schema.names))}")
+    table.validate(full=True)
+    values = [*table.columns, *(chunk.flatten() for chunk in table["input_ids"].chunks)]
+    if table.num_rows == 0 or any(column.null_count for column in values):
+        raise ValueError("values are missing")
+    if not all(label in (0, 1) for label in table["label"].unique().to_pylist()):
+        raise ValueError("a label is neither 0 nor 1")

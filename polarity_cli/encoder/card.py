@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
+
+from polarity_cli.records import make_printable
 
 _SHOWN = {
     "f1": "F1 (positive)",
@@ -16,6 +19,9 @@ _SHOWN = {
     "log_loss": "Log loss",
 }
 
+_LONGEST_NAME = 200
+"""Characters of a name that the card shows."""
+
 
 def write_card(path: Path, manifest: dict[str, Any]) -> None:
     """Write the model card of a checkpoint."""
@@ -24,6 +30,7 @@ def write_card(path: Path, manifest: dict[str, Any]) -> None:
 
 def _make_card(manifest: dict[str, Any]) -> str:
     data, plan, encoder = manifest["data"], manifest["freeze_plan"], manifest["encoder"]
+    source, columns = _quote(_last_part(data["source"])), _quote(": ".join(data["text"]))
     n_parameters = plan["n_trainable"] + plan["n_frozen"]
     base_model = f"base_model: {json.dumps(encoder['hub_id'])}\n" if encoder["hub_id"] else ""
     return f"""---
@@ -35,8 +42,8 @@ pipeline_tag: text-classification
 
 # Sentiment of product reviews: negative or positive
 
-`{encoder["hub_id"] or _last_part(encoder["name"])}` with {_describe_trained(plan)} trained ({plan["n_trainable"]:,} of
-{n_parameters:,} parameters) on reviews of `{_last_part(data["source"])}`, read as `{": ".join(data["text"])}`, of which
+{_quote(encoder["hub_id"] or _last_part(encoder["name"]))} with {_describe_trained(plan)} trained ({plan["n_trainable"]:,} of
+{n_parameters:,} parameters) on reviews of {source}, read as {columns}, of which
 {manifest["max_length"]} tokens are read ({manifest["truncation"]} kept).
 
 ## Scores
@@ -55,13 +62,21 @@ pipeline_tag: text-classification
 | setting | value |
 |---|---|
 {_describe_settings(manifest)}
-| Data fingerprint | `{data["fingerprint"]}` |
-| Encoder revision | `{encoder["revision"]}` |
+| Data fingerprint | {_quote(data["fingerprint"])} |
+| Encoder revision | {_quote(encoder["revision"])} |
 | Made | {manifest["created"]} with polarity {manifest["versions"]["polarity"]} |
 
 It was trained on English product reviews of two classes and knows no neutral one. Reviews of other kinds of goods, other
 languages and texts that are no reviews are outside what its scores speak for.
 """
+
+
+def _quote(text: str) -> str:
+    """Return a name as a span of code, in which nothing is markup, whatever backticks and line breaks are in it."""
+    shown = make_printable(text, instead=" ", kept="")[:_LONGEST_NAME]
+    fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
+    room = " " if shown.strip() != shown or "`" in shown else ""
+    return f"{fence}{room}{shown or '-'}{room}{fence}"
 
 
 def _last_part(name: str) -> str:

@@ -12,9 +12,9 @@ Last step of a training run; `evaluate` and `predict` start here.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -23,16 +23,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polarity_cli.cache import hash_file, read_json, write_json
-from polarity_cli.config import SHORTEST_LENGTH, TRUNCATIONS
+from polarity_cli.cache.entries import Place
+from polarity_cli.cache.hashes import are_whole
+from polarity_cli.cache.locks import Hold, hold
 from polarity_cli.encoder.card import write_card
-from polarity_cli.errors import CacheError, CheckpointError, PolarityError, UsageError
-from polarity_cli.records import EpochRecord, StepRecord
+from polarity_cli.encoder.folder import check_folder
+from polarity_cli.encoder.manifest import is_sound
+from polarity_cli.errors import CacheError, CheckpointError, DivergedError, UsageError
+from polarity_cli.records import EpochRecord, Observer, StepRecord
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 MANIFEST = "polarity.json"
 HISTORY = "history.jsonl"
+KIND = "checkpoints"
+"""The cache's folder for them."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class CheckpointInfo:
     folder: Path
     manifest: dict[str, Any] | None
     """None for a checkpoint that this program did not make."""
+    hold: Hold | None = None
+    """Nobody frees the folder while this object is there."""
 
     @property
     def text(self) -> tuple[str, ...] | None:
@@ -69,17 +77,40 @@ def save_checkpoint(
     """Write a checkpoint into an empty folder, all but what `seal_checkpoint` adds when everything else is there.
 
     Raises:
-        PolarityError: training diverged.
+        DivergedError: a weight is not finite.
+        CacheError: the disk refuses.
     """
+    from safetensors import SafetensorError
+
     if not all(bool(tensor.isfinite().all()) for tensor in model.parameters()):
-        raise PolarityError("Training diverged: weights are not finite.", hint="Give a lower --learning-rate.")
-    model.save_pretrained(folder)
+        raise DivergedError("Training diverged: weights are not finite.", hint="Give a lower --learning-rate.")
     tokenizer.model_max_length = manifest["max_length"]
     tokenizer.truncation_side = "left" if manifest["truncation"] == "tail" else "right"
-    tokenizer.save_pretrained(folder)
+    try:
+        model.save_pretrained(folder)
+        _save_tokenizer(tokenizer, folder)
+    except (OSError, SafetensorError) as error:
+        raise CacheError(
+            f"{folder.parent}: the checkpoint cannot be written ({error}).",
+            hint="Free some space, or choose another folder with --cache-dir; the same command goes on with this run.",
+        ) from error
     with (folder / HISTORY).open("w", encoding="utf-8") as lines:
         for record in history:
             lines.write(json.dumps({"kind": "step" if isinstance(record, StepRecord) else "epoch", **asdict(record)}) + "\n")
+
+
+def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Write the tokenizer's files.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    try:
+        tokenizer.save_pretrained(folder)
+    except OSError:
+        raise
+    except Exception as error:  # what the Rust library raises is a plain Exception
+        raise OSError(str(error)) from error
 
 
 def seal_checkpoint(folder: Path, manifest: dict[str, Any]) -> None:
@@ -95,7 +126,7 @@ def read_checkpoint(folder: Path) -> CheckpointInfo:
     """Return what a checkpoint folder says of itself.
 
     Raises:
-        CheckpointError: there is no such folder, it is no checkpoint, or its manifest is damaged.
+        CheckpointError: there is no such folder, it is no checkpoint, its manifest is damaged, or a file leads out of it.
     """
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: no such folder.", hint="`polarity train` makes a checkpoint.")
@@ -103,48 +134,42 @@ def read_checkpoint(folder: Path) -> CheckpointInfo:
         raise CheckpointError(
             f"{folder}: no checkpoint (there is no config.json in it).", hint="`polarity train` makes a checkpoint."
         )
+    held = None
+    with contextlib.suppress(OSError):
+        held = hold(folder)
+    check_folder(folder)
     if not os.path.lexists(folder / MANIFEST):
-        return CheckpointInfo(folder, None)
+        return CheckpointInfo(folder, None, held)
     manifest = read_json(folder / MANIFEST)
-    if manifest is None or not _is_sound(manifest):
+    if manifest is None or not is_sound(manifest):
         raise CheckpointError(
             f"{folder / MANIFEST}: the manifest is damaged.",
             hint="Publish the checkpoint again, or remove the manifest.",
         )
-    return CheckpointInfo(folder, manifest)
+    return CheckpointInfo(folder, manifest, held)
 
 
-def _is_sound(manifest: dict[str, Any]) -> bool:
-    """Tell whether a manifest has what this program reads of it, in the right types: it may come from anywhere."""
-    data = manifest.get("data")
-    if not isinstance(data, dict) or not isinstance(manifest.get("files"), dict):
-        return False
-    text, rows = data.get("text"), data.get("rows")
-    return (
-        isinstance(text, list)
-        and len(text) > 0
-        and all(isinstance(name, str) for name in [*text, data.get("source"), data.get("label"), data.get("positive") or ""])
-        and re.fullmatch(r"[0-9a-f]{16}", str(data.get("fingerprint"))) is not None
-        and (rows is None or (type(rows) is int and rows >= 1))
-        and all(type(data.get(name)) in (int, float) and 0 <= data[name] < 1 for name in ("test", "validation"))
-        and type(data.get("seed")) is int
-        and 0 <= data["seed"] < 2**32
-        and type(manifest.get("max_length")) is int
-        and SHORTEST_LENGTH <= manifest["max_length"] <= 1_000_000
-        and manifest.get("truncation") in TRUNCATIONS
-    )
-
-
-def find_newest(cache_dir: Path) -> Path:
-    """Return the checkpoint that was made last.
+def find_newest(cache_dir: Path, observer: Observer) -> Path:
+    """Return the checkpoint that was made last and is whole; damaged ones are passed over with a note.
 
     Raises:
         CheckpointError: the cache holds none.
     """
-    runs = sorted(path.parent for path in (cache_dir / "checkpoints").glob(f"[0-9]*T[0-9]*-*/{MANIFEST}"))
-    if not runs:
-        raise CheckpointError(f"No checkpoint in {cache_dir} yet.", hint="Make one with `polarity train`, or name a folder.")
-    return runs[-1]
+    for folder in reversed(list_checkpoints(cache_dir)):
+        manifest = read_json(folder / MANIFEST)
+        if (
+            manifest is not None
+            and is_sound(manifest)
+            and are_whole(folder, manifest["files"], Place(cache_dir, KIND, folder.name).notes)  # type: ignore[arg-type]
+        ):
+            return folder
+        observer.note(f"{folder}: not as it was written; it is passed over.")
+    raise CheckpointError(f"No checkpoint in {cache_dir} yet.", hint="Make one with `polarity train`, or name a folder.")
+
+
+def list_checkpoints(cache_dir: Path) -> list[Path]:
+    """Return the folders of the checkpoints that the cache holds, the oldest first."""
+    return sorted(path for path in (cache_dir / KIND).glob("[0-9]*T[0-9]*-*") if path.is_dir() and not path.is_symlink())
 
 
 def check_out(out: Path) -> None:
@@ -156,7 +181,7 @@ def check_out(out: Path) -> None:
     if not out.exists() and not out.is_symlink():
         return
     manifest: dict[str, Any] | None = read_json(out / MANIFEST) if out.is_dir() and not out.is_symlink() else None
-    if manifest is None or not _is_sound(manifest):
+    if manifest is None or not is_sound(manifest):
         empty = out.is_dir() and not out.is_symlink() and not any(out.iterdir())
         if empty:
             return
@@ -188,15 +213,20 @@ def publish_checkpoint(checkpoint: Path, out: Path) -> None:
         work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     except OSError as error:
         raise CacheError(f"--out {out}: cannot be written ({error.strerror}).", hint=kept) from error
+    held = None
     try:
+        held = hold(checkpoint)  # so that nobody frees it while it is copied
         shutil.copytree(checkpoint, work / "new")
         check_out(out)
         if out.exists():
             out.rename(work / "old")
         (work / "new").rename(out)
-    except OSError as error:
-        raise CacheError(f"--out {out}: cannot be written ({error.strerror}).", hint=kept) from error
+    except OSError as error:  # copytree's own holds a list of (from, to, reason)
+        reason = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
+        raise CacheError(f"--out {out}: cannot be written ({reason}).", hint=kept) from error
     finally:
         if (work / "old").exists() and not out.exists():  # failed or interrupted between the two renames
             (work / "old").rename(out)
         shutil.rmtree(work, ignore_errors=True)
+        if held is not None:
+            held.close()

@@ -1,7 +1,7 @@
 """Features: the trunk's hidden states of each review, kept in the cache so that the trunk is passed once.
 
     <cache>/features/<fingerprint>/hidden.f16      (n_tokens, H) float16, the reviews one after the other, no padding
-                                   manifest.json   the key they were made from
+                                   manifest.json   the key they were made from, and the file's SHA-256
 
 The key holds everything that decides the values, so a changed encoder, cut, tokenizer or text can never meet old features.
 Next on the road: `encoder/top`.
@@ -10,7 +10,6 @@ Next on the road: `encoder/top`.
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +20,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from polarity_cli.cache import MANIFEST, fingerprint, publish, read_json, write_json
+from polarity_cli.cache import fingerprint
+from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry, get_entry
 from polarity_cli.data.batches import Batch, pad, plan_batches
 from polarity_cli.data.tokenized import TokenizedSplit
 from polarity_cli.encoder.inference import get_token_budget
 from polarity_cli.encoder.trunk import Trunk
 from polarity_cli.errors import CacheError
+from polarity_cli.records import Observer, SilentObserver
 
-FORMAT = 1
+FORMAT = 2
 _FILE = "hidden.f16"
 _WINDOW = 32_768
 """Reviews sorted by length together: enough to pad next to nothing, few enough that the file is written roughly in order."""
@@ -49,6 +50,8 @@ class Features:
     """`(n, H)`: all reviews' hidden states, one after the other, mapped from the disk."""
     offsets: NDArray[np.int64]
     """`(N + 1,)`: review `i` is `hidden[offsets[i] : offsets[i + 1]]`."""
+    entry: Entry
+    """Where the cache keeps them."""
 
     def read(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the hidden states `(B, T, H) float16` of some reviews, padded with 0, and their mask `(B, T) int64`."""
@@ -70,6 +73,8 @@ class FeatureStore:
     """How texts became tokens: tokenizer, length, truncation."""
     described: dict[str, Any]
     """What decides the trunk's answers, see `describe_trunk`."""
+    encoder: str = ""
+    """The encoder's name, for people who look what the cache holds."""
 
     def make_key(self, split: TokenizedSplit) -> dict[str, Any]:
         """Return all that decides a split's features, as plain values."""
@@ -82,19 +87,19 @@ class FeatureStore:
 
     def find(self, split: TokenizedSplit) -> Features | None:
         """Return a split's features, or None where they are not there or not whole."""
-        return self._find(self.make_key(split), split)
-
-    def _find(self, key: dict[str, Any], split: TokenizedSplit) -> Features | None:
-        path = self._get_folder(key) / _FILE
-        manifest = read_json(path.with_name(MANIFEST))
-        offsets = self._count_offsets(split)
-        shape = (int(offsets[-1]), self.trunk.hidden_size)
-        if manifest is None or manifest.get("key") != key or not path.is_file() or path.stat().st_size != 2 * shape[0] * shape[1]:
-            return None
-        return Features(np.memmap(path, dtype=np.float16, mode="r", shape=shape), offsets)
+        key = self.make_key(split)
+        entry = find_entry(self._place(key), key, is_sound=self._tell_sound(split))
+        return self._open(entry, split) if entry is not None else None
 
     def extract(
-        self, split: TokenizedSplit, forward: Forward, *, pad_id: int, advance: Callable[[int], None] = lambda n: None
+        self,
+        split: TokenizedSplit,
+        forward: Forward,
+        *,
+        pad_id: int,
+        name: str = "",
+        advance: Callable[[int], None] = lambda n: None,
+        observer: Observer | None = None,
     ) -> Features:
         """Pass a split through the trunk once, keep its features, and return them.
 
@@ -102,30 +107,40 @@ class FeatureStore:
             split: the reviews.
             forward: from token ids and mask `(B, T)` to hidden states `(B, T, H)`, on the trunk's device.
             pad_id: the token id of padding.
+            name: the split's, for people who look what the cache holds.
             advance: told the tokens that were passed.
+            observer: told of features that are damaged, and of waiting for another process that makes the same.
 
         Raises:
             FeatureRangeError: a hidden state is beyond float16.
             CacheError: the cache cannot be written.
         """
         key = self.make_key(split)
-        folder = self._get_folder(key)
-        with publish(folder) as work:
+        place = self._place(key)
+
+        def make(work: Path) -> Manifest:
             try:
                 with (work / _FILE).open("wb") as file, torch.inference_mode():
                     self._write(file, split, forward, pad_id=pad_id, advance=advance)
-                write_json(work / MANIFEST, {"key": key, "n_reviews": len(split), "n_bytes": (work / _FILE).stat().st_size})
             except OSError as error:
                 raise CacheError(
-                    f"{folder}: the features cannot be written ({error.strerror}).",
+                    f"{place.folder}: the features cannot be written ({error.strerror}).",
                     hint="Free some space, choose another folder with --cache-dir, or train without them: --feature-cache off",
                 ) from error
-            if self._find(key, split) is None:  # what stands there is damaged, and would be taken for another process's
-                shutil.rmtree(folder, ignore_errors=True)
-        found = self._find(key, split)
-        if found is None:
-            raise CacheError(f"{folder}: the features that were just written cannot be read.", hint="Is the disk sound?")
-        return found
+            return {"encoder": self.encoder, "split": name, "n_reviews": len(split)}
+
+        entry = get_entry(place, key, make, observer or SilentObserver(), is_sound=self._tell_sound(split))
+        return self._open(entry, split)
+
+    def _open(self, entry: Entry, split: TokenizedSplit) -> Features:
+        offsets = self._count_offsets(split)
+        shape = (int(offsets[-1]), self.trunk.hidden_size)
+        return Features(np.memmap(entry.folder / _FILE, dtype=np.float16, mode="r", shape=shape), offsets, entry)
+
+    def _tell_sound(self, split: TokenizedSplit) -> Callable[[Manifest], bool]:
+        """Return what tells whether a manifest names one file, of the size that the features have."""
+        n_bytes = self.predict_bytes([split])
+        return lambda manifest: {name: known["size"] for name, known in manifest["files"].items()} == {_FILE: n_bytes}
 
     def _write(
         self, file: BinaryIO, split: TokenizedSplit, forward: Forward, *, pad_id: int, advance: Callable[[int], None]
@@ -141,8 +156,8 @@ class FeatureStore:
                 file.write(states[: offsets[index + 1] - offsets[index]].data)
             advance(int(split.lengths[batch].sum()))
 
-    def _get_folder(self, key: dict[str, Any]) -> Path:
-        return self.cache_dir / "features" / fingerprint(key)
+    def _place(self, key: dict[str, Any]) -> Place:
+        return Place(self.cache_dir, "features", fingerprint(key))
 
     def _count_kept(self, split: TokenizedSplit) -> NDArray[np.int64]:
         return np.ones_like(split.lengths) if self.trunk.first_token_only else split.lengths

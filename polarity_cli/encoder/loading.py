@@ -5,6 +5,7 @@ Imports transformers, so only functions import this module.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from transformers import (
 
 from polarity_cli.cache import read_json
 from polarity_cli.config import SHORTEST_LENGTH
+from polarity_cli.encoder.demand import check_demand
 from polarity_cli.encoder.families import FAMILIES, Family, find_family
+from polarity_cli.encoder.folder import check_folder
 from polarity_cli.errors import CheckpointError
 from polarity_cli.records import LABEL_NAMES
 
@@ -54,11 +57,12 @@ def load_config(folder: Path) -> Any:
     """Return the encoder's transformers config.
 
     Raises:
-        CheckpointError: there is none, it is damaged, or it asks for code or quantized weights.
+        CheckpointError: there is none, it is damaged, or it asks for code, quantized weights or files elsewhere.
     """
     path = folder / "config.json"
     if not path.is_file():
         raise CheckpointError(f"{folder}: no checkpoint (there is no config.json in it).", hint="`polarity train` makes one.")
+    check_folder(folder)
     stored = read_json(path)
     if stored is None:
         raise CheckpointError(f"{path}: not an encoder's config (it is not a JSON object).")
@@ -68,6 +72,8 @@ def load_config(folder: Path) -> Any:
         )
     if any(stored.get(key) not in _OWN_ATTENTION for key in ("attn_implementation", "_attn_implementation")):
         raise CheckpointError(f"{path}: it asks for an attention implementation of its own, which would be code.")
+    if stored.get("transformers_weights"):
+        raise CheckpointError(f"{path}: it names a file of weights of its own.", hint="Call the file model.safetensors.")
     if stored.get("is_decoder") or stored.get("add_cross_attention"):
         raise CheckpointError(f"{path}: a decoder, which reads only what stands before each token.", hint="Choose an encoder.")
     n_blocks = stored.get("num_hidden_layers", stored.get("n_layers", 1))
@@ -87,6 +93,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     Raises:
         CheckpointError: there is none, or it is damaged or slow.
     """
+    check_folder(folder)
     if not any(path for pattern in _VOCABULARIES for path in folder.glob(pattern)):
         # transformers would make a tokenizer that knows no word.
         raise CheckpointError(f"{folder}: no tokenizer in it.", hint="Copy its tokenizer.json, or save it with save_pretrained.")
@@ -127,7 +134,8 @@ def load_model(folder: Path, *, new_head: bool) -> PreTrainedModel:
     one; without, the folder must hold every weight.
 
     Raises:
-        CheckpointError: weights are missing, damaged, or of other shapes than the config says.
+        CheckpointError: weights are missing, damaged, or of other shapes than the config says, or too many for the machine; the
+            last two are found before memory is taken.
     """
     config = load_config(folder)
     if new_head:
@@ -136,6 +144,8 @@ def load_model(folder: Path, *, new_head: bool) -> PreTrainedModel:
         config.label2id = {name: index for index, name in enumerate(LABEL_NAMES)}
     elif config.num_labels != 2:
         raise CheckpointError(f"{folder}: the model tells {config.num_labels} classes apart, expected 2.")
+    is_needed = functools.partial(_is_pretrained, family=find_family(config)) if new_head else lambda name: True
+    check_demand(folder, config, is_needed=is_needed, building=_LOADING_ERRORS)
     try:
         model, info = AutoModelForSequenceClassification.from_pretrained(
             folder,

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from polarity_cli.cache import fingerprint, hash_file
 from polarity_cli.config import SAMPLE, Context
+from polarity_cli.encoder.folder import check_folder
 from polarity_cli.errors import CheckpointError, UsageError
-from polarity_cli.hub import connect, find_revision
+from polarity_cli.hub import find_revision
+from polarity_cli.hub.files import fetch_files
 
 _FETCHED = [
     "config.json",
@@ -65,6 +67,7 @@ def _hash_weights(folder: Path) -> str:
             f"{folder}: no encoder (there is no config.json in it).",
             hint="Give a folder saved by save_pretrained, or a Hub id.",
         )
+    check_folder(folder)
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise CheckpointError(
@@ -76,13 +79,10 @@ def _hash_weights(folder: Path) -> str:
 
 
 def _fetch(repo: str, context: Context) -> EncoderLocation:
-    from huggingface_hub import snapshot_download
-
     revision = find_revision(repo, kind="model", context=context)
-    with connect(repo), context.observer.track(f"Fetching {repo}"):
-        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=_FETCHED, local_files_only=context.offline))
-    if not any(folder.glob("*.safetensors")):
+    files = fetch_files(repo, revision, _FETCHED, kind="model", context=context)
+    if not any(file.suffix == ".safetensors" for file in files):
         raise CheckpointError(
             f"{repo}: no weights in safetensors format.", hint="Pickled weights are not read; choose another encoder."
         )
-    return EncoderLocation(repo, folder, revision, repo)
+    return EncoderLocation(repo, files[0].parent, revision, repo)

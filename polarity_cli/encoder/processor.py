@@ -52,6 +52,15 @@ def count_threads() -> int:
         return available
 
 
+def find_memory() -> int:
+    """Return the bytes of memory that this process can have at most: the machine's, capped by the container's."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(machine, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (OSError, ValueError):  # no such file, or its limit is "max"
+        return machine
+
+
 def choose_threads() -> int:
     """Return the threads to compute with: what `OMP_NUM_THREADS` says, else as many as there are processors."""
     asked = os.environ.get("OMP_NUM_THREADS", "")

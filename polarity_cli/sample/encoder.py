@@ -29,7 +29,7 @@ def find_sample_encoder() -> tuple[Path, str]:
         distribution = metadata.distribution(PACKAGE)
     except metadata.PackageNotFoundError as error:
         raise CheckpointError(f"The sample encoder's package {PACKAGE} is not installed.", hint=_HINT) from error
-    weights = Path(str(distribution.locate_file(WEIGHTS)))
+    weights = Path(str(distribution.locate_file(WEIGHTS))).resolve()  # some installers link each file of a package
     if not weights.is_file():
         raise CheckpointError(f"{weights}: the package {PACKAGE} lacks its weights.", hint=_HINT)
     found = hash_file(weights)

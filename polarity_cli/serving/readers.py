@@ -14,7 +14,7 @@ from typing import IO
 
 from polarity_cli.data.columns import build_text, choose_text_columns
 from polarity_cli.data.files import name_columns, parse_json, read_fields
-from polarity_cli.data.opening import open_bytes, report_damage, split_suffix
+from polarity_cli.data.opening import open_bytes, read_lines, report_damage, split_suffix
 from polarity_cli.errors import DataError, UsageError
 from polarity_cli.records import clean_text
 from polarity_cli.serving.rows import TableRow, fit_row, read_csv_rows, read_tsv_rows, strip_end
@@ -90,15 +90,15 @@ def read_records(stream: IO[bytes], *, kind: str, name: str, choose: Chooser) ->
     """Yield the records of a stream of format `kind`; `name` stands in messages. A broken one carries its `error`.
 
     Raises:
-        DataError: the stream is damaged, or a table has no header that can be used; names the line.
+        DataError: the stream is damaged, a line has no end, or a table has no header that can be used; names the line.
     """
     with report_damage(Path(name)):
-        yield from READERS[kind](_decode(stream), name, choose)
+        yield from READERS[kind](_decode(stream, name), name, choose)
 
 
-def _decode(stream: IO[bytes]) -> Iterator[str]:
+def _decode(stream: IO[bytes], name: str) -> Iterator[str]:
     """Yield lines with their ends, without a byte order mark."""
-    for number, line in enumerate(iter(stream.readline, b"")):
+    for number, line in enumerate(read_lines(stream, name)):
         if number == 0:
             line = line.removeprefix(b"\xef\xbb\xbf")
         yield line.decode("utf-8", "surrogateescape")

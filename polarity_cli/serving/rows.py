@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from polarity_cli.data.opening import LONGEST_RECORD
+
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
@@ -52,6 +54,7 @@ class _Replay:
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines, self._again = lines, deque[str]()
         self._taken: list[str] = []
+        self._size = 0
         self.first = 1
         """The number of the line that the record begins on."""
 
@@ -61,19 +64,22 @@ class _Replay:
     def __next__(self) -> str:
         line = self._again.popleft() if self._again else next(self._lines)
         self._taken.append(line)
+        self._size += len(line)
+        if self._size > LONGEST_RECORD:
+            raise csv.Error(f"a record of more than {LONGEST_RECORD:,} characters")
         return line
 
     def go_on(self) -> None:
         """Begin the next record."""
         self.first += len(self._taken)
-        self._taken = []
+        self._taken, self._size = [], 0
 
     def go_back(self) -> str:
         """Return the record's first line, and begin the next record behind it."""
         broken, *rest = self._taken
         self._again.extendleft(reversed(rest))
         self.first += 1
-        self._taken = []
+        self._taken, self._size = [], 0
         return strip_end(broken)
 
 

@@ -18,10 +18,8 @@ from polarity_cli.serving.readers import Record, dump_json
 
 _HALF_PAIRS = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Surrogates that stand for no byte: they come from escapes in JSON."""
-_COLOURS = {"negative": 31, "positive": 32, "uncertain": 33}
-_FAINT, _LOUD = 0.1, 0.5
-"""Shares of the strongest word's weight from which on a word is coloured, and bold."""
-_N_STRONGEST = 6
+_FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+"""How a cell begins that a spreadsheet may run; the last four are the same signs in full width."""
 _LINE_BREAKS = str.maketrans({"\n": " ", "\r": " "})
 _SEPARATORS = str.maketrans({"\t": " ", "\n": " ", "\r": " "})
 
@@ -71,35 +69,6 @@ def format_jsonl(record: Record, prediction: Prediction) -> str:
     added = dump_json(get_results(record, prediction))
     inner = own.rstrip().removesuffix("}").rstrip()
     return f"{inner}{'' if inner == '{' else ', '}{added.removeprefix('{')}"
-
-
-def format_terminal(record: Record, prediction: Prediction, *, colour: bool) -> str:
-    """Return a line for a person: label in colour, score in percent, and the text without control characters."""
-    label = f"{prediction.label:<9}"
-    if colour and prediction.label:
-        label = f"\033[{_COLOURS[prediction.label]}m{label}\033[0m"
-    score = "" if prediction.score is None else f"{prediction.score:.0%}"
-    text = _make_printable(record.raw if record.error else record.text)
-    if prediction.words and colour:
-        strongest = max(1e-9, *(abs(weight) for _, weight in prediction.words))
-        text = " ".join(_colour_word(word, weight / strongest) for word, weight in prediction.words)
-    elif prediction.words:
-        loudest = sorted(prediction.words, key=lambda pair: -abs(pair[1]))[:_N_STRONGEST]
-        text += "\n" + " " * 16 + ", ".join(f"{_make_printable(word)} {weight:+.2f}" for word, weight in loudest)
-    return f"{label} {score:>4}  {text}"
-
-
-def _colour_word(word: str, share: float) -> str:
-    """Return a word, green where it speaks for positive and red where it speaks for negative, bold where it speaks loudest."""
-    shown = _make_printable(word)
-    if abs(share) < _FAINT:
-        return shown
-    return f"\033[{'1;' if abs(share) >= _LOUD else ''}{_COLOURS['positive' if share > 0 else 'negative']}m{shown}\033[0m"
-
-
-def _make_printable(text: str) -> str:
-    """Return a text that cannot move the cursor or recolour the terminal: escape sequences lose what makes them one."""
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 class TableWriter:
@@ -186,11 +155,23 @@ class DocumentWriter:
         _emit(self._stream, dump_json({"predictions": self._predictions}) + "\n")
 
 
+TABLES: dict[str, Callable[[Sequence[str]], str]] = {"csv": format_csv_line, "tsv": format_tsv_line}
+
+
+def escape_formulas(format_line: Callable[[Sequence[str]], str]) -> Callable[[Sequence[str]], str]:
+    """Return what formats a table's line with an apostrophe before each cell that a spreadsheet would take for a formula."""
+
+    def format_escaped(values: Sequence[str]) -> str:
+        return format_line([f"'{value}" if _FORMULA.match(value) else value for value in values])
+
+    return format_escaped
+
+
 WRITERS: dict[str, Callable[[IO[bytes]], Writer]] = {
-    "csv": lambda stream: TableWriter(stream, format_csv_line),
+    "csv": lambda stream: TableWriter(stream, TABLES["csv"]),
     "jsonl": lambda stream: LineWriter(stream, format_jsonl),
     "text": lambda stream: LineWriter(stream, format_text),
-    "tsv": lambda stream: TableWriter(stream, format_tsv_line),
+    "tsv": lambda stream: TableWriter(stream, TABLES["tsv"]),
 }
 
 
@@ -233,10 +214,12 @@ def _as_cell(value: object) -> str:
     return value if isinstance(value, str) else dump_json(value)
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
-    """Write rows to a `.csv`, `.tsv` or `.jsonl` file, in one step."""
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]], *, escaped: bool = False) -> None:
+    """Write rows to a `.csv`, `.tsv` or `.jsonl` file, in one step; in a table, formulas may be `escaped`."""
     work = path.with_name(f".{path.name}.part")
-    format_line = format_tsv_line if path.suffix == ".tsv" else format_csv_line
+    format_line = TABLES.get(path.suffix[1:], format_csv_line)
+    if escaped:
+        format_line = escape_formulas(format_line)
     with work.open("w", encoding="utf-8", newline="") as file:
         if path.suffix == ".jsonl":
             file.writelines(dump_json(row) + "\n" for row in rows)

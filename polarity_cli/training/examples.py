@@ -30,7 +30,9 @@ def make_examples(
         try:
             with observer.track("Passing the frozen blocks, once", sum(len(splits[name].tokens) for name in missing)) as advance:
                 for name in missing:
-                    found[name] = store.extract(splits[name], learner.pass_trunk, pad_id=learner.pad_id, advance=advance)
+                    found[name] = store.extract(
+                        splits[name], learner.pass_trunk, pad_id=learner.pad_id, name=name, advance=advance, observer=observer
+                    )
             learner.rest_trunk()
         except FeatureRangeError:
             observer.note(f"Hidden states beyond float16: features cannot be kept.{_PASSED_AGAIN}")

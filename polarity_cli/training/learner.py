@@ -97,9 +97,13 @@ class Learner:
             advance=advance,
         )
 
+    def get_top(self) -> dict[str, Tensor]:
+        """Return the weights that train, not copied."""
+        return {name: p.detach() for name, p in self.top.named_parameters() if p.requires_grad}
+
     def copy_top(self) -> dict[str, Tensor]:
         """Return a copy of the weights that train."""
-        return {name: p.detach().clone() for name, p in self.top.named_parameters() if p.requires_grad}
+        return {name: weight.clone() for name, weight in self.get_top().items()}
 
     def restore_top(self, weights: dict[str, Tensor]) -> None:
         """Put back weights that `copy_top` gave."""

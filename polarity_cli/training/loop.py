@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from polarity_cli.config import TrainConfig
 from polarity_cli.data.batches import Batch
 from polarity_cli.encoder.processor import release_freed_memory
-from polarity_cli.errors import PolarityError
+from polarity_cli.errors import DivergedError
 from polarity_cli.records import EpochRecord, StepRecord
+from polarity_cli.training.keeper import Keeper, take_up
 from polarity_cli.training.learner import Examples, Learner
 from polarity_cli.training.optim import make_optimizer, scale_learning_rate
+from polarity_cli.training.state import Course, Record, State
 
 MAX_GRADIENT_NORM = 1.0
 
@@ -30,36 +32,82 @@ _READ_EVERY = 25
 
 
 def fit(
-    learner: Learner, train: Examples, validation: Examples | None, plan: Sequence[Sequence[Batch]], config: TrainConfig
-) -> Iterator[StepRecord | EpochRecord]:
+    learner: Learner,
+    train: Examples,
+    validation: Examples | None,
+    plan: Sequence[Sequence[Batch]],
+    config: TrainConfig,
+    *,
+    keeper: Keeper | None = None,
+    state: State | None = None,
+) -> Iterator[Record]:
     """Train the top on `plan`, a list of batches for each epoch, and yield a record of every step and epoch.
 
     With a validation split the weights of the best epoch are kept, by F1 and then by log loss, and training stops after
-    `config.patience` epochs without a better one; without, those of the last.
+    `config.patience` epochs without a better one; without, those of the last. `keeper` is told of every step; a run goes on from
+    `state` as if it had never been interrupted.
+
+    Raises:
+        RunStoppedError: `keeper` was told to end the run.
+        DivergedError: a loss is not finite.
     """
     optimizer = make_optimizer(learner.top, learning_rate=config.learning_rate, weight_decay=config.weight_decay)
     learner.top, optimizer = learner.accelerator.prepare(learner.top, optimizer)
+    course, best_weights = Course(), None
+    if state is not None:
+        take_up(state, learner, optimizer)
+        course, best_weights = state.course, state.best
     n_steps = sum(map(len, plan))
     read_every = 1 if learner.accelerator.device.type == "cpu" else _READ_EVERY
-    step, best, best_weights, best_epoch = 0, (-1.0, 0.0), None, 0
-    for epoch, batches in enumerate(plan, 1):
-        started, total_loss, n_reviews = time.perf_counter(), 0.0, 0
-        scales = [scale_learning_rate(step + i, n_steps=n_steps, warmup=config.warmup) for i in range(len(batches))]
+    while course.epoch <= len(plan) and not _has_lost_patience(course, config):
+        started, batches = time.perf_counter() - course.seconds, plan[course.epoch - 1]
+        first = course.step - course.position
+        scales = [scale_learning_rate(first + i, n_steps=n_steps, warmup=config.warmup) for i in range(len(batches))]
         steps = [(batch, config.learning_rate * scale) for batch, scale in zip(batches, scales, strict=True)]
-        for record in _run_epoch(learner, optimizer, train, steps, first_step=step + 1, epoch=epoch, read_every=read_every):
-            step = record.step
-            total_loss += record.loss * record.n_reviews
-            n_reviews += record.n_reviews
-            yield record
-        metrics = learner.score(validation) if validation is not None else None
-        is_best = metrics is None or _rank(metrics) > best
+        for records in _run_epoch(learner, optimizer, train, steps, course, read_every=read_every):
+            _count(course, records)
+            course.seconds = time.perf_counter() - started
+            yield from records
+            if keeper is not None:
+                keeper.follow(course, records, learner, optimizer, best_weights)
+        metrics = None
+        if validation is not None:
+            metrics = learner.score(validation, _follow(keeper, course, learner, optimizer, best_weights))
+        is_best = metrics is None or _rank(metrics) > course.best
         if metrics is not None and is_best:
-            best, best_weights, best_epoch = _rank(metrics), learner.copy_top(), epoch
-        yield EpochRecord(epoch, total_loss / max(1, n_reviews), metrics, time.perf_counter() - started, is_best)
-        if config.patience is not None and epoch - best_epoch >= config.patience:
-            break
+            course.best_f1, course.best_log_loss = metrics["f1"] or 0.0, metrics["log_loss"] or 0.0
+            best_weights, course.best_epoch = learner.copy_top(), course.epoch
+        mean_loss = course.total_loss / max(1, course.n_reviews)
+        record = EpochRecord(course.epoch, mean_loss, metrics, time.perf_counter() - started, is_best)
+        course.epoch, course.position, course.total_loss, course.n_reviews, course.seconds = course.epoch + 1, 0, 0.0, 0, 0.0
+        yield record
+        if keeper is not None:
+            is_end = course.epoch > len(plan) or _has_lost_patience(course, config)
+            keeper.follow(course, [record], learner, optimizer, best_weights, is_end=is_end)
     if best_weights is not None:
         learner.restore_top(best_weights)
+
+
+def _follow(
+    keeper: Keeper | None, course: Course, learner: Learner, optimizer: torch.optim.Optimizer, best: dict[str, Tensor] | None
+) -> Callable[[int], None]:
+    """Return what lets a keeper save, and a signal end the run, while an epoch is validated."""
+    if keeper is None:
+        return lambda n: None
+    return lambda n: keeper.follow(course, [], learner, optimizer, best)
+
+
+def _has_lost_patience(course: Course, config: TrainConfig) -> bool:
+    return config.patience is not None and course.epoch - 1 - course.best_epoch >= config.patience
+
+
+def _count(course: Course, records: Sequence[StepRecord]) -> None:
+    """Move a course on by the steps taken."""
+    course.step = records[-1].step
+    course.position += len(records)
+    for record in records:
+        course.total_loss += record.loss * record.n_reviews
+        course.n_reviews += record.n_reviews
 
 
 def _run_epoch(
@@ -67,27 +115,32 @@ def _run_epoch(
     optimizer: torch.optim.Optimizer,
     train: Examples,
     steps: Sequence[tuple[Batch, float]],
+    course: Course,
     *,
-    first_step: int,
-    epoch: int,
     read_every: int,
-) -> Iterator[StepRecord]:
-    """Take the steps of one epoch, a batch and its learning rate each, and yield their records as losses are read back."""
+) -> Iterator[list[StepRecord]]:
+    """Take the steps of an epoch that `course` has before it, a batch and its learning rate each.
+
+    Yields the records of `read_every` steps each, as losses are read back.
+    """
     learner.top.train()
+    first_step, first = course.step - course.position + 1, course.position
     losses: list[Tensor] = []
-    for index, (batch, rate) in enumerate(steps):
+    for index in range(first, len(steps)):
+        batch, rate = steps[index]
         losses.append(_take_step(learner, optimizer, train, batch, rate))
         if (first_step + index) % _RELEASE_EVERY == 0:
             release_freed_memory()
         if len(losses) < read_every and index + 1 < len(steps):
             continue
-        first = index + 1 - len(losses)
-        for i, loss in enumerate(torch.stack(losses).tolist(), first):
+        records = []
+        for i, loss in enumerate(torch.stack(losses).tolist(), index + 1 - len(losses)):
             batch_read, rate_read = steps[i]
             _check_finite(loss, rate_read)
             n_tokens = int(train.split.lengths[batch_read].sum())
-            yield StepRecord(first_step + i, epoch, loss, rate_read, len(batch_read), n_tokens)
+            records.append(StepRecord(first_step + i, course.epoch, loss, rate_read, len(batch_read), n_tokens))
         losses.clear()
+        yield records
 
 
 def _rank(metrics: dict[str, float | None]) -> tuple[float, float]:
@@ -109,6 +162,6 @@ def _take_step(learner: Learner, optimizer: torch.optim.Optimizer, train: Exampl
 
 def _check_finite(loss: float, learning_rate: float) -> None:
     if not math.isfinite(loss):
-        raise PolarityError(
+        raise DivergedError(
             f"Training diverged: the loss is {loss} at learning rate {learning_rate:g}.", hint="Give a lower --learning-rate."
         )

@@ -173,7 +173,7 @@ def test_text_of_a_million_characters_is_trained_on_and_predicted(polarity: Pola
         ("other shape", "weights are missing or of another shape"),
         ("nan", "not finite"),
         ("torn config", "not an encoder's config"),
-        ("pickled", "the weights cannot be loaded"),
+        ("pickled", "the weights cannot be loaded (pytorch_model.bin is pickled, which is code"),
         ("torn tokenizer", "no tokenizer that can be read"),
         ("three classes", "tells 3 classes apart"),
         ("torn manifest", "the manifest is damaged"),

@@ -100,6 +100,28 @@ def test_manifest_of_wrong_types_is_refused(
     check_outcome(polarity("evaluate", folder), 2, "the manifest is damaged")
 
 
+@pytest.mark.parametrize("name", ["../outside.safetensors", "/etc/hosts.safetensors", "..", ""])
+def test_manifest_that_names_files_elsewhere_is_refused(
+    polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "edited"
+    shutil.copytree(tiny_checkpoint, folder)
+    manifest = json.loads((folder / "polarity.json").read_text())
+    manifest["files"][name] = "0" * 64
+    (folder / "polarity.json").write_text(json.dumps(manifest))
+    check_outcome(polarity("predict", "--checkpoint", folder, "great book"), 2, "the manifest is damaged")
+
+
+def test_link_in_a_checkpoint_is_not_followed_out_of_it(polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    for name in ("model.onnx", "polarity.json", "tokenizer.json"):
+        folder = tmp_path / name / "linked"
+        shutil.copytree(tiny_checkpoint, folder)
+        shutil.move(folder / name, folder.parent / "outside")
+        (folder / name).symlink_to("../outside")
+        for args in (("predict", "--checkpoint", folder, "great book"), ("evaluate", folder)):
+            check_outcome(polarity(*args), 2, f"{name}: a link that leaves its folder")
+
+
 def test_escape_sequences_of_a_file_do_not_reach_the_terminal(polarity: Polarity, tmp_path: Path, tiny_encoder: Path) -> None:
     source = write_csv(tmp_path / "r.csv", [("1", "x")], ("label", "\x1b[31mwords"))
     outcome = polarity("prepare", source, "--encoder", tiny_encoder)

@@ -207,7 +207,7 @@ def test_checkpoint_without_graphs_is_exported_once(
     again = polarity("predict", "--checkpoint", foreign, "--precision", "fp32", "a great book")
     assert (again.stdout, again.stderr) == (first.stdout, "")
     assert first.stdout == polarity("predict", "--checkpoint", tiny_checkpoint, "--precision", "fp32", "a great book").stdout
-    (entry,) = (folder for folder in (cache_dir / "graphs").iterdir() if folder.name != "checked")
+    (entry,) = list((cache_dir / "graphs").iterdir())
     (entry / GRAPHS["fp32"]).write_bytes(b"torn")
     mended = polarity("predict", "--checkpoint", foreign, "--precision", "fp32", "a great book")
     assert mended.stdout == first.stdout

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import run_polarity
+from tests.conftest import REPOSITORY, Outcome, run_polarity
 from tests.hub import Hub, build_amazon_polarity, build_tiny_bert
 
 N_ROWS, N_TEST = 24_000, 2_000
@@ -61,6 +62,56 @@ def test_default_job_reads_the_first_rows_and_trains(hub: Hub, environment: dict
         "revision": hub.models["bert-base-uncased"].sha,
     }
     assert result["metrics"]["test"]["f1"] > 0.9
+
+
+WATCH = """\
+import sys
+
+def hear(event, args):
+    if event in ("socket.getaddrinfo", "socket.gethostbyname") or (event == "socket.connect" and isinstance(args[1], tuple)):
+        with open({log!r}, "a") as file:
+            print(event, args[1:], file=file)
+
+sys.addaudithook(hear)
+"""
+"""Run at the start of a Python process: notes every look-up of a name and every connection."""
+
+
+@pytest.mark.slow
+def test_default_job_reads_what_it_needs_and_every_verb_then_works_offline(
+    hub: Hub, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "watch").mkdir()
+    log = tmp_path / "connections"
+    (tmp_path / "watch" / "sitecustomize.py").write_text(WATCH.format(log=str(log)))
+    watched = environment | {"PYTHONPATH": f"{tmp_path / 'watch'}{os.pathsep}{REPOSITORY}"}
+
+    def run(*args: object) -> Outcome:
+        outcome = run_polarity(*args, cwd=tmp_path, cache=tmp_path / "cache", environment=watched)
+        assert outcome.code == 0, outcome.stderr
+        return outcome
+
+    size = sum(len(content) for name, content in hub.datasets[DATA_SET].files.items() if "train" in name)
+    n_before = len(hub.requests)
+    run("train", "--unfreeze", 2)
+    asked = hub.requests[n_before:]
+    trained = json.loads((tmp_path / "ckpt" / "polarity.json").read_text())
+    assert sum(counts["n_rows"] for counts in trained["data"]["splits"].values()) == 10_000
+    assert 10_000 / N_ROWS * size < sum(request.n_bytes for request in asked if "/train-" in request.path) < 0.6 * size
+    assert not [request for request in asked if "/test-" in request.path]
+    assert "socket.connect" in log.read_text()
+
+    log.unlink()
+    n_before = len(hub.requests)
+    run("train", "--unfreeze", 2, "--offline", "--out", "again")
+    watched["HF_ENDPOINT"] = "http://127.0.0.1:9"
+    assert json.loads(run("prepare", "--offline", "--json").stdout)["from_cache"] is True
+    run("evaluate", "ckpt", "--offline")
+    run("predict", "--offline", "--checkpoint", "ckpt", "great product")
+    assert len(hub.requests) == n_before
+    assert not log.exists(), log.read_text()
+    again = json.loads((tmp_path / "again" / "polarity.json").read_text())
+    assert again["metrics"] == trained["metrics"]
 
 
 @pytest.mark.slow

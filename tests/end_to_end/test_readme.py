@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import REPOSITORY, Outcome
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-COMMANDS = ("prepare", "train", "evaluate", "predict")
+COMMANDS = ("prepare", "train", "evaluate", "predict", "cache")
 
 
 def find_commands() -> list[list[str]]:
@@ -60,6 +60,15 @@ def test_map_names_every_room_and_every_file_of_the_ground() -> None:
             assert f"{path.name}/" in block
         elif path.suffix == ".py" and not path.name.startswith("__"):
             assert path.name in block
+
+
+def test_every_promise_names_a_test_that_is_there() -> None:
+    block = README[README.index("## What is promised") : README.index("## Why it is fast")]
+    rows = [row for row in block.splitlines() if row.startswith("| ")][1:]
+    named = [path for row in rows for path in re.findall(r"\| `([\w/.]+)` \|$", row)]
+    assert len(named) >= 6
+    assert all(row.endswith(("` |", "| the same |")) for row in rows)
+    assert all((REPOSITORY / "tests" / path).is_file() for path in named)
 
 
 def test_no_figure_is_missing() -> None:

@@ -18,8 +18,9 @@ from polarity_cli.predict import _settle
 from polarity_cli.records import Prediction, SilentObserver
 from polarity_cli.serving.outputs import find_output_format
 from polarity_cli.serving.readers import Record, find_format, make_chooser, read_records
+from polarity_cli.serving.terminal import format_terminal
 from polarity_cli.serving.windows import WINDOW, ReadAhead
-from polarity_cli.serving.writers import WRITERS, DocumentWriter, format_terminal
+from polarity_cli.serving.writers import WRITERS, DocumentWriter
 
 ANSWER = Prediction("positive", 0.98765432)
 BLANK = Prediction("", None)

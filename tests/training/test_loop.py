@@ -26,6 +26,7 @@ from polarity_cli.training.learner import Examples, Learner
 from polarity_cli.training.loop import _run_epoch, fit
 from polarity_cli.training.optim import make_optimizer, scale_learning_rate
 from polarity_cli.training.runtime import start_runtime
+from polarity_cli.training.state import Course
 from tests.conftest import make_reviews, write_csv
 
 
@@ -161,7 +162,8 @@ def test_losses_read_back_rarely_are_the_losses_read_at_each_step(tiny_encoder: 
         _, learner = make_learner(tiny_encoder, 2)
         optimizer = make_optimizer(learner.top, learning_rate=1e-3, weight_decay=0.0)
         steps = [(batch, 1e-3) for batch in batches]
-        return list(_run_epoch(learner, optimizer, splits["train"], steps, first_step=1, epoch=1, read_every=read_every))
+        groups = _run_epoch(learner, optimizer, splits["train"], steps, Course(), read_every=read_every)
+        return [record for group in groups for record in group]
 
     assert len(batches) % 5
     assert run(5) == run(1)

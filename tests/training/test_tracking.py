@@ -19,3 +19,11 @@ def test_tensorboard_gets_losses_and_validation_scores(
     events.Reload()
     assert len(events.Scalars("loss")) >= 4
     assert len(events.Scalars("validation/f1")) == 2
+
+
+def test_tracker_that_may_connect_is_refused_offline(
+    polarity: Callable[..., Outcome], reviews_csv: Path, tiny_encoder: Path
+) -> None:
+    outcome = polarity("train", reviews_csv, "--encoder", tiny_encoder, "--offline", "--track", "wandb")
+    assert outcome.code == 2
+    assert "--offline makes no connection" in outcome.stderr

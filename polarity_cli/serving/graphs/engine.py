@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 
 from polarity_cli.encoder.inference import check_finite
 from polarity_cli.errors import CheckpointError
+from polarity_cli.serving.graphs.contents import check_graph
 
 if TYPE_CHECKING:
     from polarity_cli.data.text import TokenIds
 
 Logits = NDArray[np.float64]
 INPUT, OUTPUT = "input_ids", "logits"
-_OUTSIDE = b"\n\x08location\x12"
-"""How a graph names a file beside it that holds weights."""
 _LONG = 64
 """Tokens from which on a review is long."""
 _BUDGETS = (512, 192)
@@ -42,7 +41,8 @@ class GraphEngine:
         """Load a graph; `name` stands in messages.
 
         Raises:
-            CheckpointError: it is no graph from token ids `(B, T)` to logits `(B, 2)`.
+            CheckpointError: it is no graph from token ids `(B, T)` to logits `(B, 2)`, it takes weights from elsewhere, or its
+                weights are not numbers.
         """
         import onnxruntime as ort
         from onnxruntime.capi import onnxruntime_pybind11_state as raised
@@ -52,8 +52,9 @@ class GraphEngine:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
-        if _OUTSIDE in graph:
-            raise CheckpointError(f"{name}: the graph takes weights from other files, which is not allowed.")
+        # Not the runtime's own format, which it would find out by itself and which is not looked into here.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
+        check_graph(graph, name)
         loading = (raised.EPFail, raised.InvalidGraph, raised.InvalidProtobuf, raised.NoSuchFile, raised.NotImplemented)
         try:
             self._session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

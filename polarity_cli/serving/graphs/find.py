@@ -5,7 +5,6 @@ Nothing here needs torch. Next: `serving/graphs/engine`.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polarity_cli import __version__
-from polarity_cli.cache import MANIFEST, fingerprint, hash_file, read_json, write_json
+from polarity_cli.cache import fingerprint, read_json
+from polarity_cli.cache.entries import Entry, Manifest, Place
+from polarity_cli.cache.hashes import are_whole
 from polarity_cli.config import SHORTEST_LENGTH, TRUNCATIONS
 from polarity_cli.encoder.families import FAMILIES
 from polarity_cli.errors import CheckpointError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from polarity_cli.data.text import TextEncoder
     from polarity_cli.encoder.checkpoint import CheckpointInfo
 
+FORMAT = 2
+"""Raised when what is kept in the cache changes, so that an older entry is made again."""
 TOKENIZER = "tokenizer.json"
 
 
@@ -64,14 +67,6 @@ class GraphFolder:
         except Exception as error:  # what the Rust library raises is a plain Exception
             raise CheckpointError(f"{self.folder / TOKENIZER}: no tokenizer that can be read ({error}).") from error
 
-    def is_whole(self) -> bool:
-        """Tell whether config, tokenizer and weights are those that the graphs were made with; takes time for large weights."""
-        names = [name for name in self.hashes if name in ("config.json", TOKENIZER) or name.endswith(".safetensors")]
-        try:
-            return all(hash_file(self.folder / name) == self.hashes[name] for name in names)
-        except OSError:
-            return False
-
 
 def find_own_graphs(info: CheckpointInfo) -> GraphFolder | None:
     """Return the graphs that a training run left in its checkpoint; None where there are none."""
@@ -99,25 +94,24 @@ def find_own_graphs(info: CheckpointInfo) -> GraphFolder | None:
 
 
 def fit_together(found: GraphFolder, cache_dir: Path) -> bool:
-    """Tell whether a checkpoint's own graphs were made from the files beside them.
+    """Tell whether a checkpoint's own graphs were made from the config, tokenizer and weights that are beside them now.
 
-    Hashing the weights takes longer than a prediction, so what was found is noted in the cache, with the files' sizes and times.
+    Hashing the weights takes longer than a prediction, so what was found is noted in the cache.
     """
-    seen = _describe_files(found.folder)
-    note = cache_dir / "graphs" / "checked" / f"{fingerprint(str(found.folder.resolve()))}.json"
-    known = read_json(note)
-    if known is not None and known.get("files") == seen:
-        return known.get("fit") is True
-    fit = found.is_whole()
-    with contextlib.suppress(OSError):  # a cache that cannot be written costs time, not the prediction
-        note.parent.mkdir(parents=True, exist_ok=True)
-        write_json(note, {"files": seen, "fit": fit})
-    return fit
+    names = [name for name in found.hashes if name in ("config.json", TOKENIZER) or name.endswith(".safetensors")]
+    notes = cache_dir / "seen" / f"folder--{fingerprint(str(found.folder.resolve()))}.json"
+    return are_whole(found.folder, {name: found.hashes[name] for name in names}, notes)
 
 
-def place_cached_graphs(info: CheckpointInfo, cache_dir: Path) -> Path:
-    """Return the cache folder for a checkpoint's graphs, named for its files as they are now."""
-    return cache_dir / "graphs" / fingerprint([str(info.folder.resolve()), _describe_files(info.folder), __version__])
+def place_cached_graphs(info: CheckpointInfo, cache_dir: Path) -> tuple[Place, Manifest]:
+    """Return the place in the cache for a checkpoint's graphs, and the key for its files as they are now."""
+    key: Manifest = {
+        "format": FORMAT,
+        "checkpoint": str(info.folder.resolve()),
+        "files": _describe_files(info.folder),
+        "version": __version__,
+    }
+    return Place(cache_dir, "graphs", fingerprint(key)), key
 
 
 def _describe_files(folder: Path) -> list[list[object]]:
@@ -127,29 +121,30 @@ def _describe_files(folder: Path) -> list[list[object]]:
     return [[name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino] for name, stat in stats]
 
 
-def is_known_without(folder: Path) -> bool:
-    """Tell whether a cache folder says that its checkpoint has no graph."""
-    manifest = read_json(folder / MANIFEST)
-    return manifest is not None and "graphs" in manifest and manifest["graphs"] is None
+def is_sound_entry(manifest: Manifest) -> bool:
+    """Tell whether a manifest in the cache holds what graphs need, or says that its checkpoint has none."""
+    longest = manifest.get("max_length")
+    return (
+        (("graphs" in manifest and manifest["graphs"] is None) or _is_sound(manifest.get("graphs")))
+        and _are_classes(manifest.get("class_names"))
+        and type(longest) is int
+        and longest >= SHORTEST_LENGTH
+        and manifest.get("truncation") in TRUNCATIONS
+    )
 
 
-def find_cached_graphs(folder: Path) -> GraphFolder | None:
-    """Return the graphs in a cache folder; None where it does not hold them."""
-    manifest = read_json(folder / MANIFEST)
-    if manifest is None or not _is_sound(manifest.get("graphs")) or not _are_classes(manifest.get("class_names")):
-        return None
-    hashes, names, longest = manifest.get("files"), manifest["class_names"], manifest.get("max_length")
-    if not isinstance(hashes, dict) or not isinstance(names, dict) or type(longest) is not int or longest < SHORTEST_LENGTH:
-        return None
-    if manifest.get("truncation") not in TRUNCATIONS:
+def open_cached_graphs(entry: Entry) -> GraphFolder | None:
+    """Return the graphs of an entry in the cache; None where its checkpoint has none."""
+    manifest = entry.manifest
+    if manifest["graphs"] is None:
         return None
     return GraphFolder(
-        folder=folder,
-        graphs=manifest["graphs"],  # type: ignore[arg-type]
-        hashes=hashes,
-        class_names={int(index): name for index, name in names.items()},
-        max_length=longest,
-        truncation=str(manifest["truncation"]),
+        folder=entry.folder,
+        graphs=manifest["graphs"],
+        hashes={name: known["sha256"] for name, known in manifest["files"].items()},
+        class_names={int(index): name for index, name in manifest["class_names"].items()},
+        max_length=manifest["max_length"],
+        truncation=manifest["truncation"],
     )
 
 

@@ -1,0 +1,79 @@
+"""SHA-256 of files, not computed twice while a file stays the same.
+
+What was computed is noted in the cache beside each file's device, inode, size and times. A copy has another inode, and every
+change sets the time of the last change, which no program can set back: a note fits only the very file that was read.
+The note's own time says when the files were used last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from polarity_cli.cache import read_json, write_json
+
+_SETTLED_NS = 100_000_000
+"""A file that changed later than this before it was read is not noted: another change might leave the same times."""
+
+
+def hash_known(folder: Path, names: Iterable[str], notes: Path) -> dict[str, str]:
+    """Return the SHA-256 of some of a folder's files as 64 hexadecimal digits, by name.
+
+    Args:
+        folder: where the files are.
+        names: of regular files; links are followed.
+        notes: the file that keeps what was computed. Where it cannot be written, that costs time and nothing else.
+
+    Raises:
+        OSError: a file cannot be read, or is not a regular file.
+    """
+    known = (read_json(notes) or {}).get("files")
+    before = known if isinstance(known, dict) else {}
+    hashes: dict[str, str] = {}
+    noted: dict[str, list[object]] = {}
+    for name in names:
+        entry = before.get(name)
+        seen = _identify((folder / name).stat())
+        if isinstance(entry, list) and entry[:-1] == seen and isinstance(entry[-1], str):
+            hashes[name], noted[name] = entry[-1], entry
+            continue
+        hashes[name], seen = _hash_regular(folder / name)
+        if seen:
+            noted[name] = [*seen, hashes[name]]
+    with contextlib.suppress(OSError):
+        if noted.items() <= before.items() and notes.exists():
+            os.utime(notes)
+        else:
+            notes.parent.mkdir(parents=True, exist_ok=True)
+            write_json(notes, {"folder": str(folder), "files": {**before, **noted}})
+    return hashes
+
+
+def are_whole(folder: Path, hashes: Mapping[str, object], notes: Path) -> bool:
+    """Tell whether files are there with the SHA-256 that each should have; see `hash_known`."""
+    try:
+        return hash_known(folder, hashes, notes) == dict(hashes)
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def _hash_regular(path: Path) -> tuple[str, list[object]]:
+    """Return a file's SHA-256 and what tells that it is still the same; nothing where it was changed just now."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            raise OSError(f"{path} is not a regular file")
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        after = os.fstat(descriptor)
+    settled = time.time_ns() - max(after.st_mtime_ns, after.st_ctime_ns) > _SETTLED_NS
+    return digest, _identify(after) if settled and _identify(before) == _identify(after) else []
+
+
+def _identify(status: os.stat_result) -> list[object]:
+    return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]

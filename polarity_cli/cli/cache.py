@@ -1,0 +1,177 @@
+"""`polarity cache list` and `polarity cache prune`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from polarity_cli.cli import options
+from polarity_cli.cli.console import make_context, print_json
+from polarity_cli.config import PruneConfig
+from polarity_cli.records import make_printable
+
+if TYPE_CHECKING:
+    from polarity_cli.cache.contents import CacheItem
+
+app = typer.Typer(
+    name="cache",
+    help="Show what the cache holds, and free it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+LIST_EXAMPLES = options.paragraphs(
+    """
+    Examples:
+      polarity cache list
+      polarity cache list --json | jq '.entries | map(.size) | add'
+    """
+)
+PRUNE_EXAMPLES = options.paragraphs(
+    """
+    Examples:
+      polarity cache prune --older-than 30d --dry-run
+      polarity cache prune --max-size 5GB
+      polarity cache prune --older-than 2w --max-size 500MB --yes
+    """
+)
+
+
+@app.command("list", epilog=LIST_EXAMPLES)
+def list_command(
+    cache_dir: options.CacheDir = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    offline: options.Offline = False,
+    debug: options.Debug = False,
+) -> None:
+    """Show kind, size, age and use of everything in the cache, what was used last first."""
+    from polarity_cli.housekeeping import list_cache
+
+    context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet)
+    items = list_cache(context)
+    size = sum(item.size for item in items)
+    if json:
+        print_json({"folder": str(context.cache_dir), "size": size, "entries": [_describe(item) for item in items]})
+    elif not items:
+        context.observer.note(f"Nothing in {context.cache_dir} yet.")
+    else:
+        _print_table(items)
+        print(f"{_format_size(size)} in {make_printable(str(context.cache_dir))}")
+
+
+@app.command("prune", epilog=PRUNE_EXAMPLES)
+def prune_command(
+    older_than: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Free what was not used for so long: 12h, 30d, 2w.", show_default=False),
+    ] = None,
+    max_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Free what was used longest ago, until no more than this is left: 500MB, 5GB.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, and remove nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before checkpoints and interrupted runs go.")] = False,
+    cache_dir: options.CacheDir = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    offline: options.Offline = False,
+    debug: options.Debug = False,
+) -> None:
+    """Free what can be made again; checkpoints and interrupted runs go last, and only after asking.
+
+    What a running command uses, and the reviews that a checkpoint in the cache is evaluated on, stay. Checkpoints that were
+    published elsewhere are never touched.
+    """
+    from polarity_cli.housekeeping import prune
+
+    config = PruneConfig(
+        older_than=None if older_than is None else options.parse_duration(older_than, "--older-than"),
+        max_size=None if max_size is None else options.parse_bytes(max_size, "--max-size"),
+        dry_run=dry_run,
+    )
+    context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet)
+    result = prune(config, context, lambda items: yes or _ask(items))
+    if result.spared:
+        context.observer.note(f"Kept: {', '.join(f'{item.kind}/{item.name}' for item in result.spared)}.")
+    if config.max_size is not None and result.size > config.max_size:
+        left = "would be left" if dry_run else "are left"
+        context.observer.note(f"{_format_size(result.size)} {left}: what is in use, or needed, or was not agreed to.")
+    freed = sum(item.size for item in result.freed)
+    if json:
+        parts = {"entries": result.freed, "kept": result.spared}
+        described = {name: [_describe(item) for item in items] for name, items in parts.items()}
+        print_json({"folder": str(context.cache_dir), "dry_run": dry_run, "freed": freed, "size": result.size, **described})
+        return
+    if result.freed:
+        _print_table(result.freed)
+    print(f"{_format_size(freed)} {'would be freed' if dry_run else 'freed'}, {_format_size(result.size)} left")
+
+
+def _ask(items: Sequence[CacheItem]) -> bool:
+    """Ask on standard error whether these may go; without a terminal nobody can agree."""
+    names = ", ".join(make_printable(f"{item.kind}/{item.name} ({item.description})") for item in items)
+    if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
+        print("Checkpoints and interrupted runs are kept: nobody can be asked here. Give --yes to let them go.", file=sys.stderr)
+        return False
+    return typer.confirm(f"Remove for good: {names}?", err=True)
+
+
+def _describe(item: CacheItem) -> dict[str, Any]:
+    return {
+        "kind": item.kind,
+        "name": item.name,
+        "description": item.description,
+        "size": item.size,
+        "made": _format_time(item.made),
+        "used": _format_time(item.used),
+        "in_use": item.in_use,
+        "needed_by": list(item.needed_by),
+        "folder": str(item.folder),
+    }
+
+
+def _print_table(items: Sequence[CacheItem]) -> None:
+    now = time.time()
+    rows = [("KIND", "SIZE", "USED", "MADE", "NAME", "USE", "WHAT")]
+    for item in items:
+        times = (_format_age(now - item.used), _format_age(now - item.made))
+        rows.append((item.kind, _format_size(item.size), *times, item.name, _format_use(item), item.description))
+    printable = [[make_printable(cell).replace("\n", " ") for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in printable) for column in range(len(rows[0]))]
+    for row in printable:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _format_use(item: CacheItem) -> str:
+    if item.in_use or not item.needed_by:
+        return "in use" if item.in_use else "-"
+    more = f" and {len(item.needed_by) - 1} more" if len(item.needed_by) > 1 else ""
+    return f"needed by {item.needed_by[0]}{more}"
+
+
+def _format_size(size: int) -> str:
+    from rich.filesize import decimal
+
+    return decimal(size)
+
+
+def _format_time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _format_age(seconds: float) -> str:
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{max(0, int(seconds))} s"

@@ -1,0 +1,32 @@
+"""What a checkpoint's manifest must hold to be read. Used by `encoder/checkpoint`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from polarity_cli.config import SHORTEST_LENGTH, TRUNCATIONS
+from polarity_cli.encoder.folder import is_plain_name
+
+
+def is_sound(manifest: dict[str, Any]) -> bool:
+    """Tell whether a manifest has what this program reads of it, in the right types: it may come from anywhere."""
+    data, files = manifest.get("data"), manifest.get("files")
+    if not isinstance(data, dict) or not isinstance(files, dict):
+        return False
+    if not all(is_plain_name(name) and isinstance(known, str) for name, known in files.items()):
+        return False  # each of these files is read and compared
+    text, rows = data.get("text"), data.get("rows")
+    return (
+        isinstance(text, list)
+        and len(text) > 0
+        and all(isinstance(name, str) for name in [*text, data.get("source"), data.get("label"), data.get("positive") or ""])
+        and re.fullmatch(r"[0-9a-f]{16}", str(data.get("fingerprint"))) is not None
+        and (rows is None or (type(rows) is int and rows >= 1))
+        and all(type(data.get(name)) in (int, float) and 0 <= data[name] < 1 for name in ("test", "validation"))
+        and type(data.get("seed")) is int
+        and 0 <= data["seed"] < 2**32
+        and type(manifest.get("max_length")) is int
+        and SHORTEST_LENGTH <= manifest["max_length"] <= 1_000_000
+        and manifest.get("truncation") in TRUNCATIONS
+    )

@@ -1,0 +1,154 @@
+"""The verb `cache`: list what the cache holds, and free what nothing needs."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from polarity_cli.cache import remove_tree
+from polarity_cli.cache.contents import CacheItem, list_items
+from polarity_cli.cache.locks import hold, lock
+from polarity_cli.config import Context, PruneConfig
+from polarity_cli.errors import CacheError
+
+_SETTLED_S = 60.0
+"""A leftover younger than this may be a folder that its maker is about to hold."""
+_WITHOUT_LOCKS_S = 86_400.0
+"""The same where the file system has no locks, so that nobody knows whether its maker still lives."""
+
+
+@dataclass(frozen=True)
+class PruneResult:
+    """What became of the cache."""
+
+    freed: tuple[CacheItem, ...]
+    """What went, or with `dry_run` would go."""
+    spared: tuple[CacheItem, ...]
+    """What should have gone and is still there: it is used now, or was not agreed to."""
+    size: int
+    """Bytes in the cache afterwards."""
+
+
+def list_cache(context: Context) -> list[CacheItem]:
+    """Return what the cache holds, what was used last first."""
+    return sorted(list_items(context.cache_dir), key=lambda item: item.used, reverse=True)
+
+
+def prune(config: PruneConfig, context: Context, confirm: Callable[[Sequence[CacheItem]], bool]) -> PruneResult:
+    """Remove what `config` lets go, what was used longest ago first.
+
+    First goes what can be made again; then, if `confirm` agrees, checkpoints and interrupted runs. Reviews that one of those
+    needs stay as long as it does, and so does what a process uses now, or the logs of a tracker.
+
+    Args:
+        config: what may go.
+        context: whose cache.
+        confirm: asked once, before a checkpoint or an interrupted run goes; not with `dry_run`.
+
+    Raises:
+        CacheError: something cannot be removed.
+    """
+    items = list_items(context.cache_dir)
+    chosen = _choose(items, config)
+    precious = [item for item in chosen if item.is_precious]
+    refused: list[CacheItem] = []
+    if precious and not config.dry_run and not confirm(precious):
+        refused = precious
+        chosen = _choose([item for item in items if not item.is_precious], config, others=[i for i in items if i.is_precious])
+    if config.dry_run:
+        freed = chosen
+    else:
+        freed = []
+        current = list_items(context.cache_dir)  # the question may have stood for long
+        for item in chosen:
+            needers = {other.folder for other in current if other.needs == item.name} if item.kind == "data" else set()
+            if needers <= {other.folder for other in freed} and _remove(item):
+                freed.append(item)
+    gone = {item.folder for item in freed}
+    spared = [*refused, *(item for item in chosen if item.folder not in gone)]
+    return PruneResult(tuple(freed), tuple(spared), sum(item.size for item in items if item.folder not in gone))
+
+
+def _choose(items: Iterable[CacheItem], config: PruneConfig, *, others: Sequence[CacheItem] = ()) -> list[CacheItem]:
+    """Return what goes, in the order in which it goes; `others` stay, and what they need with them."""
+    now = time.time()
+    ordered = sorted(items, key=lambda item: item.used)
+    left = sum(item.size for item in [*ordered, *others])
+    chosen: list[CacheItem] = []
+
+    def take(pool: Iterable[CacheItem]) -> None:
+        nonlocal left
+        for item in pool:
+            is_old = config.older_than is not None and now - item.used > config.older_than
+            is_too_much = config.max_size is not None and left > config.max_size
+            if item in chosen or item.in_use or item.kind == "tracking" or not (item.is_leftover or is_old or is_too_much):
+                continue
+            staying = [other for other in [*ordered, *others] if other not in chosen]
+            if item.kind == "data" and any(other.needs == item.name for other in staying):
+                continue
+            chosen.append(item)
+            left -= item.size
+
+    replaceable = [item for item in ordered if not item.is_precious]
+    take(item for item in replaceable if item.is_leftover)
+    take(replaceable)
+    for item in ordered:
+        if item.is_precious:
+            take([item])
+            take(replaceable)  # what it alone needed
+    return chosen
+
+
+def _remove(item: CacheItem) -> bool:
+    """Remove something from the cache; return False where a process uses it.
+
+    Raises:
+        CacheError: it cannot be removed.
+    """
+    try:
+        if item.is_leftover:
+            return _remove_held(item)
+        if item.kind == "runs":  # its folder stays, since a run that starts may have opened the lock in it
+            with lock(item.folder / "lock", when_busy=None):
+                for path in item.folder.iterdir():
+                    if path.name != "lock":
+                        remove_tree(path)
+            return True
+        with lock(item.place.lock, when_busy=None):
+            if not _remove_held(item):
+                return False
+            for path in (item.place.notes, item.place.lock):
+                path.unlink(missing_ok=True)
+    except BlockingIOError:
+        return False
+    except FileNotFoundError:
+        return True  # another process was faster
+    except OSError as error:
+        raise CacheError(f"{item.folder}: cannot be removed ({error.strerror}).", hint="Check its permissions.") from error
+    _remove_empty(item.folder.parent, item.place.cache_dir / item.kind)
+    return True
+
+
+def _remove_held(item: CacheItem) -> bool:
+    if item.folder.is_symlink():
+        item.folder.unlink()
+        return True
+    held = hold(item.folder, alone=True)
+    if held is None:
+        return False
+    with contextlib.closing(held):
+        if item.is_leftover and time.time() - item.made < (_SETTLED_S if held.is_real else _WITHOUT_LOCKS_S):
+            return False
+        remove_tree(item.folder)
+    return True
+
+
+def _remove_empty(folder: Path, top: Path) -> None:
+    """Remove a folder below `top`, and those above it, as long as they are empty."""
+    with contextlib.suppress(OSError):
+        while folder != top:
+            folder.rmdir()
+            folder = folder.parent

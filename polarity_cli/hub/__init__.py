@@ -1,0 +1,132 @@
+"""The Hugging Face Hub: which revision a name stands for now, and its errors in words a user can act on.
+
+Every use of the Hub starts with `find_revision`, one short request. Every connection is made inside `connect`, which sets the
+client that all libraries use (`client`) and its rule for faults (`retries`); `files` fetches and checks whole files.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Literal
+
+from polarity_cli.cache import read_json, write_json
+from polarity_cli.config import Context
+from polarity_cli.errors import HubError, PolarityError, UsageError
+from polarity_cli.hub.retries import LATER_HINT, UNREACHABLE_HINT, first_line
+from polarity_cli.records import Observer
+
+if TYPE_CHECKING:
+    from polarity_cli.hub.client import RetryingClient
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+def find_revision(repo: str, *, kind: Literal["dataset", "model"], context: Context) -> str:
+    """Return the commit that a Hub repository is at; offline, the one that was fetched last.
+
+    Raises:
+        UsageError: the name cannot be a repository's.
+        HubError: the Hub is out of reach, or has no such repository; or it was never fetched, and the run is offline.
+    """
+    if not _NAME.fullmatch(repo):
+        raise UsageError(f"{repo!r} is neither a file nor a folder, nor the name of a {kind} on the Hub.")
+    known = context.cache_dir / "hub" / "revisions" / f"{kind}--{repo.replace('/', '--')}.json"
+    if context.offline:
+        revision = (read_json(known) or {}).get("revision")
+        if not isinstance(revision, str) or not re.fullmatch(r"[0-9a-f]{40}", revision):
+            raise HubError(f"{repo}: not in the cache, and --offline makes no connection.", hint="Run once without --offline.")
+        return revision
+    revision = _ask_revision(repo, kind, context.observer)
+    with suppress(OSError):  # a cache that cannot be written is one that an offline run cannot use
+        known.parent.mkdir(parents=True, exist_ok=True)
+        write_json(known, {"revision": revision})
+    return revision
+
+
+def _ask_revision(repo: str, kind: Literal["dataset", "model"], observer: Observer) -> str:
+    from huggingface_hub import HfApi
+
+    with connect(repo, observer):
+        info = HfApi().repo_info(repo, repo_type=kind)
+    if not info.sha:
+        raise HubError(f"{repo}: the Hub names no revision of it.")
+    return info.sha
+
+
+@contextmanager
+def connect(repo: str, observer: Observer) -> Iterator[RetryingClient]:
+    """Let the libraries reach the Hub inside the block, and turn their errors into HubError.
+
+    Faults that may pass are waited out, which `observer` shows. Blocks are not put into one another.
+    """
+    from huggingface_hub import constants, set_client_factory
+    from huggingface_hub.utils._http import default_client_factory
+
+    from polarity_cli.hub.client import PIECE_BYTES, RetryingClient
+
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # the client tells of faults itself
+    # Files come by HTTP alone: the library for the Hub's other way has silent retries of its own.
+    constants.HF_HUB_DISABLE_XET = True
+    constants.DOWNLOAD_CHUNK_SIZE = PIECE_BYTES
+    client = RetryingClient(repo, observer)
+    set_client_factory(lambda: client)
+    try:
+        with _translate_errors(repo):
+            yield client
+        if client.given_up is not None:
+            raise client.given_up
+    except (PolarityError, OSError, ValueError, RuntimeError):  # what a library made of it
+        if client.given_up is not None:
+            raise client.given_up from None
+        raise
+    finally:
+        set_client_factory(default_client_factory)
+
+
+@contextmanager
+def _translate_errors(repo: str) -> Iterator[None]:
+    import httpx2
+    from huggingface_hub.errors import (
+        FileMetadataError,
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RemoteEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    try:
+        yield
+    except GatedRepoError as error:
+        raise HubError(
+            f"{repo}: access to it must be granted first.", hint="Accept its terms on its page, then `hf auth login`."
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise HubError(
+            f"{repo}: not on the Hub, or not visible without a login.",
+            hint="Check the spelling; a local file or folder is given by its path; `hf auth login` opens private ones.",
+        ) from error
+    except RemoteEntryNotFoundError as error:
+        name = error.response.url.path.rpartition("/")[2]
+        raise HubError(f"{repo}: the Hub lists {name} and does not have it.", hint=LATER_HINT) from error
+    except HFValidationError as error:
+        raise UsageError(f"{repo!r} is not the name of a Hub repository.") from error
+    except HfHubHTTPError as error:
+        raise HubError(f"{repo}: the Hub answered with an error ({first_line(error)}).", hint=UNREACHABLE_HINT) from error
+    except (FileMetadataError, LocalEntryNotFoundError) as error:
+        raise HubError(f"{repo}: what answered is not a Hub ({first_line(error)}).", hint=UNREACHABLE_HINT) from error
+    except FileNotFoundError as error:
+        if error.errno is not None:  # a file of this machine
+            raise
+        raise HubError(f"{repo}: the Hub does not have what it should ({first_line(error)}).", hint=LATER_HINT) from error
+    except (httpx2.HTTPError, ConnectionError, TimeoutError) as error:
+        raise HubError(f"{repo}: the Hub is out of reach ({first_line(error)}).", hint=UNREACHABLE_HINT) from error
+
+
+def is_of_content(error: OSError) -> bool:
+    """Return whether a library complains of content: it then raises OSError itself and names no fault of the machine."""
+    return type(error) is OSError and error.errno is None

@@ -1,0 +1,243 @@
+"""Keep a run's state while it trains, and take it up again. Between `training/loop` and `training/state`."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from polarity_cli.cache import fingerprint
+from polarity_cli.cache.locks import lock
+from polarity_cli.errors import CacheError, DivergedError, InterruptedRunError, UsageError
+from polarity_cli.records import Observer
+from polarity_cli.training.learner import Learner
+from polarity_cli.training.runtime import describe_machine
+from polarity_cli.training.signals import Signals
+from polarity_cli.training.state import (
+    Course,
+    Record,
+    State,
+    clear_states,
+    find_states,
+    get_random_states,
+    pack_optimizer,
+    read_run,
+    read_state,
+    remove_leftovers,
+    set_random_states,
+    set_state_aside,
+    write_state,
+)
+
+EVERY_S = 30.0
+"""Seconds between two states."""
+_KEPT = "the use of kept features"
+_MACHINE = "the machine"
+"""What may change the last digits of what is learned: a run goes on elsewhere, and says so."""
+_LOOKS, _LOOK_S = 10, 0.1
+"""How often, and after how many seconds, a lock is tried: who lists the cache has it for a moment."""
+_SHARE = 0.02
+"""Most of a run's time that goes into writing states: where one takes long, the next waits longer."""
+
+
+class Keeper:
+    """The states of the run that publishes to one folder."""
+
+    def __init__(self, folder: Path, out: Path, run: Mapping[str, Any], observer: Observer, *, fresh: bool) -> None:
+        """Look at what an interrupted run left.
+
+        Args:
+            folder: the run's in the cache, which this process has to itself.
+            out: where the checkpoint will be published; there is one run for it at a time.
+            run: what makes the run what it is: flags and their values, and what they stand for.
+            observer: who is told of a state that is torn or cannot be written.
+            fresh: whether to drop what an interrupted run left.
+
+        Raises:
+            UsageError: an interrupted run was another than `run`.
+        """
+        self.folder, self._out, self._run, self._observer = folder, out, dict(run), observer
+        self.signals = Signals()
+        self._records: list[Record] = []
+        self._saved_step: int | None = None
+        self._due = time.monotonic() + EVERY_S
+        remove_leftovers(folder)
+        if fresh:
+            clear_states(folder)
+        self._refuse_another()
+
+    @property
+    def kept_features(self) -> bool | None:
+        """Whether the interrupted run trained from kept features; None where there is no such run."""
+        known = self._find_known()
+        return None if known is None else known.get(_KEPT) is True
+
+    def _find_known(self) -> dict[str, Any] | None:
+        return next((run for run in map(read_run, find_states(self.folder)) if run is not None), None)
+
+    def _refuse_another(self) -> None:
+        known = self._find_known()
+        if known is None:
+            return
+        names = sorted({*known, *self._run} - {_MACHINE} - ({_KEPT} - self._run.keys()))
+        changed = {name: (known.get(name), self._run.get(name)) for name in names if known.get(name) != self._run.get(name)}
+        if not changed:
+            return
+        shown = "; ".join(f"{name} was {before}, is {now}" for name, (before, now) in changed.items())
+        again = "--feature-cache SIZE for room to keep them" if changed.keys() == {_KEPT} else "its options again"
+        raise UsageError(
+            f"--out {self._out}: an interrupted run stands there, and it was another: {shown}.",
+            hint=f"Give {again} to go on with it, or --fresh to start over.",
+        )
+
+    def restore(self, learner: Learner, plan: Sequence[int], *, kept_features: bool) -> State | None:
+        """Return the newest whole state that fits; None where the run has none.
+
+        Args:
+            learner: whose weights the state's must match in name and shape.
+            plan: batches in each epoch.
+            kept_features: whether the run trains from kept features, which are rounded to float16.
+
+        Raises:
+            UsageError: the interrupted run trained from kept features, and this one does not, or the other way round.
+            CacheError: a state cannot be read, though it may be whole.
+        """
+        self._run[_KEPT] = kept_features
+        self._run[_MACHINE] = describe_machine(learner.accelerator)
+        self._refuse_another()
+        for path in find_states(self.folder):
+            state, run = read_state(path), read_run(path)
+            if state is not None and run is not None and _fits(state, learner, plan):
+                self._compare_machine(run.get(_MACHINE))
+                self._records = list(state.history)
+                self._saved_step = state.course.step
+                return state
+            self._observer.note(f"{path}: the state is torn or of another program; it is set aside.")
+            set_state_aside(path)
+        return None
+
+    def _compare_machine(self, known: object) -> None:
+        before = known if isinstance(known, dict) else {}
+        changed = [
+            f"{name} {before.get(name)}, now {now}" for name, now in self._run[_MACHINE].items() if before.get(name) != now
+        ]
+        if changed:
+            self._observer.note(f"The interrupted run had {'; '.join(changed)}: the last digits of its weights may differ.")
+
+    def follow(
+        self,
+        course: Course,
+        records: Sequence[Record],
+        learner: Learner,
+        optimizer: torch.optim.Optimizer,
+        best: Mapping[str, Tensor] | None,
+        *,
+        is_end: bool = False,
+    ) -> None:
+        """Take note of what was done, and write a state when it is time, or the run ends.
+
+        A state that cannot be written costs nothing but the safety of having it: the run goes on and tries again.
+
+        Raises:
+            RunStoppedError: a signal came.
+        """
+        self._records += records
+        if time.monotonic() < self._due and self.signals.received is None and not is_end:
+            return
+        if self.signals.received is not None:
+            self._observer.note("Saving what was learned; another Ctrl-C stops at once.")
+        begun = time.monotonic()
+        try:
+            tensors = {
+                "top": learner.get_top(),
+                "best": best or {},
+                "optimizer": pack_optimizer(optimizer),
+                "random": get_random_states(),
+            }
+            groups = optimizer.state_dict()["param_groups"]
+            write_state(self.folder, course, tensors, groups, history=self._records, run=self._run)
+            self._saved_step = course.step
+        except (OSError, CacheError, SafetensorError) as error:
+            self._observer.note(f"{self.folder}: the state cannot be written ({error}).")
+        self._due = time.monotonic() + max(EVERY_S, (time.monotonic() - begun) / _SHARE)
+        self.signals.check()
+
+    def explain(self) -> InterruptedRunError:
+        """Return the error that says what is kept of a run that was stopped."""
+        return InterruptedRunError(self.signals.received or signal.SIGINT, saved_step=self._saved_step)
+
+    def finish(self) -> None:
+        """Remove the states: the checkpoint is published, or the run cannot come to a good end."""
+        clear_states(self.folder)
+
+
+@contextmanager
+def open_keeper(cache_dir: Path, out: Path, run: Mapping[str, Any], observer: Observer, *, fresh: bool) -> Iterator[Keeper]:
+    """Give the keeper of a run, which no other process has meanwhile.
+
+    Raises:
+        UsageError: another process trains to `out` now, or as `Keeper` does.
+        CacheError: the cache cannot be written.
+        InterruptedRunError: a signal ended the block.
+        DivergedError: as the block raised it; the states are removed, since going on would come to the same end.
+    """
+    folder = cache_dir / "runs" / fingerprint(str(out.resolve()))
+    with _have_alone(folder, out, observer):
+        keeper = Keeper(folder, out, run, observer, fresh=fresh)
+        try:
+            with keeper.signals.take(at_once=True):
+                yield keeper
+        except KeyboardInterrupt as error:
+            raise keeper.explain() from error
+        except DivergedError:
+            keeper.finish()
+            raise
+
+
+@contextmanager
+def _have_alone(folder: Path, out: Path, observer: Observer) -> Iterator[None]:
+    """Have a run's folder to oneself inside the block."""
+    with ExitStack() as stack:
+        for n_left in range(_LOOKS - 1, -1, -1):
+            try:
+                is_alone = stack.enter_context(lock(folder / "lock", when_busy=None))
+                break
+            except BlockingIOError as error:
+                if n_left == 0:
+                    raise UsageError(
+                        f"--out {out}: another run is training to it now.", hint="Wait for it, or name another folder."
+                    ) from error
+            except OSError as error:
+                raise CacheError(
+                    f"{folder}: cannot be written ({error.strerror}).", hint="Choose another folder with --cache-dir."
+                ) from error
+            time.sleep(_LOOK_S)
+        if not is_alone:
+            observer.note(f"{folder}: its disk has no locks; start no second run to {out} beside this one.")
+        yield
+
+
+def _fits(state: State, learner: Learner, plan: Sequence[int]) -> bool:
+    """Tell whether a state is one of this learner's, somewhere in this plan."""
+    expected = {name: (weight.shape, weight.dtype) for name, weight in learner.get_top().items()}
+    course = state.course
+    if not 1 <= course.epoch <= len(plan) + 1:
+        return False
+    if course.position and (course.epoch > len(plan) or course.position > plan[course.epoch - 1]):
+        return False
+    parts = [state.top, *([state.best] if state.best else [])]
+    return all({name: (weight.shape, weight.dtype) for name, weight in part.items()} == expected for part in parts)
+
+
+def take_up(state: State, learner: Learner, optimizer: torch.optim.Optimizer) -> None:
+    """Put a state into a learner, its optimizer and the random generators."""
+    learner.restore_top(state.top)
+    optimizer.load_state_dict(state.optimizer)
+    set_random_states(state.random)
