@@ -47,7 +47,7 @@ def fold_scores(query: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor | No
         bias: `(n d,)` or None.
     """
     n, d = query.shape[1:]
-    folded = torch.einsum("bnd,ndh->bnh", query, weight.view(n, d, -1))
+    folded = torch.matmul(query.transpose(0, 1), weight.view(n, d, -1)).transpose(0, 1)  # (B, n, H)
     scores = torch.matmul(folded, hidden.transpose(1, 2))  # (B, n, T)
     return scores if bias is None else scores + (query * bias.view(n, d)).sum(-1, keepdim=True)
 
@@ -56,7 +56,8 @@ def fold_values(probabilities: Tensor, hidden: Tensor, weight: Tensor, bias: Ten
     """Return `(B, 1, n d)`: each head's values `(n d, H)` averaged by the attention's probabilities `(B, n, T)`."""
     n = probabilities.shape[1]
     averaged = torch.matmul(probabilities, hidden)  # (B, n, H)
-    context = torch.einsum("bnh,ndh->bnd", averaged, weight.view(n, weight.shape[0] // n, -1))
+    heads = weight.view(n, weight.shape[0] // n, -1).transpose(1, 2)  # (n, H, d)
+    context = torch.matmul(averaged.transpose(0, 1), heads).transpose(0, 1)  # (B, n, d)
     if bias is not None:
         context = context + probabilities.sum(-1, keepdim=True) * bias.view(n, -1)
     return context.flatten(1)[:, None]
