@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from polarity_cli.encoder.top import Whole
 from polarity_cli.errors import ExportError
 from polarity_cli.serving.graphs.engine import INPUT, OUTPUT
+from polarity_cli.serving.graphs.simplify import fix_shapes, folded_biases
 
 if TYPE_CHECKING:
     import onnx
@@ -81,7 +82,7 @@ def trace_model(model: PreTrainedModel, *, shorten: bool) -> onnx.ModelProto:
     n_tokens = min(_TRACED_TOKENS, (getattr(model.config, "max_position_embeddings", None) or _TRACED_TOKENS) - 4)
     buffer = io.BytesIO()
     try:
-        with warnings.catch_warnings(), torch.no_grad():
+        with warnings.catch_warnings(), torch.no_grad(), folded_biases(model):
             warnings.simplefilter("ignore")  # of traced shapes, which `export` checks, and of the newer exporter's existence
             torch.onnx.export(
                 _FromIds(whole).eval(),
@@ -104,4 +105,5 @@ def trace_model(model: PreTrainedModel, *, shorten: bool) -> onnx.ModelProto:
     graph = onnx.load_from_string(buffer.getvalue())
     for node in graph.graph.node:
         node.doc_string = ""  # lines of the code that was traced, with paths of this machine
+    fix_shapes(graph)
     return graph
