@@ -46,7 +46,10 @@ def bert() -> Any:
 @pytest.mark.parametrize("family", sorted(CONFIGS))
 def test_graphs_of_every_family_answer_as_the_model(family: str, tmp_path: Path) -> None:
     model, texts = make_attentive(family), make_texts()
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     found = export_graphs(tmp_path, model, texts, longest=70)
+    assert all(torch.equal(tensor, weights.pop(name)) for name, tensor in model.state_dict().items())
+    assert not weights
     expected = compute_model_logits(model, texts)
     assert expected.std() > 1e-3
     logits = GraphEngine((tmp_path / GRAPHS["fp32"]).read_bytes(), name="graph", n_threads=2).compute_logits(texts)
@@ -76,6 +79,28 @@ def test_shortened_last_block_is_in_the_graph(bert: Any) -> None:
         return sum(found.n_tokens for found in ranges.values())
 
     assert count_operations(True) < count_operations(False)
+
+
+def test_shapes_are_not_computed_block_by_block(bert: Any) -> None:
+    nodes = trace_model(bert, shorten=True).graph.node
+    computed = {node.output[0] for node in nodes if node.op_type == "Concat"}
+    reshaped = [node for node in nodes if node.op_type == "Reshape"]
+    assert len(reshaped) > 4 * 11
+    assert sum(node.input[1] in computed for node in reshaped) < 4  # the last block's, and the embeddings'
+
+
+def test_biases_of_keys_and_values_are_not_added(bert: Any) -> None:
+    with torch.no_grad():
+        for name, parameter in bert.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_()
+    texts = make_texts()
+    graph = trace_model(bert, shorten=True)
+    logits = GraphEngine(graph.SerializeToString(), name="graph", n_threads=1).compute_logits(texts)
+    np.testing.assert_allclose(logits, compute_model_logits(bert, texts), rtol=1e-4, atol=1e-4)
+    names = {tensor.name for tensor in graph.graph.initializer}
+    assert sum(name.endswith("query.bias") for name in names) == 12
+    assert not any(name.endswith(("key.bias", "value.bias")) for name in names)
 
 
 def test_int8_products_are_where_every_token_comes_through(bert: Any) -> None:

@@ -31,7 +31,7 @@ MOST_TURNED = 0.005
 """Share of the texts whose label int8 may turn and still be the default."""
 _TOLERANCE = 1e-3
 """Largest difference of a logit between the full-precision graph and the model, times 1 plus the largest logit."""
-_N_COMPARED, _N_MEASURED = 12, 16
+_N_COMPARED, _N_MEASURED = 12, 48
 """Texts on which the full-precision graph is compared, and those from which the ranges of int8 are taken."""
 _MEASURED_TOKENS = 128
 _LONGEST_COMPARED = 1024
@@ -71,7 +71,8 @@ def export_graphs(
     for precision, made in (("fp32", graph), ("int8", small)):
         (folder / GRAPHS[precision]).write_bytes(made.SerializeToString())
         (folder / GRAPHS[precision]).chmod(0o644)
-    default = "int8" if 1 - figures["int8"]["equal_labels"] <= MOST_TURNED else "fp32"
+    n_turned = round((1 - figures["int8"]["equal_labels"]) * len(token_ids))
+    default = "int8" if n_turned <= MOST_TURNED * len(token_ids) else "fp32"
     return {"default": default, **figures}
 
 

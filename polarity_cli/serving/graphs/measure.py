@@ -1,4 +1,4 @@
-"""What the inputs of a graph's products hold, on some real reviews. Used by `serving/graphs/quantize`."""
+"""What the inputs of a graph's products hold, on some real reviews. Next: `serving/graphs/ranges`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,19 @@ _N_ROWS = 20
 class Measured:
     """What a product's input held in some reviews."""
 
-    largest: NDArray[np.float32]
-    """`(K,)`: each channel's largest magnitude."""
+    low: NDArray[np.float32]
+    """`(K,)`: each channel's least value."""
+    high: NDArray[np.float32]
+    """`(K,)`: each channel's greatest value."""
     rows: NDArray[np.float32]
     """`(n, K)`: some of the tokens."""
     n_tokens: int
     """Most tokens at once; 1 where only the classifier's token comes through."""
+
+    @property
+    def largest(self) -> NDArray[np.float32]:
+        """Each channel's largest magnitude, `(K,)`."""
+        return np.maximum(np.abs(self.low), np.abs(self.high))
 
 
 def measure_inputs(model: onnx.ModelProto, token_ids: Sequence[TokenIds]) -> dict[str, Measured]:
@@ -45,10 +52,11 @@ def measure_inputs(model: onnx.ModelProto, token_ids: Sequence[TokenIds]) -> dic
         for name, values in zip(names, session.run(names, {"input_ids": ids[None].astype(np.int64)}), strict=True):
             rows = values.reshape(-1, values.shape[-1])
             chosen = rows[np.unique(np.linspace(0, len(rows) - 1, _N_ROWS).astype(int))]
-            found[name].append(Measured(np.abs(rows).max(0), chosen, len(rows)))
+            found[name].append(Measured(rows.min(0), rows.max(0), chosen, len(rows)))
     return {
         name: Measured(
-            np.max([part.largest for part in parts], axis=0),
+            np.min([part.low for part in parts], axis=0),
+            np.max([part.high for part in parts], axis=0),
             np.concatenate([part.rows for part in parts]),
             max(part.n_tokens for part in parts),
         )
