@@ -114,17 +114,15 @@ def _find_own(measured: Measured) -> Own:
     rows = np.delete(measured.rows, apart, axis=1)
     low, high = np.maximum(-rows.min(1), 1e-6), np.maximum(rows.max(1), 1e-6)  # (n,)
     zero = _place_zero(np.median(low), np.median(high))
-    least = low.max()
-    own = Own(zero, apart, -float(least) if least <= 2 * np.median(low) else None, np.full(measured.rows.shape[1], float(LEVELS)))
-    steps = _find_steps(measured.rows, own)  # (n, 1)
-    return Own(zero, apart, own.least, _bound(_ROOM * (measured.rows / steps).max(0), zero))
+    least = -float(low.max()) if low.max() <= 2 * np.median(low) else None
+    steps = _find_steps(rows, zero, least)  # (n, 1)
+    return Own(zero, apart, least, _bound(_ROOM * (measured.rows / steps).max(0), zero))
 
 
-def _find_steps(rows: Floats, own: Own) -> Floats:
-    """Return what one step of each token stands for, `(n, 1)`, as the graph finds it."""
-    small = rows * own.mask
-    low = small.min(1, keepdims=True) if own.least is None else np.full((len(rows), 1), own.least, np.float32)
-    steps: Floats = np.maximum(np.maximum(small.max(1, keepdims=True) / (LEVELS - own.zero), -low / own.zero), 1e-9)
+def _find_steps(rows: Floats, zero: int, least: float | None) -> Floats:
+    """Return what one step of each token stands for, `(n, 1)`, as the graph finds it, for tokens without the channels apart."""
+    low = rows.min(1, keepdims=True) if least is None else least
+    steps: Floats = np.maximum(np.maximum(rows.max(1, keepdims=True) / (LEVELS - zero), -low / zero), 1e-9)
     return steps
 
 
@@ -145,8 +143,9 @@ def _multiply_shared(rows: Floats, matrix: Floats, shared: Shared) -> Floats:
 
 
 def _multiply_own(rows: Floats, matrix: Floats, own: Own) -> Floats:
-    steps = _find_steps(rows, own)
-    values = np.clip(np.round(rows * own.mask / steps), -own.zero, LEVELS - own.zero)
+    small = rows * own.mask
+    steps = _find_steps(small, own.zero, own.least)
+    values = np.clip(np.round(small / steps), -own.zero, LEVELS - own.zero)
     weights, columns = quantize_weights(matrix * own.mask[:, None], own.most)
     product: Floats = (values @ weights.astype(np.float32)) * steps * columns + rows[:, own.apart] @ matrix[own.apart]
     return product
