@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from polarity_cli.errors import UsageError
+from polarity_cli.processes import ALONE, Processes
 from polarity_cli.recipes import RECIPES
 from polarity_cli.records import Observer, SilentObserver
 
@@ -35,6 +36,7 @@ class Context:
     cache_dir: Path
     offline: bool = False
     observer: Observer = field(default_factory=SilentObserver)
+    processes: Processes = ALONE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,10 +45,24 @@ class DivergedError(PolarityError):
 class InterruptedRunError(PolarityError):
     """A signal ended a training run."""
 
-    def __init__(self, number: int, *, saved_step: int | None) -> None:
-        kept = "nothing was learned yet" if saved_step is None else f"what was learned up to step {saved_step:,} is kept"
-        super().__init__(f"interrupted; {kept}.")
+    def __init__(self, number: int, *, kept: str) -> None:
+        super().__init__(f"interrupted. {kept}.")
         self.exit_code = 128 + number
+
+
+class LostProcessError(PolarityError):
+    """Another process of the same run is gone, and this one cannot go on without it."""
+
+    exit_code = 76
+    """Of a process that is not to blame, see `launch`."""
+
+
+class WorkerError(PolarityError):
+    """A process that this one started failed; the message is empty where it has said so itself."""
+
+    def __init__(self, message: str, *, exit_code: int, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code
 
 
 class HubError(PolarityError):

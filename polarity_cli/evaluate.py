@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from polarity_cli.cache import hash_file
 from polarity_cli.cache.entries import Entry
 from polarity_cli.config import Context, DataConfig, EvaluateConfig
 from polarity_cli.data.sources import find_source
@@ -36,14 +37,19 @@ class EvaluateResult:
 def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
     """Score a checkpoint on a split of labelled reviews.
 
+    With several processes all call this, get the same result, and the main one writes the mistakes.
+
     Raises:
         PolarityError: the checkpoint, the data or the command line is wrong; each kind as its room raises it.
     """
     if config.errors is not None and (config.errors.is_dir() or not config.errors.parent.is_dir()):
         raise UsageError(f"--errors {config.errors}: it is a folder, or its folder does not exist.")
-    folder = config.checkpoint or find_newest(context.cache_dir, context.observer)
+    processes = context.processes
+    newest = find_newest(context.cache_dir, context.observer) if config.checkpoint is None and processes.is_main else None
+    folder = config.checkpoint or processes.hear_main(newest)
+    assert folder is not None  # the main process found it
     info = read_checkpoint(folder)
-    source, entry = _find_splits(info, config, context)
+    source, entry = processes.take_turns(context.cache_dir, lambda: _find_splits(info, config, context))
     splits = entry.manifest["splits"]
     wanted = sorted(splits) if config.split == "all" else [config.split]
     missing = [name for name in wanted if name not in splits]
@@ -55,6 +61,8 @@ def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
     from polarity_cli.data.tokenized import read_split
 
     parts = [read_split(entry.folder / f"{name}.arrow") for name in wanted]
+    if processes.state is not None:
+        _check_same(folder, entry, context)
     metrics = _score(info, parts, config, context)
     return EvaluateResult(folder, source, config.split, metrics, config.errors)
 
@@ -81,6 +89,15 @@ def _find_splits(info: CheckpointInfo, config: EvaluateConfig, context: Context)
             f"{data.source} has changed since the checkpoint was trained: reviews may stand in another split now."
         )
     return data.source, prepared.entry
+
+
+def _check_same(folder: Path, entry: Entry, context: Context) -> None:
+    """Refuse to add up what machines find of different checkpoints or reviews."""
+    found = [entry.folder.name, *(hash_file(path) for path in sorted(folder.glob("*.safetensors")))]
+    if any(other != found for other in context.processes.gather(found)):
+        raise UsageError(
+            f"{folder}: it, or the reviews, are not the same on every machine.", hint="Copy the same files to all of them."
+        )
 
 
 def _reads_otherwise(config: EvaluateConfig) -> bool:
@@ -122,9 +139,10 @@ def _score(
         engine = whole.make_engine()
     token_ids = [ids for part in parts for ids in part.get_ids(range(len(part)))]
     with context.observer.track("Evaluating", len(token_ids)) as advance:
-        y_score = compute_scores(engine.compute_logits(token_ids, advance))[:, whole.positive]
+        logits = engine.compute_logits(token_ids, advance, processes=context.processes)
+    y_score = compute_scores(logits)[:, whole.positive]
     y_true = np.concatenate([part.labels for part in parts])
-    if config.errors is not None:
+    if config.errors is not None and context.processes.is_main:
         _write_errors(config.errors, parts, y_true, y_score, escaped=config.escape_formulas)
     return compute_metrics(y_true, y_score)
 

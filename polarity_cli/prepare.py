@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from polarity_cli.data.labels import check_both_classes
 from polarity_cli.data.sources import LabelledReviews, Source, find_source, read_reviews
 from polarity_cli.data.splits import review_key, split_reviews
 from polarity_cli.encoder.location import EncoderLocation, find_encoder
-from polarity_cli.errors import DataError
+from polarity_cli.errors import DataError, UsageError
 from polarity_cli.records import NEGATIVE, POSITIVE, Review
 
 if TYPE_CHECKING:
@@ -113,6 +114,32 @@ def prepare_source(
         train = manifest["splits"].get("train", {"n_negative": 0, "n_positive": 0})
         check_both_classes({NEGATIVE: train["n_negative"], POSITIVE: train["n_positive"]}, config.source)
     return Prepared(entry, encoder, config)
+
+
+def prepare_together(config: DataConfig, context: Context) -> Prepared:
+    """Prepare as `prepare` does, once for all processes that have the same cache; the main process reads for them.
+
+    Raises:
+        UsageError: another machine, with a cache of its own, reads other reviews or another encoder.
+    """
+    processes = context.processes
+    if processes.state is None:
+        return prepare(config, context)
+    mine = prepare(config, context) if processes.is_main else None
+    name, encoder, known = processes.hear_main((mine.fingerprint, mine.encoder, mine.config) if mine else ("", None, config))
+    assert encoder is not None  # the main process told it
+
+    def find_or_prepare() -> Prepared:
+        entry = find_prepared(context.cache_dir, name)
+        return Prepared(entry, encoder, known) if entry and encoder.folder.is_dir() else prepare(config, context)
+
+    prepared = processes.take_turns(context.cache_dir, lambda: mine or find_or_prepare())
+    if (prepared.fingerprint, prepared.encoder.revision) != (name, encoder.revision):
+        raise UsageError(
+            f"{config.source}, {config.encoder}: on {platform.node()} they hold something else than where the main process is.",
+            hint="Copy the same files to every machine, or let all use one cache: --cache-dir on a shared disk.",
+        )
+    return prepared
 
 
 def find_prepared(cache_dir: Path, name: str) -> Entry | None:

@@ -12,8 +12,8 @@ import pytest
 from tests.conftest import REPOSITORY
 
 PACKAGE = REPOSITORY / "polarity_cli"
-GROUND = {"errors", "records", "config", "recipes", "cache", "hub", "__init__"}
-VERBS = {"prepare", "train", "evaluate", "predict", "housekeeping"}
+GROUND = {"errors", "records", "config", "recipes", "cache", "hub", "processes", "follower", "__init__"}
+VERBS = {"prepare", "train", "evaluate", "predict", "housekeeping", "launch"}
 ROOMS = {"data", "encoder", "training", "scoring", "serving", "sample"}
 DOWN = {
     "data": {"sample"},

@@ -15,7 +15,8 @@ import typer
 from polarity_cli import __version__
 from polarity_cli.cli import cache, evaluate, predict, prepare, train
 from polarity_cli.cli.options import paragraphs
-from polarity_cli.errors import InterruptedRunError, PolarityError
+from polarity_cli.errors import InterruptedRunError, LostProcessError, PolarityError
+from polarity_cli.follower import claim_failure, is_follower, let_others_end, set_up_process
 from polarity_cli.records import make_printable
 
 app = typer.Typer(
@@ -66,7 +67,8 @@ def run(args: Sequence[str]) -> int:
         return _FAILED  # closed: there is nobody to tell
     debug = "--debug" in args or os.environ.get("POLARITY_DEBUG", "0").lower() in ("1", "true", "yes", "on")
     try:
-        code = app(list(args), prog_name="polarity", standalone_mode=False)
+        set_up_process()
+        code = app(list(args), prog_name="polarity", standalone_mode=False, obj=list(args))
         sys.stdout.flush()
         if code == _INTERRUPTED:
             print("polarity: interrupted.", file=sys.stderr)
@@ -79,21 +81,29 @@ def run(args: Sequence[str]) -> int:
     except typer.Abort:
         return _INTERRUPTED
     except typer.TyperException as error:
-        _show_usage_error(error)
+        if claim_failure():
+            _show_usage_error(error)
         return 2
     except InterruptedRunError as error:
         _print_error(str(error), f"Go on with: {_repeat(args)}")
         return error.exit_code
+    except LostProcessError as error:
+        if not is_follower():
+            _print_error(str(error), f"Go on with: {_repeat(args)}")
+        let_others_end()
+        return error.exit_code
     except PolarityError as error:
         if debug:
             raise
-        _print_error(str(error), error.hint)
+        if str(error) and claim_failure():
+            _print_error(str(error), error.hint)
         return error.exit_code
     except OSError as error:
         if debug or error.errno is None:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        _print_error(f"{where}{error.strerror}.", _MACHINE_ERRORS.get(error.errno))
+        if claim_failure():
+            _print_error(f"{where}{error.strerror}.", _MACHINE_ERRORS.get(error.errno))
         return 1
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from polarity_cli.cache import default_cache_dir
 from polarity_cli.config import Context
+from polarity_cli.processes import ALONE, join_processes
 from polarity_cli.records import clean_text, escape_unprintable, make_printable
 
 
@@ -82,11 +83,16 @@ class Console:
                     self._bars.remove_task(number)
 
 
-def make_context(*, cache_dir: Path | None, offline: bool, quiet: bool) -> Context:
-    """Return where a command works and who shows its progress; offline, no library of this process makes a connection."""
+def make_context(*, cache_dir: Path | None, offline: bool, quiet: bool, joins: bool = False) -> Context:
+    """Return where a command works and who shows its progress; offline, no library of this process makes a connection.
+
+    With `joins`, the processes that a launcher started work together, and the main one alone shows what they do.
+    """
     if offline:  # read by the libraries when they are imported, which is later
         os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
-    return Context(cache_dir=cache_dir or default_cache_dir(), offline=offline, observer=Console(quiet=quiet))
+    processes = join_processes() if joins else ALONE
+    console = Console(quiet=quiet or not processes.is_main)
+    return Context(cache_dir=cache_dir or default_cache_dir(), offline=offline, observer=console, processes=processes)
 
 
 def print_json(value: object) -> None:

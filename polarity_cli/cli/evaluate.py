@@ -18,12 +18,14 @@ EXAMPLES = options.paragraphs(
       polarity evaluate ./ckpt
       polarity evaluate ./ckpt new-reviews.csv --split all --errors mistakes.csv
       polarity evaluate ./ckpt --json | jq .metrics.f1
+      polarity evaluate ./ckpt --processes 4
       polarity evaluate ./another-two-class-model reviews.csv --positive-class GOOD
     """
 )
 
 
 def command(
+    call: typer.Context,
     checkpoint: Annotated[
         Path | None, typer.Argument(help="A checkpoint folder. [default: the newest in the cache]", show_default=False)
     ] = None,
@@ -57,14 +59,16 @@ def command(
             metavar="N|all", help="Rows read, from the beginning. [default: as many as in training]", show_default=False
         ),
     ] = None,
+    processes: options.NumberOfProcesses = None,
     cache_dir: options.CacheDir = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     offline: options.Offline = False,
     debug: options.Debug = False,
-) -> None:
+) -> int:
     """Score a checkpoint on labelled reviews; takes any Hugging Face model of two classes."""
     from polarity_cli.evaluate import evaluate
+    from polarity_cli.launch import find_launch, launch
 
     config = EvaluateConfig(
         checkpoint=checkpoint,
@@ -78,12 +82,19 @@ def command(
         errors=errors,
         escape_formulas=escape,
     )
-    result = evaluate(config, make_context(cache_dir=cache_dir, offline=offline, quiet=quiet))
+    how = find_launch(processes)
+    if how is not None:
+        return launch(call.obj, how, debug=debug)
+    context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet, joins=True)
+    result = evaluate(config, context)
+    if not context.processes.is_main:
+        return 0
     if json:
         print_json({key: str(value) if isinstance(value, Path) else value for key, value in asdict(result).items()})
-        return
+        return 0
     pairs = {"checkpoint": str(result.checkpoint), "reviews": f"{result.source}, split {result.split}"}
     if result.errors is not None:
         n_mistakes = int(result.metrics["positive_as_negative"] or 0) + int(result.metrics["negative_as_positive"] or 0)
         pairs["mistakes"] = f"{n_mistakes:,} in {result.errors}"
     print_pairs({**pairs, **format_metrics(result.metrics)})
+    return 0

@@ -34,6 +34,16 @@ Offline = Annotated[
 ]
 Debug = Annotated[bool, typer.Option("--debug", envvar="POLARITY_DEBUG", help="Show tracebacks.")]
 
+NumberOfProcesses = Annotated[
+    int | None,
+    typer.Option(
+        "--processes",
+        metavar="N",
+        help="Processes on this machine, one for each GPU, or sharing the processors. [default: 1, or what a launcher started]",
+        show_default=False,
+    ),
+]
+
 SOURCE_HELP = (
     "Reviews: amazon_polarity, another Hub data set, sample, a file (.csv .tsv .jsonl .json .parquet, fastText's .txt, each also "
     ".gz .bz2 .zst), or a folder with train and test files."

@@ -26,11 +26,14 @@ EXAMPLES = options.paragraphs(
       polarity train reviews.csv --encoder sample --rows all --out ./reviews-model
       polarity train --recipe article
       polarity train --plan --unfreeze 3 --encoder sample
+      polarity train --rows all --processes 8 --batch-size 256
+      accelerate launch --mixed_precision bf16 -m polarity_cli train --rows all
     """
 )
 
 
 def command(
+    call: typer.Context,
     source: Annotated[
         str | None, typer.Argument(help=f"{options.SOURCE_HELP} [default: {DEFAULT_SOURCE}]", show_default=False)
     ] = None,
@@ -62,7 +65,8 @@ def command(
     batch_size: Annotated[
         int | None,
         typer.Option(
-            help=f"Reviews in a batch on average, filled by tokens. [default: {_RECIPE.batch_size}]",
+            help="Reviews in a batch on average, filled by tokens; all processes share one batch, so that it and the learning "
+            f"rate mean the same for any number of them. [default: {_RECIPE.batch_size}]",
             show_default=False,
         ),
     ] = None,
@@ -126,15 +130,17 @@ def command(
         str | None,
         typer.Option(metavar="NAME", help="Log to an Accelerate tracker, e.g. tensorboard.", show_default=False),
     ] = None,
+    processes: options.NumberOfProcesses = None,
     plan: Annotated[bool, typer.Option("--plan", help="Print what would train, and stop.")] = False,
     cache_dir: options.CacheDir = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     offline: options.Offline = False,
     debug: options.Debug = False,
-) -> None:
+) -> int:
     """Fine-tune the last blocks of an encoder; prepares the data first where needed."""
-    from polarity_cli.train import plan_training, train
+    from polarity_cli.launch import find_launch, launch
+    from polarity_cli.train import help_train, plan_training, train
 
     source, encoder = options.apply_sample(source, encoder, sample)
     data: dict[str, Any] = {
@@ -166,11 +172,17 @@ def command(
     if unfreeze is not None:
         run["unfreeze"] = options.parse_count(unfreeze, "--unfreeze", least=0)
     config = make_train_config(recipe, data=data, run=run)
-    context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet)
-    if plan:
+    how = None if plan else find_launch(processes)
+    if how is not None:
+        return launch(call.obj, how, debug=debug)
+    context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet, joins=not plan)
+    if not context.processes.is_main:
+        help_train(config, context)
+    elif plan:
         _print_plan(plan_training(config, context), as_json=json)
     else:
         _print_result(train(config, context), as_json=json)
+    return 0
 
 
 def _print_plan(plan: FreezePlan, *, as_json: bool) -> None:

@@ -37,7 +37,7 @@ def freeze(model: PreTrainedModel, unfreeze: int | None) -> FreezePlan:
     """Freeze all of `model` but its last `unfreeze` blocks and what follows them, and return the plan.
 
     With 0 only the classifier trains: a pooler that belongs to the pretrained encoder stays frozen. With None everything
-    trains, embeddings included. Modules are frozen as objects, never by matching names.
+    trains, embeddings included. Modules are frozen as objects, never by matching names. What changes no answer stays frozen too.
 
     Raises:
         UsageError: the encoder has fewer blocks.
@@ -56,6 +56,9 @@ def freeze(model: PreTrainedModel, unfreeze: int | None) -> FreezePlan:
     model.requires_grad_(False)
     for module in modules:
         module.requires_grad_(True)
+    for block in blocks:
+        for name in family.without_effect:
+            block.get_parameter(name).requires_grad_(False)
     n_trainable = _count(model, trainable=True)
     return FreezePlan(
         n_blocks=len(blocks),

@@ -32,6 +32,11 @@ class Family:
     """Whether a block returns `(hidden_states, ...)` rather than the hidden states alone."""
     n_reserved_positions: int = 0
     """Rows of the position table that no token uses, because counting starts behind the padding's."""
+    without_effect: tuple[str, ...] = ()
+    """Weights of a block that change no answer: a key's bias adds the same to all scores of a query, and softmax takes it out.
+
+    Their gradient is 0 but for rounding, which AdamW would blow up to steps of the full learning rate.
+    """
 
     def path(self, name: str) -> str:
         """Return the path of `name` from the root of the classification model."""
@@ -39,17 +44,19 @@ class Family:
 
 
 FAMILIES: dict[str, Family] = {
-    "bert": Family("bert", after=("pooler",)),
-    "camembert": Family("roberta", after=("pooler",), n_reserved_positions=2),
+    "bert": Family("bert", after=("pooler",), without_effect=("attention.self.key.bias",)),
+    "camembert": Family("roberta", after=("pooler",), n_reserved_positions=2, without_effect=("attention.self.key.bias",)),
     "deberta": Family("deberta", block_returns_tuple=True),
     "deberta-v2": Family("deberta", block_returns_tuple=True),
-    "distilbert": Family("distilbert", blocks="transformer.layer"),
-    "electra": Family("electra", inputs=("embeddings", "embeddings_project")),
-    "ernie": Family("ernie", after=("pooler",)),
+    "distilbert": Family("distilbert", blocks="transformer.layer", without_effect=("attention.k_lin.bias",)),
+    "electra": Family("electra", inputs=("embeddings", "embeddings_project"), without_effect=("attention.self.key.bias",)),
+    "ernie": Family("ernie", after=("pooler",), without_effect=("attention.self.key.bias",)),
     "modernbert": Family("model", blocks="layers", after=("final_norm",)),
-    "mpnet": Family("mpnet", after=("pooler",), block_returns_tuple=True, n_reserved_positions=2),
-    "roberta": Family("roberta", after=("pooler",), n_reserved_positions=2),
-    "xlm-roberta": Family("roberta", after=("pooler",), n_reserved_positions=2),
+    "mpnet": Family(
+        "mpnet", after=("pooler",), block_returns_tuple=True, n_reserved_positions=2, without_effect=("attention.attn.k.bias",)
+    ),
+    "roberta": Family("roberta", after=("pooler",), n_reserved_positions=2, without_effect=("attention.self.key.bias",)),
+    "xlm-roberta": Family("roberta", after=("pooler",), n_reserved_positions=2, without_effect=("attention.self.key.bias",)),
 }
 
 REFUSED: dict[str, str] = {

@@ -20,13 +20,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from polarity_cli.cache import fingerprint
+from polarity_cli.cache import fingerprint, report_unwritable
 from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry, get_entry
 from polarity_cli.data.batches import Batch, pad, plan_batches
 from polarity_cli.data.tokenized import TokenizedSplit
 from polarity_cli.encoder.inference import get_token_budget
 from polarity_cli.encoder.trunk import Trunk
 from polarity_cli.errors import CacheError
+from polarity_cli.processes import ALONE, Processes, Team
 from polarity_cli.records import Observer, SilentObserver
 
 FORMAT = 2
@@ -98,16 +99,21 @@ class FeatureStore:
         *,
         pad_id: int,
         name: str = "",
+        processes: Processes = ALONE,
         advance: Callable[[int], None] = lambda n: None,
         observer: Observer | None = None,
     ) -> Features:
         """Pass a split through the trunk once, keep its features, and return them.
+
+        Processes that have the same cache share the reviews and write into one file, which the first of them publishes and all
+        map; so each review is passed once for each cache.
 
         Args:
             split: the reviews.
             forward: from token ids and mask `(B, T)` to hidden states `(B, T, H)`, on the trunk's device.
             pad_id: the token id of padding.
             name: the split's, for people who look what the cache holds.
+            processes: all of which call this at the same time.
             advance: told the tokens that were passed.
             observer: told of features that are damaged, and of waiting for another process that makes the same.
 
@@ -116,20 +122,31 @@ class FeatureStore:
             CacheError: the cache cannot be written.
         """
         key = self.make_key(split)
-        place = self._place(key)
+        place, team = self._place(key), processes.meet(self.cache_dir)
 
-        def make(work: Path) -> Manifest:
+        def write(path: Path) -> None:
             try:
-                with (work / _FILE).open("wb") as file, torch.inference_mode():
-                    self._write(file, split, forward, pad_id=pad_id, advance=advance)
+                with path.open("r+b") as file, torch.inference_mode():
+                    self._write(file, split, forward, pad_id=pad_id, team=team, advance=advance)
             except OSError as error:
                 raise CacheError(
                     f"{place.folder}: the features cannot be written ({error.strerror}).",
                     hint="Free some space, choose another folder with --cache-dir, or train without them: --feature-cache off",
                 ) from error
-            return {"encoder": self.encoder, "split": name, "n_reviews": len(split)}
 
-        entry = get_entry(place, key, make, observer or SilentObserver(), is_sound=self._tell_sound(split))
+        def get(fill: Callable[[Path], None]) -> Entry:
+            def make(work: Path) -> Manifest:
+                with report_unwritable(place.folder):
+                    (work / _FILE).touch()
+                fill(work / _FILE)
+                return {"encoder": self.encoder, "split": name, "n_reviews": len(split)}
+
+            return get_entry(place, key, make, observer or SilentObserver(), is_sound=self._tell_sound(split))
+
+        entry = team.make(get, write, failures=(CacheError, FeatureRangeError))
+        entry = entry or find_entry(place, key, is_sound=self._tell_sound(split))
+        if entry is None:
+            raise CacheError(f"{place.folder}: something removed it as soon as it was written.", hint="Run the command again.")
         return self._open(entry, split)
 
     def _open(self, entry: Entry, split: TokenizedSplit) -> Features:
@@ -143,10 +160,11 @@ class FeatureStore:
         return lambda manifest: {name: known["size"] for name, known in manifest["files"].items()} == {_FILE: n_bytes}
 
     def _write(
-        self, file: BinaryIO, split: TokenizedSplit, forward: Forward, *, pad_id: int, advance: Callable[[int], None]
+        self, file: BinaryIO, split: TokenizedSplit, forward: Forward, *, pad_id: int, team: Team, advance: Callable[[int], None]
     ) -> None:
         offsets, device = self._count_offsets(split), self.trunk.device
-        for batch in _plan_passes(split.lengths, get_token_budget(device)):
+        passes = _plan_passes(split.lengths, get_token_budget(device))
+        for batch, n_tokens in team.deal(passes, lambda batch: int(split.lengths[batch].sum())):
             ids, mask = (torch.from_numpy(a).to(device) for a in pad(split.get_ids(batch), pad_id=pad_id))
             hidden = forward(ids, mask).half()
             if not bool(torch.isfinite(hidden[mask[:, : hidden.shape[1]].bool()]).all()):
@@ -154,7 +172,7 @@ class FeatureStore:
             for index, states in zip(batch.tolist(), hidden.cpu().numpy(), strict=True):
                 file.seek(int(offsets[index]) * self.trunk.hidden_size * 2)
                 file.write(states[: offsets[index + 1] - offsets[index]].data)
-            advance(int(split.lengths[batch].sum()))
+            advance(n_tokens)
 
     def _place(self, key: dict[str, Any]) -> Place:
         return Place(self.cache_dir, "features", fingerprint(key))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from polarity_cli.data.batches import Batch, plan_batches
 from polarity_cli.errors import PolarityError
+from polarity_cli.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     import torch
@@ -29,9 +30,17 @@ def get_token_budget(device: torch.device) -> int:
 
 
 def compute_logits(
-    answer: Answer, lengths: NDArray[np.int64], *, budget: int, advance: Callable[[int], None] = lambda n: None
+    answer: Answer,
+    lengths: NDArray[np.int64],
+    *,
+    budget: int,
+    processes: Processes = ALONE,
+    advance: Callable[[int], None] = lambda n: None,
 ) -> NDArray[np.float64]:
     """Return the logits `(N, 2) float64` of reviews of `lengths` tokens; `answer` must be in eval mode.
+
+    The batches are the same however many processes there are, and each is one process's, so that the same logits come out to
+    the last bit, each review's once.
 
     Raises:
         PolarityError: an answer is not a finite number.
@@ -40,10 +49,10 @@ def compute_logits(
 
     logits = np.zeros((len(lengths), 2))
     with torch.no_grad():
-        for batch in plan_batches(lengths, budget=budget):
+        for batch, n_done in processes.deal(plan_batches(lengths, budget=budget), len):
             logits[batch] = answer(batch).double().cpu().numpy()
-            advance(len(batch))
-    return check_finite(logits)
+            advance(n_done)
+    return check_finite(processes.add_up(logits))
 
 
 def check_finite(logits: NDArray[np.float64]) -> NDArray[np.float64]:

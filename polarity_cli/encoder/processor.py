@@ -8,6 +8,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from polarity_cli.follower import count_local
+from polarity_cli.processes import uses_processors
+
 if TYPE_CHECKING:
     import torch
 
@@ -68,17 +71,17 @@ def choose_threads() -> int:
 
 
 def set_up_processor() -> None:
-    """Keep freed memory, and use the processors that this process may use unless `OMP_NUM_THREADS` says otherwise."""
+    """Keep freed memory, and use this process's share of the processors unless `OMP_NUM_THREADS` says otherwise."""
     import torch
 
     keep_freed_memory()
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(count_threads())
+        torch.set_num_threads(max(1, count_threads() // count_local()))
 
 
 def start_inference() -> torch.device:
-    """Set up the processor and return the device that a model is used on: a GPU where there is one."""
+    """Set up the processor and return the device that a model is used on: this process's GPU where there is one."""
     import torch
 
     set_up_processor()
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device("cpu" if uses_processors() else "cuda")

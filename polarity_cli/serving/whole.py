@@ -19,6 +19,7 @@ from polarity_cli.encoder.inference import compute_logits, get_token_budget
 from polarity_cli.encoder.loading import get_longest_input, load_config, load_model, load_tokenizer
 from polarity_cli.encoder.processor import start_inference
 from polarity_cli.encoder.top import Whole
+from polarity_cli.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -36,9 +37,13 @@ class TorchEngine:
         self._pad_id = pad_id
 
     def compute_logits(
-        self, token_ids: Sequence[TokenIds], advance: Callable[[int], None] = lambda n: None
+        self,
+        token_ids: Sequence[TokenIds],
+        advance: Callable[[int], None] = lambda n: None,
+        *,
+        processes: Processes = ALONE,
     ) -> NDArray[np.float64]:
-        """Return the logits `(N, 2)` of reviews given as token ids.
+        """Return the logits `(N, 2)` of reviews given as token ids, which processes share if they all call this.
 
         Raises:
             PolarityError: a logit is not a finite number.
@@ -50,7 +55,8 @@ class TorchEngine:
             return logits
 
         lengths = np.array([len(ids) for ids in token_ids], dtype=np.int64)
-        return compute_logits(answer, lengths, budget=get_token_budget(self._device), advance=advance)
+        budget = get_token_budget(self._device)
+        return compute_logits(answer, lengths, budget=budget, processes=processes, advance=advance)
 
     def start(self, token_ids: Sequence[TokenIds]) -> Callable[[], NDArray[np.float64]]:
         """Return what computes the logits `(N, 2)` when it is called."""

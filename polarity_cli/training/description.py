@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from polarity_cli import __version__
 from polarity_cli.config import TrainConfig
 from polarity_cli.records import clean_text
+
+if TYPE_CHECKING:
+    from polarity_cli.encoder.cut import FreezePlan
+    from polarity_cli.encoder.location import EncoderLocation
 
 _WITHOUT_EFFECT = ("feature_cache", "fresh", "graphs", "out", "track")
 """Settings that change nothing that is learned."""
@@ -48,6 +54,55 @@ def describe_run(config: TrainConfig, *, reviews: str, encoder: str) -> dict[str
     described = {**flags, "the tokenized reviews": reviews, "the encoder's files": encoder, **versions}
     plain: dict[str, Any] = json.loads(clean_text(json.dumps(described, ensure_ascii=False)))
     return plain
+
+
+def describe_checkpoint(
+    config: TrainConfig,
+    *,
+    encoder: EncoderLocation,
+    reviews: Mapping[str, Any],
+    plan: FreezePlan,
+    features: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return a checkpoint's manifest, but for the graphs and the time that the run took.
+
+    Args:
+        config: as it was run: `data` holds the length that the encoder reads.
+        encoder: that was trained.
+        reviews: the manifest of the tokenized reviews and their `fingerprint`.
+        plan: what trained.
+        features: whether they were kept, and the seconds that they took.
+        metrics: by split.
+    """
+    values = {
+        name: getattr(config, name) for name in ("epochs", "batch_size", "learning_rate", "weight_decay", "warmup", "patience")
+    }
+    return {
+        "format": 1,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "encoder": {"name": encoder.name, "hub_id": encoder.hub_id, "revision": encoder.revision},
+        "freeze_plan": plan.to_json(),
+        "data": {
+            "source": config.data.source,
+            "revision": reviews["revision"],
+            "fingerprint": reviews["fingerprint"],
+            "files": reviews["key"]["files"],
+            "text": list(reviews["text"]),
+            **{name: reviews[name] for name in ("label", "labels", "splits")},
+            **{name: getattr(config.data, name) for name in ("rows", "test", "validation", "seed", "positive")},
+        },
+        "max_length": config.data.max_length,
+        "truncation": config.data.truncation,
+        "recipe": {
+            "name": config.recipe,
+            "values": {"unfreeze": "all" if config.unfreeze is None else config.unfreeze, **values},
+        },
+        "seed": config.data.seed,
+        "features": dict(features),
+        "metrics": dict(metrics),
+        "versions": read_versions(),
+    }
 
 
 def read_versions() -> dict[str, str]:

@@ -24,14 +24,23 @@ def make_examples(
     """
     if store is None or setting == "off":
         return {name: Examples(split) for name, split in splits.items()}
+    processes = learner.processes
     found = {name: store.find(split) for name, split in splits.items()}
-    missing = [name for name, features in found.items() if features is None]
-    if missing and _fits(store, splits, missing, setting=setting, device=learner.accelerator.device, observer=observer):
+    missing = [name for name in splits if not all(processes.gather(found[name] is not None))]
+    found |= dict.fromkeys(missing)  # on every machine, or on none
+    device = learner.accelerator.device
+    if missing and all(processes.gather(_fits(store, splits, missing, setting=setting, device=device, observer=observer))):
         try:
             with observer.track("Passing the frozen blocks, once", sum(len(splits[name].tokens) for name in missing)) as advance:
                 for name in missing:
                     found[name] = store.extract(
-                        splits[name], learner.pass_trunk, pad_id=learner.pad_id, name=name, advance=advance, observer=observer
+                        splits[name],
+                        learner.pass_trunk,
+                        pad_id=learner.pad_id,
+                        name=name,
+                        processes=processes,
+                        advance=advance,
+                        observer=observer,
                     )
             learner.rest_trunk()
         except FeatureRangeError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from polarity_cli.cache import fingerprint
-from polarity_cli.cache.locks import lock
-from polarity_cli.errors import CacheError, DivergedError, InterruptedRunError, UsageError
+from polarity_cli.errors import CacheError, DivergedError, InterruptedRunError, LostProcessError, UsageError
 from polarity_cli.records import Observer
+from polarity_cli.training.alone import have_alone
 from polarity_cli.training.learner import Learner
 from polarity_cli.training.runtime import describe_machine
 from polarity_cli.training.signals import Signals
@@ -41,8 +41,6 @@ EVERY_S = 30.0
 _KEPT = "the use of kept features"
 _MACHINE = "the machine"
 """What may change the last digits of what is learned: a run goes on elsewhere, and says so."""
-_LOOKS, _LOOK_S = 10, 0.1
-"""How often, and after how many seconds, a lock is tried: who lists the cache has it for a moment."""
 _SHARE = 0.02
 """Most of a run's time that goes into writing states: where one takes long, the next waits longer."""
 
@@ -67,6 +65,7 @@ class Keeper:
         self.signals = Signals()
         self._records: list[Record] = []
         self._saved_step: int | None = None
+        self._last: tuple[Course, Learner, torch.optim.Optimizer, Mapping[str, Tensor] | None] | None = None
         self._due = time.monotonic() + EVERY_S
         remove_leftovers(folder)
         if fresh:
@@ -149,10 +148,17 @@ class Keeper:
             RunStoppedError: a signal came.
         """
         self._records += records
+        self._last = (course, learner, optimizer, best)
         if time.monotonic() < self._due and self.signals.received is None and not is_end:
             return
         if self.signals.received is not None:
             self._observer.note("Saving what was learned; another Ctrl-C stops at once.")
+        self._save(course, learner, optimizer, best)
+        self.signals.check()
+
+    def _save(
+        self, course: Course, learner: Learner, optimizer: torch.optim.Optimizer, best: Mapping[str, Tensor] | None
+    ) -> None:
         begun = time.monotonic()
         try:
             tensors = {
@@ -167,11 +173,31 @@ class Keeper:
         except (OSError, CacheError, SafetensorError) as error:
             self._observer.note(f"{self.folder}: the state cannot be written ({error}).")
         self._due = time.monotonic() + max(EVERY_S, (time.monotonic() - begun) / _SHARE)
-        self.signals.check()
 
-    def explain(self) -> InterruptedRunError:
-        """Return the error that says what is kept of a run that was stopped."""
-        return InterruptedRunError(self.signals.received or signal.SIGINT, saved_step=self._saved_step)
+    @contextmanager
+    def guard(self) -> Iterator[None]:
+        """Hold signals until a step's end inside the block, and save what was learned where another process is gone."""
+        with self.signals.take(at_once=False):
+            try:
+                yield
+            except LostProcessError:
+                self._save_last()
+                raise
+
+    def _save_last(self) -> None:
+        """Write the state of the last step that was followed, if no step was taken since."""
+        if self._last is None:
+            return
+        course, learner, optimizer, best = self._last
+        taken = {int(part["step"]) for part in optimizer.state_dict()["state"].values()}
+        if taken == {course.step} and course.step != self._saved_step:
+            self._save(course, learner, optimizer, best)
+
+    def describe_kept(self) -> str:
+        """Return what of the run is kept, as a sentence without its end."""
+        if self._saved_step is None:
+            return "Nothing was learned yet"
+        return f"What was learned up to step {self._saved_step:,} is kept"
 
     def finish(self) -> None:
         """Remove the states: the checkpoint is published, or the run cannot come to a good end."""
@@ -189,39 +215,18 @@ def open_keeper(cache_dir: Path, out: Path, run: Mapping[str, Any], observer: Ob
         DivergedError: as the block raised it; the states are removed, since going on would come to the same end.
     """
     folder = cache_dir / "runs" / fingerprint(str(out.resolve()))
-    with _have_alone(folder, out, observer):
+    with have_alone(folder, out, observer):
         keeper = Keeper(folder, out, run, observer, fresh=fresh)
         try:
             with keeper.signals.take(at_once=True):
                 yield keeper
         except KeyboardInterrupt as error:
-            raise keeper.explain() from error
+            raise InterruptedRunError(keeper.signals.received or signal.SIGINT, kept=keeper.describe_kept()) from error
+        except LostProcessError as error:
+            raise LostProcessError(f"{error} {keeper.describe_kept()}.") from error
         except DivergedError:
             keeper.finish()
             raise
-
-
-@contextmanager
-def _have_alone(folder: Path, out: Path, observer: Observer) -> Iterator[None]:
-    """Have a run's folder to oneself inside the block."""
-    with ExitStack() as stack:
-        for n_left in range(_LOOKS - 1, -1, -1):
-            try:
-                is_alone = stack.enter_context(lock(folder / "lock", when_busy=None))
-                break
-            except BlockingIOError as error:
-                if n_left == 0:
-                    raise UsageError(
-                        f"--out {out}: another run is training to it now.", hint="Wait for it, or name another folder."
-                    ) from error
-            except OSError as error:
-                raise CacheError(
-                    f"{folder}: cannot be written ({error.strerror}).", hint="Choose another folder with --cache-dir."
-                ) from error
-            time.sleep(_LOOK_S)
-        if not is_alone:
-            observer.note(f"{folder}: its disk has no locks; start no second run to {out} beside this one.")
-        yield
 
 
 def _fits(state: State, learner: Learner, plan: Sequence[int]) -> bool:

@@ -20,6 +20,7 @@ from polarity_cli.encoder.features import Features
 from polarity_cli.encoder.inference import compute_logits, compute_scores, get_token_budget
 from polarity_cli.encoder.linear import use_packed_linears
 from polarity_cli.encoder.trunk import Trunk, replace_modules
+from polarity_cli.processes import ALONE, Processes, report_lost
 from polarity_cli.scoring.metrics import compute_metrics
 
 if TYPE_CHECKING:
@@ -45,12 +46,47 @@ class Learner:
     top: nn.Module
     accelerator: Accelerator
     pad_id: int
+    processes: Processes = ALONE
+    seed: int = 0
 
     def __post_init__(self) -> None:
+        self._trained: nn.Module | None = None
         if self.trunk is not None:
             self.trunk.to(self.accelerator.device)
         self.top.to(self.accelerator.device)
         self._packed: Trunk | None = None
+
+    def prepare(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+        """Let Accelerate take the top and its optimizer, and return the optimizer that it gives.
+
+        With several processes the top begins with the main one's weights, and `train_on` adds up gradients.
+        """
+        with report_lost():
+            self._trained, prepared = self.accelerator.prepare(self.top, optimizer)
+        return prepared  # type: ignore[no-any-return]
+
+    def seed_step(self, step: int) -> None:
+        """Seed what a step draws, where there are several processes: each drops out by itself, and a state need not hold how."""
+        if self.processes.n > 1:
+            sequence = np.random.SeedSequence([self.seed, step, self.processes.index])
+            torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
+
+    def train_on(self, examples: Examples, batch: Batch) -> Tensor:
+        """Return the mean loss of a batch, in nats, on the device, and leave its gradient in the weights that train.
+
+        Each process takes a part of the batch; the loss and the gradient are those of the whole.
+        """
+        n, index = self.processes.n, self.processes.index
+        part = batch[index::n]  # a batch is sorted by length, so all parts have about as many tokens
+        weight = len(part) / len(batch)
+        if not len(part):
+            part = batch[:1]  # all must take part in adding up
+        labels = torch.from_numpy(examples.split.labels[part]).to(self.accelerator.device)  # (B,)
+        with report_lost():
+            loss = nn.functional.cross_entropy(self.answer(examples, part, trained=self._trained), labels) * weight
+            self.accelerator.backward(loss * n)  # the gradients' mean over processes is taken
+            total: Tensor = self.accelerator.reduce(loss.detach(), "sum")
+        return total
 
     def pass_trunk(self, input_ids: Tensor, mask: Tensor) -> Tensor:
         """Return the hidden states at the cut for token ids and mask `(B, T)`; the ids themselves where there is no trunk."""
@@ -66,8 +102,8 @@ class Learner:
         """Free what passing the trunk holds in memory beside the weights; the next pass makes it again."""
         self._packed = None
 
-    def answer(self, examples: Examples, batch: Batch) -> Tensor:
-        """Return the logits `(B, 2) float32` of some reviews."""
+    def answer(self, examples: Examples, batch: Batch, *, trained: nn.Module | None = None) -> Tensor:
+        """Return the logits `(B, 2) float32` of some reviews; `trained` is the top as Accelerate wraps it for training."""
         device = self.accelerator.device
         if examples.features is None:
             ids, mask = (torch.from_numpy(array).to(device) for array in pad(examples.split.get_ids(batch), pad_id=self.pad_id))
@@ -77,7 +113,7 @@ class Learner:
             kept, mask = examples.features.read(batch)
             hidden, mask = kept.to(device).float(), mask.to(device)
         with self.accelerator.autocast():
-            logits: Tensor = self.top(hidden, mask)  # (B, 2)
+            logits: Tensor = (trained or self.top)(hidden, mask)  # (B, 2)
         return logits.float()
 
     def score(self, examples: Examples, advance: Callable[[int], None] = lambda n: None) -> dict[str, float | None]:
@@ -86,14 +122,20 @@ class Learner:
         return compute_metrics(examples.split.labels, compute_scores(logits)[:, 1])
 
     def compute_logits(
-        self, examples: Examples, chosen: Batch, advance: Callable[[int], None] = lambda n: None
+        self,
+        examples: Examples,
+        chosen: Batch,
+        advance: Callable[[int], None] = lambda n: None,
+        *,
+        processes: Processes | None = None,
     ) -> NDArray[np.float64]:
-        """Return the logits `(N, 2)` of some reviews of a split, in eval mode."""
+        """Return the logits `(N, 2)` of some reviews of a split, in eval mode; all processes share the work unless told else."""
         self.top.eval()
         return compute_logits(
             lambda batch: self.answer(examples, chosen[batch]),
             examples.split.lengths[chosen],
             budget=get_token_budget(self.accelerator.device),
+            processes=processes or self.processes,
             advance=advance,
         )
 

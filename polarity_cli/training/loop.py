@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from polarity_cli.config import TrainConfig
 from polarity_cli.data.batches import Batch
@@ -51,8 +51,7 @@ def fit(
         RunStoppedError: `keeper` was told to end the run.
         DivergedError: a loss is not finite.
     """
-    optimizer = make_optimizer(learner.top, learning_rate=config.learning_rate, weight_decay=config.weight_decay)
-    learner.top, optimizer = learner.accelerator.prepare(learner.top, optimizer)
+    optimizer = learner.prepare(make_optimizer(learner.top, learning_rate=config.learning_rate, weight_decay=config.weight_decay))
     course, best_weights = Course(), None
     if state is not None:
         take_up(state, learner, optimizer)
@@ -128,6 +127,7 @@ def _run_epoch(
     losses: list[Tensor] = []
     for index in range(first, len(steps)):
         batch, rate = steps[index]
+        learner.seed_step(first_step + index)
         losses.append(_take_step(learner, optimizer, train, batch, rate))
         if (first_step + index) % _RELEASE_EVERY == 0:
             release_freed_memory()
@@ -151,13 +151,11 @@ def _take_step(learner: Learner, optimizer: torch.optim.Optimizer, train: Exampl
     """Take one optimizer step on a batch and return its loss before it, on the device."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
-    labels = torch.from_numpy(train.split.labels[batch]).to(learner.accelerator.device)  # (B,)
-    loss = nn.functional.cross_entropy(learner.answer(train, batch), labels)
-    learner.accelerator.backward(loss)
+    loss = learner.train_on(train, batch)
     learner.accelerator.clip_grad_norm_(learner.top.parameters(), MAX_GRADIENT_NORM)
     optimizer.step()
     optimizer.zero_grad()
-    return loss.detach()
+    return loss
 
 
 def _check_finite(loss: float, learning_rate: float) -> None:

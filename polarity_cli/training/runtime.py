@@ -2,40 +2,68 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polarity_cli.encoder.processor import set_up_processor
 from polarity_cli.errors import UsageError
+from polarity_cli.processes import ALONE, Processes, uses_processors
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def start_runtime(*, seed: int, track: str | None = None, track_dir: Path | None = None, offline: bool = False) -> Accelerator:
-    """Return the Accelerator of a run, with threads and every random generator set.
+def start_runtime(
+    *,
+    seed: int,
+    processes: Processes = ALONE,
+    track: str | None = None,
+    track_dir: Path | None = None,
+    offline: bool = False,
+) -> Accelerator:
+    """Return the Accelerator of a run, with threads and every random generator set, the same in all processes.
 
-    Computes in bfloat16 on a GPU that has it and in float32 elsewhere: without AVX512-BF16 or AMX, bfloat16 on a processor is
-    many times slower than float32.
+    Computes in what the launcher says (`accelerate launch --mixed_precision`), else in bfloat16 on a GPU that has it and in
+    float32 elsewhere: without AVX512-BF16 or AMX, bfloat16 on a processor is many times slower than float32.
 
     Raises:
-        UsageError: the tracker is not installed or may connect where `offline` forbids it, or several processes were launched.
+        UsageError: the tracker is not installed or may connect where `offline` forbids it, or the precision is not to be had.
     """
-    import torch
-    from accelerate import Accelerator
+    from accelerate import Accelerator, DistributedDataParallelKwargs
     from accelerate.utils import set_seed
 
     set_up_processor()
-    precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
     if track is not None:
         if offline and track != "tensorboard":
             raise UsageError(f"--track {track}: it may connect, and --offline makes no connection.", hint="Use tensorboard.")
         _check_tracker(track)
-    accelerator = Accelerator(mixed_precision=precision, log_with=track, project_dir=track_dir)
-    if accelerator.num_processes > 1:
-        raise UsageError("Training runs in one process; start it without a launcher.", hint="polarity train ...")
+    precision = os.environ.get(PRECISION) or choose_precision()
+    try:
+        accelerator = Accelerator(
+            cpu=processes.state is not None and uses_processors(),
+            mixed_precision=precision,
+            log_with=track,
+            project_dir=track_dir,
+            kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],  # half the memory for gradients
+        )
+    except ValueError as error:
+        raise UsageError(
+            f"--mixed_precision {precision}: not on this machine ({error}).", hint="Give no, bf16 or fp16."
+        ) from error
     set_seed(seed)
     return accelerator
+
+
+PRECISION = "ACCELERATE_MIXED_PRECISION"
+"""The variable that says in what precision a launcher wants the run."""
+
+
+def choose_precision() -> str:
+    """Return the precision that is fastest on this machine, by Accelerate's name."""
+    import torch
+
+    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
 
 
 def describe_machine(accelerator: Accelerator) -> dict[str, Any]:
@@ -43,7 +71,8 @@ def describe_machine(accelerator: Accelerator) -> dict[str, Any]:
     import torch
 
     precision, threads = str(accelerator.mixed_precision), torch.get_num_threads()
-    return {"device": accelerator.device.type, "precision": precision, "threads": threads}
+    machine = {"device": accelerator.device.type, "precision": precision, "threads": threads}
+    return machine if accelerator.num_processes == 1 else {**machine, "processes": accelerator.num_processes}
 
 
 def _check_tracker(name: str) -> None:

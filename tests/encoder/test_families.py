@@ -194,7 +194,10 @@ def test_two_blocks_and_what_follows_them_train(family: str) -> None:
     assert set(plan.trainable_modules) == blocks | HEADS.get(family, {"classifier"})
     trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert trainable == {
-        name for name, _ in model.named_parameters() if name.startswith(tuple(f"{m}." for m in plan.trainable_modules))
+        name
+        for name, _ in model.named_parameters()
+        if name.startswith(tuple(f"{m}." for m in plan.trainable_modules))
+        and not name.endswith(row.without_effect or ("nothing",))
     }
     assert plan.n_trainable + plan.n_frozen == sum(parameter.numel() for parameter in model.parameters())
 
@@ -211,11 +214,17 @@ def test_classifier_alone_leaves_the_pretrained_pooler_frozen() -> None:
     assert freeze(make_model("bert"), 0).trainable_modules == ("classifier",)
 
 
-def test_all_trains_every_parameter_embeddings_included() -> None:
-    model = make_model("bert")
+@pytest.mark.parametrize("family", sorted(CONFIGS))
+def test_all_trains_every_parameter_that_changes_an_answer(family: str) -> None:
+    model, (ids, mask) = make_model(family).double(), make_batch()
     plan = freeze(model, None)
     assert plan.embeddings_train
-    assert all(parameter.requires_grad for parameter in model.parameters())
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert all(name.endswith(FAMILIES[family].without_effect or ("nothing",)) for name in frozen)
+    assert len(frozen) == N_BLOCKS * len(FAMILIES[family].without_effect)
+    model.requires_grad_(True)
+    for name, gradient in compute_gradients(model, model(input_ids=ids, attention_mask=mask).logits).items():
+        assert (float(gradient.abs().max()) < 1e-15) is (name in frozen), name
 
 
 def test_more_blocks_than_there_are_is_refused() -> None:

@@ -1,0 +1,162 @@
+"""One run in one process: the model cut in two, its splits with their features, training and scoring. Used by the verb `train`.
+
+Every process of a run makes one, and all call the same methods at the same time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from polarity_cli.config import Context, TrainConfig
+from polarity_cli.data.batches import plan_epoch
+from polarity_cli.encoder.cut import FreezePlan, freeze
+from polarity_cli.encoder.features import FeatureStore, describe_trunk
+from polarity_cli.encoder.loading import load_model, load_tokenizer
+from polarity_cli.encoder.top import split_model
+from polarity_cli.records import EpochRecord, StepRecord
+from polarity_cli.training.description import list_settings
+from polarity_cli.training.examples import make_examples
+from polarity_cli.training.learner import Examples, Learner
+from polarity_cli.training.loop import fit
+from polarity_cli.training.runtime import start_runtime
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from transformers import PreTrainedModel
+
+    from polarity_cli.data.tokenized import TokenizedSplit
+    from polarity_cli.encoder.location import EncoderLocation
+    from polarity_cli.encoder.trunk import Trunk
+    from polarity_cli.training.keeper import Keeper
+
+_FEW_STEPS = 100
+"""Steps below which the default learning rate has not taught an encoder much: the built-in sample takes 124."""
+
+
+def load_frozen(folder: Path, unfreeze: int | None) -> tuple[PreTrainedModel, FreezePlan]:
+    """Return an encoder with a new head, of which the last blocks train, and what trains of it.
+
+    Raises:
+        CheckpointError, UsageError: see `load_model` and `freeze`.
+    """
+    model = load_model(folder, new_head=True)
+    return model, freeze(model, unfreeze)
+
+
+class Run:
+    """One run's parts, made in the order that the seed wants: random states, then the new head, then batches."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        context: Context,
+        *,
+        encoder: EncoderLocation,
+        splits: Mapping[str, TokenizedSplit],
+        tokenization: Mapping[str, Any],
+    ) -> None:
+        """Load the encoder, and make or find the features of the splits.
+
+        Args:
+            config: what to train.
+            context: where, and with which processes.
+            encoder: to begin with.
+            splits: its tokenized reviews.
+            tokenization: how they became tokens, as features are known by it.
+        """
+        self.config, self.context, self._encoder = config, context, encoder
+        self.accelerator: Accelerator = start_runtime(
+            seed=config.data.seed,
+            processes=context.processes,
+            track=config.track,
+            track_dir=context.cache_dir / "tracking",
+            offline=context.offline,
+        )
+        with context.observer.track(f"Loading {encoder.name}"):
+            self.tokenizer = load_tokenizer(encoder.folder)
+            self.model, self.plan = load_frozen(encoder.folder, config.unfreeze)
+        trunk, top = split_model(self.model, self.plan)
+        self.learner = Learner(
+            trunk,
+            top,
+            self.accelerator,
+            pad_id=self.tokenizer.pad_token_id or 0,
+            processes=context.processes,
+            seed=config.data.seed,
+        )
+        started = time.perf_counter()
+        store = self._open_store(trunk, tokenization)
+        self.examples: dict[str, Examples] = make_examples(
+            self.learner, dict(splits), store, config.feature_cache, context.observer
+        )
+        self.features_s = time.perf_counter() - started
+
+    def _open_store(self, trunk: Trunk | None, tokenization: Mapping[str, Any]) -> FeatureStore | None:
+        """Return where the trunk's features are kept; None where none are wanted."""
+        if trunk is None or self.config.feature_cache == "off":
+            return None
+        described = describe_trunk(trunk, cut=self.plan.cut, precision=self.accelerator.mixed_precision)
+        return FeatureStore(self.context.cache_dir, trunk, dict(tokenization), described, self._encoder.name)
+
+    def fit(self, keeper: Keeper | None) -> list[StepRecord | EpochRecord]:
+        """Train, from where an interrupted run stood if there is one, and tell the observer and the tracker of every step.
+
+        `keeper` is the main process's; the others have none, and go on from where it says.
+        """
+        config, train, observer = self.config, self.examples["train"], self.context.observer
+        plan = [
+            plan_epoch(train.split.lengths, batch_size=config.batch_size, seed=config.data.seed, epoch=epoch)
+            for epoch in range(1, config.epochs + 1)
+        ]
+        n_steps = sum(map(len, plan))
+        if n_steps < _FEW_STEPS:
+            enough = -(-_FEW_STEPS // len(plan[0]))
+            observer.note(f"{len(train):,} training reviews give {n_steps} steps, which is few; try --epochs {enough}.")
+        if config.track:
+            self.accelerator.init_trackers("polarity", config=list_settings(config))
+        state = keeper.restore(self.learner, list(map(len, plan)), kept_features=train.features is not None) if keeper else None
+        state = self.context.processes.hear_main(state)
+        history: list[StepRecord | EpochRecord] = list(state.history) if state else []
+        step = state.course.step if state else 0
+        if state:
+            observer.note(f"Going on after step {step:,} of {n_steps:,} of an interrupted run; --fresh starts over.")
+        try:
+            with observer.track("Training", len(train) * config.epochs) as advance, keeper.guard() if keeper else nullcontext():
+                advance(sum(record.n_reviews for record in history if isinstance(record, StepRecord)))
+                for record in fit(self.learner, train, self.examples.get("validation"), plan, config, keeper=keeper, state=state):
+                    history.append(record)
+                    step = record.step if isinstance(record, StepRecord) else step
+                    self._tell(record, advance, step)
+        finally:
+            if config.track:
+                for tracker in self.accelerator.trackers:
+                    tracker.finish()
+        return history
+
+    def _tell(self, record: StepRecord | EpochRecord, advance: Callable[[int], None], step: int) -> None:
+        if isinstance(record, StepRecord):
+            advance(record.n_reviews)
+            if self.config.track:
+                self.accelerator.log({"loss": record.loss, "learning_rate": record.learning_rate}, step=record.step)
+            return
+        scores = record.validation or {}
+        said = f", validation F1 {scores['f1']:.4f}, log loss {scores['log_loss']:.4f}" if scores else ""
+        self.context.observer.note(
+            f"Epoch {record.epoch} of {self.config.epochs}: loss {record.loss:.4f}{said} ({record.seconds:.0f} s)"
+        )
+        if self.config.track and scores:
+            self.accelerator.log({f"validation/{key}": value for key, value in scores.items()}, step=step)
+
+    def score(self, history: list[StepRecord | EpochRecord]) -> dict[str, dict[str, float | None]]:
+        """Return the metrics of the weights that were kept: validation as measured in training, test measured now, once."""
+        best = [r for r in history if isinstance(r, EpochRecord) and r.is_best][-1]
+        metrics = {"validation": best.validation} if best.validation else {}
+        test = self.examples.get("test")
+        if test is not None:
+            with self.context.observer.track("Evaluating the test split", len(test)) as advance:
+                metrics["test"] = self.learner.score(test, advance)
+        return metrics
