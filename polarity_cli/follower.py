@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import traceback
+from datetime import timedelta
 from types import TracebackType
 
 RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
@@ -75,10 +76,11 @@ def _is_first_to_fail() -> bool:
         return not is_follower()
     try:
         host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-        first: bool = distributed.TCPStore(host, port, is_master=False, wait_for_workers=False).add(_FAILED_KEY, 1) == 1
+        store = distributed.TCPStore(host, port, is_master=False, wait_for_workers=False, timeout=timedelta(seconds=_GRACE_S))
+        first: bool = store.add(_FAILED_KEY, 1) == 1
         return first
-    except (KeyError, ValueError, RuntimeError):  # whoever kept the store is gone
-        return True
+    except (KeyError, ValueError, RuntimeError):
+        return False  # whoever kept the store is gone, and has said why
 
 
 def set_up_process() -> None:

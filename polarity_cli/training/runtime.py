@@ -71,8 +71,12 @@ def describe_machine(accelerator: Accelerator) -> dict[str, Any]:
     import torch
 
     precision, threads = str(accelerator.mixed_precision), torch.get_num_threads()
-    machine = {"device": accelerator.device.type, "precision": precision, "threads": threads}
-    return machine if accelerator.num_processes == 1 else {**machine, "processes": accelerator.num_processes}
+    return {
+        "device": accelerator.device.type,
+        "precision": precision,
+        "threads": threads,
+        "processes": accelerator.num_processes,
+    }
 
 
 def _check_tracker(name: str) -> None:

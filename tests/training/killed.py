@@ -64,6 +64,7 @@ def main() -> None:
 
 def preload() -> None:
     """Import what a run imports."""
+    import sklearn.metrics  # noqa: F401
     import transformers.models.bert.modeling_bert
     import transformers.models.bert.tokenization_bert  # noqa: F401
 

@@ -167,7 +167,7 @@ def test_run_goes_on_on_another_machine_and_says_so(runs: Runs, make_order: Call
     assert runs.run(replace(order, seconds=0.1))[0] == -signal.SIGKILL
     (folder,) = (Path(order.cache) / "runs").iterdir()
     for state in find_states(folder):
-        change_run(state, **{"the machine": {"device": "cuda", "precision": "no", "threads": 64}})
+        change_run(state, **{"the machine": {"device": "cuda", "precision": "no", "threads": 64, "processes": 1}})
     code, said = runs.run(order)
     assert code == 0, said
     assert "device cuda, now cpu" in said
