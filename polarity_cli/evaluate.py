@@ -42,9 +42,9 @@ def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
     Raises:
         PolarityError: the checkpoint, the data or the command line is wrong; each kind as its room raises it.
     """
-    if config.errors is not None and (config.errors.is_dir() or not config.errors.parent.is_dir()):
-        raise UsageError(f"--errors {config.errors}: it is a folder, or its folder does not exist.")
-    processes = context.processes
+    processes, errors = context.processes, config.errors
+    if processes.is_main and errors is not None and (errors.is_dir() or not errors.parent.is_dir()):
+        raise UsageError(f"--errors {errors}: it is a folder, or its folder does not exist.")
     newest = find_newest(context.cache_dir, context.observer) if config.checkpoint is None and processes.is_main else None
     folder = config.checkpoint or processes.hear_main(newest)
     assert folder is not None  # the main process found it
@@ -64,6 +64,7 @@ def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
     if processes.state is not None:
         _check_same(folder, entry, context)
     metrics = _score(info, parts, config, context)
+    processes.leave()
     return EvaluateResult(folder, source, config.split, metrics, config.errors)
 
 

@@ -1,6 +1,6 @@
 """Start a command in several processes of this machine, through `accelerate launch`, and say how they ended.
 
-The workers run the same command line; `follower` is how they know that they are workers.
+The workers run the same command line; `ranks` is how they know that they are workers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from polarity_cli.errors import LostProcessError, UsageError, WorkerError
-from polarity_cli.follower import STARTED_HERE, count_launched, find_rank
+from polarity_cli.joining import uses_processors
+from polarity_cli.ranks import STARTED_HERE, count_launched, find_rank
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def find_launch(n_processes: int | None) -> Launch | None:
 
 def _read_accelerate() -> Launch | None:
     """Return what the `accelerate launch` that started this process was asked for, where it leaves the starting to an MPI."""
-    if "MASTER_ADDR" not in os.environ or os.environ.get("ACCELERATE_USE_CPU", "").lower() != "true":
+    if "MASTER_ADDR" not in os.environ or "ACCELERATE_MIXED_PRECISION" not in os.environ:
         return None
     import psutil
     from accelerate.commands.config.config_args import default_config_file, load_config_from_file
@@ -60,15 +61,17 @@ def _read_accelerate() -> Launch | None:
 
     words = psutil.Process(os.getppid()).cmdline()
     begun = next((i for i, word in enumerate(words) if word.endswith(("launch", "launch.py"))), None)
-    if begun is None:
+    if begun is None or not uses_processors():
         return None
     asked = vars(launch_command_parser().parse_args(words[begun + 1 :]))
     if asked["config_file"] or (os.path.isfile(default_config_file) and not asked["cpu"]):
         stored = vars(load_config_from_file(asked["config_file"]))
         asked |= {name: stored[name] for name, value in asked.items() if value is None and name in stored}
-    n_machines = int(asked["num_machines"] or 1)
+    n_all, n_machines = int(asked["num_processes"] or 1), int(asked["num_machines"] or 1)
+    if n_all < 2:
+        return None
     return Launch(
-        n_processes=max(1, int(asked["num_processes"] or 1) // n_machines),
+        n_processes=n_all // n_machines,
         n_machines=n_machines,
         machine=int(asked["machine_rank"] or 0),
         main_address=(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])) if n_machines > 1 else None,
@@ -112,13 +115,13 @@ def launch(command: Sequence[str], how: Launch, *, debug: bool = False) -> int:
 def _list_flags(how: Launch) -> list[str]:
     """Return how `accelerate launch` starts processes on this machine, whatever its config says of that."""
     import torch
-    from accelerate.commands.config.config_args import default_config_file
+    from accelerate.commands.config.config_args import default_config_file, load_config_from_file
 
     from polarity_cli.encoder.processor import count_threads
-    from polarity_cli.processes import uses_processors
     from polarity_cli.training.runtime import PRECISION, choose_precision
 
-    if uses_processors():
+    is_stored = os.path.isfile(default_config_file)
+    if uses_processors() or (is_stored and getattr(load_config_from_file(None), "use_cpu", False)):
         os.environ["ACCELERATE_USE_CPU"] = "true"
     elif how.n_processes > torch.cuda.device_count():
         raise UsageError(
@@ -139,7 +142,7 @@ def _list_flags(how: Launch) -> list[str]:
         "--dynamo_backend": "no",
     }
     precision = os.environ.get(PRECISION)
-    if precision or not os.path.isfile(default_config_file):
+    if precision or not is_stored:
         flags["--mixed_precision"] = precision or choose_precision()
     return ["--multi_gpu", *(str(word) for pair in flags.items() for word in pair)]
 
@@ -150,7 +153,8 @@ def _explain(failures: Mapping[int, Any], how: Launch) -> WorkerError:
         ((rank, found.exitcode) for rank, found in failures.items()), key=lambda pair: (_rank_blame(pair[1]), pair[0])
     )
     if code == LostProcessError.exit_code:
-        return WorkerError("the run ended because a process on another machine did.", exit_code=1)
+        where = " on another machine" if how.n_machines > 1 else ""
+        return WorkerError(f"the run ended because a process{where} did.", exit_code=1)
     if code > 0:  # it has said why
         return WorkerError("", exit_code=code)
     hint = "Run the same command again: training goes on from the last state that was kept." if rank == 0 else None

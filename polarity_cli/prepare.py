@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from polarity_cli.cache import fingerprint, report_unwritable
 from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry, get_entry
-from polarity_cli.config import Context, DataConfig
+from polarity_cli.config import SAMPLE, Context, DataConfig
 from polarity_cli.data.labels import check_both_classes
 from polarity_cli.data.sources import LabelledReviews, Source, find_source, read_reviews
 from polarity_cli.data.splits import review_key, split_reviews
@@ -131,7 +131,10 @@ def prepare_together(config: DataConfig, context: Context) -> Prepared:
 
     def find_or_prepare() -> Prepared:
         entry = find_prepared(context.cache_dir, name)
-        return Prepared(entry, encoder, known) if entry and encoder.folder.is_dir() else prepare(config, context)
+        if entry is None:
+            return prepare(config, context)
+        is_fetched = config.encoder not in (SAMPLE, str(encoder.folder)) and encoder.folder.is_dir()  # and known by its revision
+        return Prepared(entry, encoder if is_fetched else find_encoder(config.encoder, context), known)
 
     prepared = processes.take_turns(context.cache_dir, lambda: mine or find_or_prepare())
     if (prepared.fingerprint, prepared.encoder.revision) != (name, encoder.revision):

@@ -5,26 +5,25 @@ The verbs and rooms ask `Context.processes`; alone, nothing is told and all work
 
 from __future__ import annotations
 
-import os
 import platform
+import secrets
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from polarity_cli.errors import LostProcessError, UsageError
-from polarity_cli.follower import find_rank
+from polarity_cli.cache import report_unwritable
+from polarity_cli.errors import CacheError, LostProcessError
 
 if TYPE_CHECKING:
     import numpy as np
     from accelerate import PartialState
     from numpy.typing import NDArray
+    from torch.distributed import ProcessGroup
 
 T = TypeVar("T")
-LONGEST_WAIT = timedelta(days=7)
-"""How long processes wait for each other: one may download or tokenize millions of reviews. A dead one is noticed at once."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,8 @@ class Processes:
     """The processes of a run, on one machine or several."""
 
     state: PartialState | None = field(default=None, repr=False)
+    group: ProcessGroup | None = field(default=None, repr=False)
+    """Over which they tell each other things: Gloo's, which waits without work and notices a process that ends."""
 
     @property
     def n(self) -> int:
@@ -54,35 +55,42 @@ class Processes:
         Raises:
             LostProcessError: one is gone, as in all that follow.
         """
-        if self.state is None:
+        if self.group is None:
             return [value]
-        from accelerate.utils import gather_object
+        from torch.distributed import all_gather_object
 
+        gathered: list[T] = [value] * self.n
         with report_lost():
-            gathered: list[T] = gather_object([value])
+            all_gather_object(gathered, value, group=self.group)
         return gathered
 
     def hear_main(self, value: T) -> T:
         """Return what the main process gives."""
-        if self.state is None:
+        if self.group is None:
             return value
-        from accelerate.utils import broadcast_object_list
+        from torch.distributed import broadcast_object_list
 
         told = [value]
         with report_lost():
-            broadcast_object_list(told, from_process=0)
+            broadcast_object_list(told, src=0, group=self.group)
         return told[0]
 
     def add_up(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sum of each process's array, value by value; all have one shape."""
-        if self.state is None:
+        if self.group is None:
             return values
         import torch
-        from accelerate.utils import reduce
 
+        total = torch.from_numpy(values.copy())
         with report_lost():
-            total: NDArray[np.float64] = reduce(torch.from_numpy(values).to(self.state.device), "sum").cpu().numpy()
-        return total
+            torch.distributed.all_reduce(total, group=self.group)
+        found: NDArray[np.float64] = total.numpy()
+        return found
+
+    def leave(self) -> None:
+        """Let go of the others, where all have done what they do together."""
+        if self.state is not None:
+            self.state.destroy_process_group()
 
     def deal(self, batches: Sequence[T], count: Callable[[T], int]) -> Iterator[tuple[T, int]]:
         """Yield this process's share of batches, see `deal`."""
@@ -99,13 +107,26 @@ class Processes:
                 raise found
 
     def meet(self, folder: Path) -> Team:
-        """Return the processes that have the same folder as this one, on the same machine."""
-        if self.state is None:
-            return Team(self, (0,))
-        folder.mkdir(parents=True, exist_ok=True)
-        status = folder.stat()
-        places = self.gather((_name_machine(), status.st_dev, status.st_ino))
-        return Team(self, tuple(i for i, place in enumerate(places) if place == places[self.index]))
+        """Return the processes that have the same folder as this one, on its machine or over a network.
+
+        Raises:
+            CacheError: one cannot write into its folder; raised in all.
+        """
+        if self.group is None:
+            return Team(self, (0,), (0,))
+        place, failure = folder / "locks" / f"meeting-{self.hear_main(secrets.token_hex(8))}", None
+        try:
+            with report_unwritable(folder):
+                place.mkdir(parents=True, exist_ok=True)
+                (place / str(self.index)).touch()
+        except CacheError as error:
+            failure = error
+        self.agree(failure)
+        seen = sorted(int(path.name) for path in place.iterdir())
+        machines = self.gather(_name_machine())
+        if seen[0] == self.index:
+            shutil.rmtree(place, ignore_errors=True)  # all have seen it
+        return Team(self, tuple(seen), tuple(i for i in seen if machines[i] == machines[seen[0]]))
 
     def take_turns(self, folder: Path, work: Callable[[], T]) -> T:
         """Return what `work` gives, done by the main process, then by the leader of each team at the folder, then by the others.
@@ -126,6 +147,8 @@ class Team:
 
     processes: Processes
     members: tuple[int, ...]
+    workers: tuple[int, ...]
+    """Those on the leader's machine: only they write, since file systems over a network differ in how many may."""
 
     @property
     def leads(self) -> bool:
@@ -134,7 +157,7 @@ class Team:
 
     def deal(self, batches: Sequence[T], count: Callable[[T], int]) -> Iterator[tuple[T, int]]:
         """Yield this process's share of what its team does, see `deal`."""
-        return deal(batches, count, n=len(self.members), index=self.members.index(self.processes.index))
+        return deal(batches, count, n=len(self.workers), index=self.workers.index(self.processes.index))
 
     def make(
         self,
@@ -146,7 +169,7 @@ class Team:
         """Make a file together, all processes at the same time; return what `get` gives in the leader, None in the others.
 
         Args:
-            get: called in the leader with a function that has a file, which must be there, filled by all members; it need not
+            get: called in the leader with a function that has a file, which must be there, filled by the workers; it need not
                 call it where there is nothing to do.
             write: writes this process's part into the file.
             failures: what may go wrong; of what does, the first is raised in every process.
@@ -158,7 +181,7 @@ class Team:
             is_filled, failed = True, None
             shared = self.processes.gather(path)[self.members[0]]
             try:
-                if shared is not None:
+                if shared is not None and self.processes.index in self.workers:
                     write(shared)
             except failures as error:
                 failed = error
@@ -195,33 +218,7 @@ def deal(batches: Sequence[T], count: Callable[[T], int], *, n: int, index: int)
 ALONE = Processes()
 
 
-def join_processes() -> Processes:
-    """Return the processes that a launcher started, when all of them are there; alone, those of one.
-
-    Raises:
-        UsageError: the launcher asks for an engine that cannot train a part of a model.
-        LostProcessError: one of them is gone.
-    """
-    if find_rank() is None:
-        return ALONE
-    for engine in ("DEEPSPEED", "FSDP", "MEGATRON_LM"):
-        if os.environ.get(f"ACCELERATE_USE_{engine}", "").lower() == "true":
-            raise UsageError(
-                f"The launcher's config asks for {engine}, which divides models that do not fit one device; encoders do.",
-                hint="Choose multi-GPU or multi-CPU in `accelerate config`.",
-            )
-    from accelerate import PartialState
-
-    with report_lost():
-        state = PartialState(cpu=uses_processors(), timeout=LONGEST_WAIT)
-    return Processes(state)
-
-
-def uses_processors() -> bool:
-    """Tell whether several processes compute on the machine's processors: there is no GPU, or the launcher says so."""
-    import torch
-
-    return os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true" or not torch.cuda.is_available()
+_GONE = ("closed by peer", "reset by peer", "Broken pipe")
 
 
 @contextmanager
@@ -232,9 +229,11 @@ def report_lost() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if isinstance(error, torch.distributed.DistError) or "/gloo/" in str(error):
-            raise LostProcessError("Another process of this run ended.") from error
-        raise
+        said = str(error)
+        if not isinstance(error, torch.distributed.DistError) and "/gloo/" not in said:
+            raise
+        more = "" if any(words in said for words in _GONE) else f" ({said.splitlines()[0]})"
+        raise LostProcessError(f"Another process of this run ended{more}.") from error
 
 
 def _name_machine() -> str:

@@ -57,6 +57,7 @@ def train(config: TrainConfig, context: Context) -> TrainResult:
         run = _start(config, prepared, context, kept_features=context.processes.hear_main(keeper.kept_features))
         history = run.fit(keeper)
         metrics = run.score(history)
+        context.processes.leave()
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         checkpoint = context.cache_dir / "checkpoints" / name
         manifest = _describe(run, prepared, metrics)
@@ -79,6 +80,7 @@ def help_train(config: TrainConfig, context: Context) -> None:
     prepared = prepare_together(config.data, context)
     run = _start(config, prepared, context, kept_features=context.processes.hear_main(None))
     run.score(run.fit(None))
+    context.processes.leave()
 
 
 def _start(config: TrainConfig, prepared: Prepared, context: Context, *, kept_features: bool | None) -> Run:
@@ -93,32 +95,6 @@ def _start(config: TrainConfig, prepared: Prepared, context: Context, *, kept_fe
         splits={name: read_split(prepared.folder / f"{name}.arrow") for name in prepared.manifest["splits"]},
         tokenization={name: prepared.manifest["key"][name] for name in ("tokenizer", "max_length", "truncation")},
     )
-
-
-def _lead(config: TrainConfig, prepared: Prepared, context: Context) -> TrainResult:
-    """Train in the main process, and publish."""
-    from polarity_cli.encoder.checkpoint import publish_checkpoint, save_checkpoint, seal_checkpoint
-    from polarity_cli.training.description import describe_run
-    from polarity_cli.training.keeper import open_keeper
-
-    started = time.perf_counter()
-    encoder = f"{prepared.encoder.revision}, config {hash_file(prepared.encoder.folder / 'config.json')[:16]}"
-    described = describe_run(config, reviews=prepared.fingerprint, encoder=encoder)
-    with open_keeper(context.cache_dir, config.out, described, context.observer, fresh=config.fresh) as keeper:
-        run = _start(config, prepared, context, kept_features=context.processes.hear_main(keeper.kept_features))
-        history = run.fit(keeper)
-        metrics = run.score(history)
-        name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        checkpoint = context.cache_dir / "checkpoints" / name
-        manifest = _describe(run, prepared, metrics)
-        with publish(checkpoint) as work:
-            save_checkpoint(work, run.model, run.tokenizer, manifest, history)
-            manifest["graphs"] = _export(run, work) if config.graphs else None
-            manifest["seconds"] = round(time.perf_counter() - started, 1)
-            seal_checkpoint(work, manifest)
-        publish_checkpoint(checkpoint, config.out)
-        keeper.finish()
-    return TrainResult(checkpoint, config.out, manifest)
 
 
 def plan_training(config: TrainConfig, context: Context) -> FreezePlan:

@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
+from polarity_cli import processes
 from tests.conftest import REPOSITORY
 from tests.training.killed import preload
 
@@ -40,6 +41,8 @@ class Order:
     """What each process has beside or instead of its launcher's variables; nothing more where the list is shorter."""
     folders: list[str] = field(default_factory=list)
     """Where each process works, if not in `cwd`."""
+    machines: list[str] = field(default_factory=list)
+    """Which machine each process takes itself to be on."""
     by_mpi: bool = False
     """Whether the variables are those of Open MPI, and not torchrun's."""
     breaks: dict[str, list[int]] = field(default_factory=dict)
@@ -144,6 +147,8 @@ def run(order: Order, rank: int, port: int, files: Sequence[IO[str]]) -> NoRetur
         os.chdir(order.folders[rank] if rank < len(order.folders) and order.folders[rank] else order.cwd)
         os.environ.update(list_variables(order, rank, port))
         note_files(more)
+        if order.machines:
+            processes._name_machine = lambda: order.machines[rank]
         break_at(order, rank)
         from polarity_cli.cli.app import run as run_app
 

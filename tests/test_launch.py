@@ -157,7 +157,6 @@ def write_config(folder: Path, **values: object) -> Path:
 
 LAUNCHERS: dict[str, Callable[[Path], tuple[object, ...]]] = {
     "torchrun": lambda folder: (*TORCHRUN, "--standalone", "--nproc_per_node", 3, *PROGRAM),
-    "accelerate --cpu": lambda folder: (*ACCELERATE, "--cpu", "--num_processes", 2, *PROGRAM),
     "a config for processors": lambda folder: (
         *(*ACCELERATE, "--config_file", write_config(folder, distributed_type="MULTI_CPU", use_cpu=True)),
         *PROGRAM,

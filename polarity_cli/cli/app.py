@@ -14,9 +14,10 @@ import typer
 
 from polarity_cli import __version__
 from polarity_cli.cli import cache, evaluate, predict, prepare, train
+from polarity_cli.cli.ending import claim_failure, let_others_end, set_up_process
 from polarity_cli.cli.options import paragraphs
-from polarity_cli.errors import InterruptedRunError, LostProcessError, PolarityError
-from polarity_cli.follower import claim_failure, is_follower, let_others_end, set_up_process
+from polarity_cli.errors import InterruptedRunError, LostProcessError, PolarityError, UsageError
+from polarity_cli.ranks import is_follower
 from polarity_cli.records import make_printable
 
 app = typer.Typer(
@@ -67,7 +68,8 @@ def run(args: Sequence[str]) -> int:
         return _FAILED  # closed: there is nobody to tell
     debug = "--debug" in args or os.environ.get("POLARITY_DEBUG", "0").lower() in ("1", "true", "yes", "on")
     try:
-        set_up_process()
+        if args[:1] in (["train"], ["evaluate"]):
+            set_up_process()
         code = app(list(args), prog_name="polarity", standalone_mode=False, obj=list(args))
         sys.stdout.flush()
         if code == _INTERRUPTED:
@@ -81,21 +83,20 @@ def run(args: Sequence[str]) -> int:
     except typer.Abort:
         return _INTERRUPTED
     except typer.TyperException as error:
-        if claim_failure():
+        if claim_failure(is_same_for_all=True):
             _show_usage_error(error)
         return 2
     except InterruptedRunError as error:
         _print_error(str(error), f"Go on with: {_repeat(args)}")
         return error.exit_code
-    except LostProcessError as error:
-        if not is_follower():
-            _print_error(str(error), f"Go on with: {_repeat(args)}")
-        let_others_end()
-        return error.exit_code
     except PolarityError as error:
         if debug:
             raise
-        if str(error) and claim_failure():
+        if isinstance(error, LostProcessError):
+            if not is_follower():
+                _print_error(str(error), f"Go on with: {_repeat(args)}")
+            let_others_end()
+        elif str(error) and claim_failure(is_same_for_all=isinstance(error, UsageError)):
             _print_error(str(error), error.hint)
         return error.exit_code
     except OSError as error:

@@ -145,8 +145,9 @@ class FeatureStore:
 
         entry = team.make(get, write, failures=(CacheError, FeatureRangeError))
         entry = entry or find_entry(place, key, is_sound=self._tell_sound(split))
-        if entry is None:
-            raise CacheError(f"{place.folder}: something removed it as soon as it was written.", hint="Run the command again.")
+        gone = CacheError(f"{place.folder}: something removed it as soon as it was written.", hint="Run the command again.")
+        processes.agree(None if entry else gone)
+        assert entry is not None  # else it is raised
         return self._open(entry, split)
 
     def _open(self, entry: Entry, split: TokenizedSplit) -> Features:

@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polarity_cli.follower import count_local
-from polarity_cli.processes import uses_processors
+from polarity_cli.joining import uses_processors
+from polarity_cli.ranks import count_local
 
 if TYPE_CHECKING:
     import torch

@@ -220,9 +220,10 @@ def open_keeper(cache_dir: Path, out: Path, run: Mapping[str, Any], observer: Ob
         try:
             with keeper.signals.take(at_once=True):
                 yield keeper
-        except KeyboardInterrupt as error:
-            raise InterruptedRunError(keeper.signals.received or signal.SIGINT, kept=keeper.describe_kept()) from error
-        except LostProcessError as error:
+        except (KeyboardInterrupt, LostProcessError) as error:
+            number = keeper.signals.received or (signal.SIGINT if isinstance(error, KeyboardInterrupt) else None)
+            if number is not None:  # which also ended the others
+                raise InterruptedRunError(number, kept=keeper.describe_kept()) from error
             raise LostProcessError(f"{error} {keeper.describe_kept()}.") from error
         except DivergedError:
             keeper.finish()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from polarity_cli.encoder.processor import set_up_processor
 from polarity_cli.errors import UsageError
-from polarity_cli.processes import ALONE, Processes, uses_processors
+from polarity_cli.joining import uses_processors
+from polarity_cli.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -31,7 +32,7 @@ def start_runtime(
         UsageError: the tracker is not installed or may connect where `offline` forbids it, or the precision is not to be had.
     """
     from accelerate import Accelerator, DistributedDataParallelKwargs
-    from accelerate.utils import set_seed
+    from accelerate.utils import GradientAccumulationPlugin, set_seed
 
     set_up_processor()
     if track is not None:
@@ -45,6 +46,7 @@ def start_runtime(
             mixed_precision=precision,
             log_with=track,
             project_dir=track_dir,
+            gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),  # whatever the environment says
             kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],  # half the memory for gradients
         )
     except ValueError as error:
@@ -63,7 +65,7 @@ def choose_precision() -> str:
     """Return the precision that is fastest on this machine, by Accelerate's name."""
     import torch
 
-    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+    return "bf16" if not uses_processors() and torch.cuda.is_bf16_supported() else "no"
 
 
 def describe_machine(accelerator: Accelerator) -> dict[str, Any]:

@@ -58,12 +58,15 @@ class Bench:
         source = (folder / "reviews.jsonl", "--encoder", encoder, "--text", "text", "--rows", "all")
         return [*source, "--test", 0, "--validation", 0.2, "--cache-dir", cache, "--quiet", "--json"]
 
-    def ours(self, folder: Path, encoder: str, *options: object, cold: bool = True) -> Run:
+    def ours(
+        self, folder: Path, encoder: str, *options: object, cold: bool = True, environment: dict[str, str] | None = None
+    ) -> Run:
         """Train with this program, from an empty cache or from the last run's; without graphs, which the other side has not."""
         cache = folder / "cache"
         if cold:
             shutil.rmtree(cache, ignore_errors=True)
-        return run(polarity("train", *self.describe(folder, encoder, cache), "--no-graphs", "--out", folder / "ours", *options))
+        command = polarity("train", *self.describe(folder, encoder, cache), "--no-graphs", "--out", folder / "ours", *options)
+        return run(command, environment=environment)
 
     def theirs(self, folder: Path, encoder: str, *options: object, environment: dict[str, str] | None = None) -> Run:
         """Train with the article's script."""

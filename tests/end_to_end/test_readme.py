@@ -73,3 +73,9 @@ def test_every_promise_names_a_test_that_is_there() -> None:
 
 def test_no_figure_is_missing() -> None:
     assert not re.findall(r"\b[A-Z]+_(?:F1|S)\b", README)
+
+
+def test_arithmetic_is_what_its_program_prints() -> None:
+    from tests.benchmarks.arithmetic import make_table
+
+    assert make_table() in README

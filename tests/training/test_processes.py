@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from polarity_cli.cache import hash_file
 from polarity_cli.processes import deal
@@ -177,7 +177,8 @@ def test_only_the_main_process_writes_and_speaks(place: Place) -> None:
     for other in others:
         assert (other.stdout, other.stderr) == ("", "")
         mine = {path for path in other.written if str(place.folder) in path}
-        assert all(path.endswith("hidden.f16") or "/seen/" in path for path in mine), mine
+        assert all(path.endswith("hidden.f16") or "/seen/" in path or "/locks/meeting-" in path for path in mine), mine
+    assert not list((place.folder / "out-cache" / "locks").glob("meeting-*"))
 
 
 def test_machines_with_caches_of_their_own_each_prepare_and_pass(place: Place) -> None:
@@ -190,6 +191,34 @@ def test_machines_with_caches_of_their_own_each_prepare_and_pass(place: Place) -
         assert len(find_files(cache, "hidden.f16")) == 3
         assert len(find_files(cache, "train.arrow")) == 1
     assert not (caches[1] / "checkpoints").exists()
+
+
+def test_machines_that_share_a_cache_leave_the_features_to_the_first(place: Place) -> None:
+    check_done(place.train(1))
+    reports = place.train(3, name="shared", machines=["first", "second", "first"])
+    check_done(reports)
+    assert measure_distance(place.read("out1"), place.read("shared")) < 1e-5
+    has_written = [any(path.endswith("hidden.f16") for path in report.written) for report in reports]
+    assert has_written == [True, False, True]
+
+
+def test_machines_with_another_encoder_are_refused_though_it_has_the_same_tokens(place: Place) -> None:
+    folders = [place.folder / name for name in ("first", "second")]
+    for seed, folder in enumerate(folders):
+        shutil.copytree(place.encoder, folder / "encoder")
+        torch.manual_seed(seed)
+        weights = {name: torch.randn_like(weight) for name, weight in load_file(folder / "encoder" / "model.safetensors").items()}
+        save_file(weights, folder / "encoder" / "model.safetensors", {"format": "pt"})
+        shutil.copy(place.folder / "reviews.csv", folder)
+    for _ in range(2):  # the second time with tokens in both caches
+        reports = place.server.run(
+            2,
+            *("train", "reviews.csv", "--encoder", "encoder", "--no-graphs"),
+            cwd=place.folder,
+            folders=list(map(str, folders)),
+            environments=[{"POLARITY_CACHE": str(folder / "cache")} for folder in folders],
+        )
+        assert "".join(report.stderr for report in reports).count("hold something else") == 1
 
 
 def test_machines_with_other_reviews_are_refused(place: Place) -> None:
@@ -217,8 +246,7 @@ def test_mpi_starts_processes_too(place: Place) -> None:
     assert measure_distance(place.read("out1"), place.read("out2")) < 1e-5
 
 
-@pytest.mark.parametrize("n", [1, 3])
-def test_run_goes_on_with_another_number_of_processes(place: Place, n: int) -> None:
+def test_run_goes_on_with_another_number_of_processes(place: Place) -> None:
     check_done(place.train(1))
     broken = place.train(2, name="out", breaks={"SIGKILL": [1, 17]})
     assert [report.code for report in broken] == [76, -9]
@@ -226,10 +254,10 @@ def test_run_goes_on_with_another_number_of_processes(place: Place, n: int) -> N
     assert "Go on with: polarity train" in broken[0].stderr
     (run,) = (place.folder / "out-cache" / "runs").iterdir()
     assert len(find_states(run)) == 1
-    reports = place.train(n, name="out")
+    reports = place.train(3, name="out")
     check_done(reports)
     assert "Going on after step 16 of" in reports[0].stderr
-    assert f"processes 2, now {n}" in reports[0].stderr
+    assert "processes 2, now 3" in reports[0].stderr
     assert measure_distance(place.read("out1"), place.read("out")) < 1e-5
 
 
@@ -251,7 +279,7 @@ def test_traceback_is_shown_once(place: Place) -> None:
     assert reports[2].stderr == ""
 
 
-@pytest.mark.parametrize("more", [("--unfreeze", 9), ("--epochs", 0), ("--nonsense",), ("--learning-rate", 1e30)], ids=str)
+@pytest.mark.parametrize("more", [("--unfreeze", 9), ("--nonsense",), ("--learning-rate", 1e30)], ids=str)
 def test_error_that_all_meet_is_said_once(place: Place, more: tuple[object, ...]) -> None:
     reports = place.train(3, *more)
     said = [line for report in reports for line in report.stderr.splitlines() if "polarity:" in line or "No such option" in line]

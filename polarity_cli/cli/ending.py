@@ -1,13 +1,8 @@
-"""What a process of several knows before anything heavy is imported: which one it is, when it may speak, how it leaves.
-
-A launcher (accelerate, torchrun, mpirun, `launch`) starts the same command line several times. The main process draws progress
-and prints; the others, its followers, are silent unless they are the first to fail.
-"""
+"""How one process of several ends: who says what failed, and no signal that overtakes the main process."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -17,47 +12,22 @@ import traceback
 from datetime import timedelta
 from types import TracebackType
 
-RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
-SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
-LOCAL_SIZES = ("LOCAL_WORLD_SIZE", "MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE")
-"""The variables that launchers set, torchrun's first: those that Accelerate reads."""
-STARTED_HERE = "POLARITY_LAUNCHED"
-"""Set where `--processes` started this process: then the one that did says how the others ended."""
+from polarity_cli.errors import LostProcessError
+from polarity_cli.ranks import STARTED_HERE, count_launched, is_follower
+
 _GRACE_S = 5.0
 """What a process that is not to blame leaves the others, to save and to say what it is: launchers end all after the first."""
-_FAILED_KEY = "polarity/failed"
+_STUCK_S = 25.0
+"""How long the main process may take from SIGTERM on: after 30 seconds launchers end it with SIGKILL, as if it were to blame."""
 
 
-def find_rank() -> int | None:
-    """Return which process of several this is, from 0; None where it was started alone."""
-    return _read(RANKS)
-
-
-def count_launched() -> int:
-    """Return how many processes a launcher started, on all machines together."""
-    return _read(SIZES) or 1
-
-
-def count_local() -> int:
-    """Return how many of them are on this machine."""
-    return max(1, _read(LOCAL_SIZES) or 1)
-
-
-def _read(names: tuple[str, ...]) -> int | None:
-    return next((int(os.environ[name]) for name in names if os.environ.get(name, "").isdecimal()), None)
-
-
-def is_follower() -> bool:
-    """Tell whether another process is the main one."""
-    return (find_rank() or 0) > 0
-
-
-def claim_failure() -> bool:
+def claim_failure(*, is_same_for_all: bool = False) -> bool:
     """Tell whether this process is the one that says how the run failed; a process that is not waits for that one first.
 
-    It is the first that asks; before the processes know each other, the main one, since all read the same command line.
+    It is the first that asks. Before the processes know each other each speaks for itself, but of what is the same for all, as
+    they read one command line, the main one alone.
     """
-    if find_rank() is None or _is_first_to_fail():
+    if not _is_set_up or _is_first_to_fail(is_same_for_all=is_same_for_all):
         return True
     let_others_end()
     return False
@@ -70,17 +40,20 @@ def let_others_end() -> None:
     time.sleep(_GRACE_S)
 
 
-def _is_first_to_fail() -> bool:
+def _is_first_to_fail(*, is_same_for_all: bool) -> bool:
     distributed = sys.modules.get("torch.distributed")
     if distributed is None or not distributed.is_available() or not distributed.is_initialized():
-        return not is_follower()
+        return not is_same_for_all or not is_follower()
     try:
         host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         store = distributed.TCPStore(host, port, is_master=False, wait_for_workers=False, timeout=timedelta(seconds=_GRACE_S))
-        first: bool = store.add(_FAILED_KEY, 1) == 1
+        first: bool = store.add(f"polarity/failed/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", 1) == 1
         return first
     except (KeyError, ValueError, RuntimeError):
         return False  # whoever kept the store is gone, and has said why
+
+
+_is_set_up = False
 
 
 def set_up_process() -> None:
@@ -88,13 +61,18 @@ def set_up_process() -> None:
 
     Does nothing in a process that was started alone.
     """
-    if find_rank() is None:
+    global _is_set_up
+    if count_launched() == 1:
         return
+    _is_set_up = True
     sys.excepthook = _show_once
     if os.environ.get(STARTED_HERE):
         _end_with_parent()
-    if is_follower() and threading.current_thread() is threading.main_thread():
-        _leave_when_told()
+    if threading.current_thread() is threading.main_thread():
+        if is_follower():
+            _leave_when_told()
+        else:
+            _leave_when_stuck()
 
 
 def _show_once(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -104,6 +82,8 @@ def _show_once(kind: type[BaseException], error: BaseException, trace: Traceback
 
 def _end_with_parent() -> None:
     """Ask Linux for SIGTERM when the process that started this one ends, however it does. Elsewhere nothing happens."""
+    import ctypes
+
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
@@ -124,5 +104,20 @@ def _leave_when_told() -> None:
         time.sleep(_GRACE_S)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, told)
         signal.pthread_kill(threading.get_ident(), number)
+
+    threading.Thread(target=leave, daemon=True).start()
+
+
+def _leave_when_stuck() -> None:
+    """Leave some seconds after SIGTERM where the main thread, waiting for a GPU, say, does not come to hear of it."""
+    hears, tells = os.pipe()
+    os.set_blocking(tells, False)
+    signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
+
+    def leave() -> None:
+        while told := os.read(hears, 1):
+            if told[0] == signal.SIGTERM:
+                time.sleep(_STUCK_S)
+                os._exit(LostProcessError.exit_code)
 
     threading.Thread(target=leave, daemon=True).start()
