@@ -8,6 +8,7 @@ What is not whole to the last byte, or was made from another key, is never used;
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from polarity_cli.cache import MANIFEST, publish, read_json, remove_tree, report_unwritable, write_json
-from polarity_cli.cache.hashes import hash_known
+from polarity_cli.cache.hashes import hash_known, hash_regular, write_notes
 from polarity_cli.cache.locks import Hold, hold, lock
 from polarity_cli.errors import CacheError
 from polarity_cli.records import Observer, clean_text
@@ -144,7 +145,9 @@ def _make_alone(
         with publish(place.folder) as work:
             said = make(work)
             with report_unwritable(place.folder):
-                _seal(work, key, said)
+                known = _seal(work, key, said)
+        with contextlib.suppress(OSError):
+            write_notes(place.notes, place.folder, known)
         return _read_made(place, key, is_sound)
 
 
@@ -166,13 +169,17 @@ def _remove_leftovers(folder: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _seal(work: Path, key: Mapping[str, Any], said: Mapping[str, Any]) -> None:
-    files = {}
+def _seal(work: Path, key: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, list[object]]:
+    """Write the manifest, and return what is known of the files that it names, for `write_notes`."""
+    files, known = {}, {}
     for path in sorted(work.iterdir()):
-        with path.open("rb") as file:
-            files[path.name] = {"size": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        digest, seen = hash_regular(path)
+        files[path.name] = {"size": path.stat().st_size, "sha256": digest}
+        if seen:
+            known[path.name] = [*seen, digest]
     manifest: Manifest = _make_plain({"key": key, **said, "files": files})
     write_json(work / MANIFEST, {**manifest, "seal": _compute_seal(manifest)})
+    return known
 
 
 def _make_plain(value: Mapping[str, Any]) -> Manifest:

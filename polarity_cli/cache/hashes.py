@@ -42,16 +42,25 @@ def hash_known(folder: Path, names: Iterable[str], notes: Path) -> dict[str, str
         if isinstance(entry, list) and entry[:-1] == seen and isinstance(entry[-1], str):
             hashes[name], noted[name] = entry[-1], entry
             continue
-        hashes[name], seen = _hash_regular(folder / name)
+        hashes[name], seen = hash_regular(folder / name)
         if seen:
             noted[name] = [*seen, hashes[name]]
     with contextlib.suppress(OSError):
         if noted.items() <= before.items() and notes.exists():
             os.utime(notes)
         else:
-            notes.parent.mkdir(parents=True, exist_ok=True)
-            write_json(notes, {"folder": str(folder), "files": {**before, **noted}})
+            write_notes(notes, folder, {**before, **noted})
     return hashes
+
+
+def write_notes(notes: Path, folder: Path, files: Mapping[str, list[object]]) -> None:
+    """Write what is known of a folder's files: for each what `hash_regular` tells of it, and its SHA-256.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    notes.parent.mkdir(parents=True, exist_ok=True)
+    write_json(notes, {"folder": str(folder), "files": dict(files)})
 
 
 def are_whole(folder: Path, hashes: Mapping[str, object], notes: Path) -> bool:
@@ -62,7 +71,7 @@ def are_whole(folder: Path, hashes: Mapping[str, object], notes: Path) -> bool:
         return False
 
 
-def _hash_regular(path: Path) -> tuple[str, list[object]]:
+def hash_regular(path: Path) -> tuple[str, list[object]]:
     """Return a file's SHA-256 and what tells that it is still the same; nothing where it was changed just now."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:

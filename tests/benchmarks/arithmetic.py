@@ -33,7 +33,7 @@ class Assumptions:
     disk: float = 3e9
     """Bytes that a machine reads from its disk in a second, or writes to it."""
     hashing: float = 1.5e9
-    """Bytes of which a processor computes the SHA-256 in a second; features are hashed when written, and once more when found."""
+    """Bytes of which a processor with instructions for it computes the SHA-256 in a second; what was written is hashed once."""
     link: float = 200e9
     """Bytes that a GPU sends to another of its machine in a second."""
     network: float = 3e9
@@ -93,7 +93,7 @@ def compute_cost(n_gpus: int, *, batch_size: int, given: Assumptions | None = No
         kept_trunk_s=max(
             n_all * (a.shape.n_blocks - a.n_trained) * block / a.rate / min(n_gpus, a.gpus_a_machine), feature_bytes / a.disk
         )
-        + 2 * feature_bytes / a.hashing,
+        + feature_bytes / a.hashing,
         trunk_s=a.n_train * (a.shape.n_blocks - a.n_trained) * block / speed,
         top_s=(3 * n_train + n_held_out) * top / speed,
         reading_s=feature_bytes * a.n_train / n_all / a.disk / n_machines,
