@@ -6,6 +6,9 @@
 All train the same reviews, content only, two blocks of the sample encoder, in batches of 16, from cold caches, in turn. Rows a
 second are those of three epochs, each with its evaluation, as the run's own history times them; whole processes are shown beside,
 since starting a second process costs seconds. Figures are medians over rounds. Uses the real reviews where they are.
+
+What the machine itself gives is measured in each round too: matrix products in two processes against one. Two virtual cores may
+share what a neighbour uses, and no program scales better than that.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +26,31 @@ from tests.benchmarks.bench import Bench, find_encoder
 from tests.benchmarks.processes import Run, median
 
 N_EPOCHS = 3
+_PRODUCTS = """
+import time
+import torch
+torch.set_num_threads(1)
+left, right = torch.randn(2048, 384), torch.randn(384, 1536)
+for _ in range(20):
+    left @ right
+n, started = 0, time.perf_counter()
+while time.perf_counter() - started < 4:
+    left @ right
+    n += 1
+print(n / (time.perf_counter() - started))
+"""
+"""Counts a block's largest product."""
+
+
+def measure_machine() -> float:
+    """Return how many times as many matrix products two processes make as one alone."""
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen([sys.executable, "-c", _PRODUCTS], stdout=subprocess.PIPE, text=True)
+
+    alone = float(start().communicate()[0])
+    both = [start(), start()]
+    return sum(float(process.communicate()[0]) for process in both) / alone
 
 
 @dataclass(frozen=True)
@@ -59,7 +89,10 @@ def main() -> None:
         bench = Bench(Path(name), rows=rows, wide_rows=0, pairs=rounds, small=options.small)
         encoder = find_encoder()
         folder = bench.prepare(rows, encoder, "scale")
+        machine = []
         for number in range(rounds):
+            machine.append(measure_machine())
+            print(f"round {number + 1}, matrix products in two processes against one: {machine[-1]:.2f}", flush=True)
             for kind, flags, threads in (
                 ("one core", ("--epochs", 1), 1),
                 ("one process", ("--epochs", N_EPOCHS), 2),
@@ -68,15 +101,17 @@ def main() -> None:
                 run = bench.ours(folder, encoder, *flags, environment={"OMP_NUM_THREADS": str(threads)})
                 measured[kind].append(Timed.read(folder, run))
                 print(f"round {number + 1}, {kind}: {measured[kind][-1]}", flush=True)
-    show(measured)
+    show(measured, machine)
     if options.out:
-        options.out.write_text(json.dumps({kind: [vars(timed) for timed in found] for kind, found in measured.items()}, indent=2))
+        figures = {kind: [vars(timed) for timed in found] for kind, found in measured.items()}
+        options.out.write_text(json.dumps({**figures, "machine": machine}, indent=2) + "\n")
 
 
-def show(measured: dict[str, list[Timed]]) -> None:
+def show(measured: dict[str, list[Timed]], machine: list[float]) -> None:
     """Print the ratios of each round's runs, as medians with the lowest and highest."""
     one, two, core = (measured[kind] for kind in ("one process", "two processes", "one core"))
     ratios = {
+        "the machine: matrix products in two processes against one": machine,
         f"rows a second over {N_EPOCHS} epochs, two processes of one thread to one of two": [
             b.rows_per_s / a.rows_per_s for a, b in zip(one, two, strict=True)
         ],
