@@ -39,8 +39,8 @@ def compute_logits(
 ) -> NDArray[np.float64]:
     """Return the logits `(N, 2) float64` of reviews of `lengths` tokens; `answer` must be in eval mode.
 
-    The batches are the same however many processes there are, and each is one process's, so that the same logits come out to
-    the last bit, each review's once.
+    The batches are the same however many processes there are, and each is one process's, so that the same logits come out, each
+    review's once; to the last bit where each computes with as many threads.
 
     Raises:
         PolarityError: an answer is not a finite number.
