@@ -177,6 +177,7 @@ class Team:
         result, failure, is_filled = None, None, False
 
         def fill(path: Path | None) -> None:
+            """Let the workers fill the leader's file; None where there is nothing to fill."""
             nonlocal is_filled
             is_filled, failed = True, None
             shared = self.processes.gather(path)[self.members[0]]

@@ -125,6 +125,7 @@ class FeatureStore:
         place, team = self._place(key), processes.meet(self.cache_dir)
 
         def write(path: Path) -> None:
+            """Write this process's part of the features."""
             try:
                 with path.open("r+b") as file, torch.inference_mode():
                     self._write(file, split, forward, pad_id=pad_id, team=team, advance=advance)
