@@ -1,4 +1,4 @@
-"""The processes of a run, through Accelerate: which one this is, what they tell each other, how work is dealt out.
+"""The processes of a run, through Accelerate: which one this is, and what they tell each other. Next: `teams`.
 
 The verbs and rooms ask `Context.processes`; alone, nothing is told and all work is one's own.
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from polarity_cli.cache import report_unwritable
 from polarity_cli.errors import CacheError, LostProcessError
+from polarity_cli.teams import Team
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,8 +94,14 @@ class Processes:
             self.state.destroy_process_group()
 
     def deal(self, batches: Sequence[T], count: Callable[[T], int]) -> Iterator[tuple[T, int]]:
-        """Yield this process's share of batches, see `deal`."""
-        return deal(batches, count, n=self.n, index=self.index)
+        """Yield this process's share of batches, each with what all processes do of it in the same time, by `count`.
+
+        Batches stand in order of size, so each round of one for everybody is about the same work.
+        """
+        for start in range(0, len(batches), self.n):
+            among = batches[start : start + self.n]
+            if self.index < len(among):
+                yield among[self.index], sum(map(count, among))
 
     def wait(self) -> None:
         """Wait until every process is here."""
@@ -139,81 +146,6 @@ class Processes:
                 results.append(work())
             self.wait()
         return results[0]
-
-
-@dataclass(frozen=True)
-class Team:
-    """The processes that share a folder. What says so is done by all processes, of every team, at the same time."""
-
-    processes: Processes
-    members: tuple[int, ...]
-    workers: tuple[int, ...]
-    """Those on the leader's machine: only they write, since file systems over a network differ in how many may."""
-
-    @property
-    def leads(self) -> bool:
-        """Whether this process publishes for its team."""
-        return self.members[0] == self.processes.index
-
-    def deal(self, batches: Sequence[T], count: Callable[[T], int]) -> Iterator[tuple[T, int]]:
-        """Yield this process's share of what its team does, see `deal`."""
-        return deal(batches, count, n=len(self.workers), index=self.workers.index(self.processes.index))
-
-    def make(
-        self,
-        get: Callable[[Callable[[Path], None]], T],
-        write: Callable[[Path], None],
-        *,
-        failures: tuple[type[Exception], ...],
-    ) -> T | None:
-        """Make a file together, all processes at the same time; return what `get` gives in the leader, None in the others.
-
-        Args:
-            get: called in the leader with a function that has a file, which must be there, filled by the workers; it need not
-                call it where there is nothing to do.
-            write: writes this process's part into the file.
-            failures: what may go wrong; of what does, the first is raised in every process.
-        """
-        result, failure, is_filled = None, None, False
-
-        def fill(path: Path | None) -> None:
-            """Let the workers fill the leader's file; None where there is nothing to fill."""
-            nonlocal is_filled
-            is_filled, failed = True, None
-            shared = self.processes.gather(path)[self.members[0]]
-            try:
-                if shared is not None and self.processes.index in self.workers:
-                    write(shared)
-            except failures as error:
-                failed = error
-            parts = self.processes.gather(failed)
-            for part in map(parts.__getitem__, self.members):
-                if part is not None:
-                    raise part
-
-        try:
-            if self.leads:
-                result = get(fill)
-        except failures as error:
-            failure = error
-        try:
-            if not is_filled:
-                fill(None)
-        except failures as error:
-            failure = failure or error
-        self.processes.agree(failure)
-        return result
-
-
-def deal(batches: Sequence[T], count: Callable[[T], int], *, n: int, index: int) -> Iterator[tuple[T, int]]:
-    """Yield one process's share of batches, each with what all `n` processes do of it in the same time, by `count`.
-
-    Batches stand in order of size, so each round of `n` batches is about the same work for everybody.
-    """
-    for start in range(0, len(batches), n):
-        among = batches[start : start + n]
-        if index < len(among):
-            yield among[index], sum(map(count, among))
 
 
 ALONE = Processes()

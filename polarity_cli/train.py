@@ -77,6 +77,8 @@ def help_train(config: TrainConfig, context: Context) -> None:
     Raises:
         LostProcessError: another process is gone. Others as in `train`.
     """
+    import polarity_cli.training.run  # noqa: F401 - takes seconds, in which the main process reads the reviews
+
     prepared = prepare_together(config.data, context)
     run = _start(config, prepared, context, kept_features=context.processes.hear_main(None))
     run.score(run.fit(None))

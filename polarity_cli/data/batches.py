@@ -29,8 +29,8 @@ def plan_epoch(lengths: NDArray[np.int64], *, batch_size: int, seed: int, epoch:
     """Return one epoch's training batches, in random order.
 
     A batch holds as many tokens as `batch_size` reviews of mean length, so that an epoch has about `N / batch_size` steps
-    whatever the lengths; it holds at most `MOST` times as many reviews, and numbers of them that processes can share evenly, see
-    `_round_evenly`. Reviews are shuffled, sorted by length in pools of `POOL` batches, cut into batches, and the batches shuffled.
+    whatever the lengths; it holds at most `MOST` times as many reviews, and numbers of them that processes share evenly, see
+    `_round_evenly`. Reviews are shuffled, sorted by length in pools of `POOL` batches, and cut into batches, which are shuffled.
     """
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(lengths))
@@ -54,7 +54,7 @@ def _round_evenly(number: float) -> int:
     Two, four or eight processes share such numbers evenly. Of five long reviews one of two processes has three, and the other
     waits for it at every step: over an epoch of real reviews in batches of 16 that was 8% of the time.
     """
-    unit = 2 ** max(0, int(number).bit_length() - 2)
+    unit = 1 << max(0, int(number).bit_length() - 2)
     return max(1, unit * round(number / unit))
 
 

@@ -27,8 +27,9 @@ from polarity_cli.data.tokenized import TokenizedSplit
 from polarity_cli.encoder.inference import get_token_budget
 from polarity_cli.encoder.trunk import Trunk
 from polarity_cli.errors import CacheError
-from polarity_cli.processes import ALONE, Processes, Team
+from polarity_cli.processes import ALONE, Processes
 from polarity_cli.records import Observer, SilentObserver
+from polarity_cli.teams import Draw, draw_batches
 
 FORMAT = 2
 _FILE = "hidden.f16"
@@ -124,11 +125,11 @@ class FeatureStore:
         key = self.make_key(split)
         place, team = self._place(key), processes.meet(self.cache_dir)
 
-        def write(path: Path) -> None:
+        def write(path: Path, draw: Draw) -> None:
             """Write this process's part of the features."""
             try:
                 with path.open("r+b") as file, torch.inference_mode():
-                    self._write(file, split, forward, pad_id=pad_id, team=team, advance=advance)
+                    self._write(file, split, forward, pad_id=pad_id, draw=draw, advance=advance)
             except OSError as error:
                 raise CacheError(
                     f"{place.folder}: the features cannot be written ({error.strerror}).",
@@ -162,11 +163,11 @@ class FeatureStore:
         return lambda manifest: {name: known["size"] for name, known in manifest["files"].items()} == {_FILE: n_bytes}
 
     def _write(
-        self, file: BinaryIO, split: TokenizedSplit, forward: Forward, *, pad_id: int, team: Team, advance: Callable[[int], None]
+        self, file: BinaryIO, split: TokenizedSplit, forward: Forward, *, pad_id: int, draw: Draw, advance: Callable[[int], None]
     ) -> None:
         offsets, device = self._count_offsets(split), self.trunk.device
         passes = _plan_passes(split.lengths, get_token_budget(device))
-        for batch, n_tokens in team.deal(passes, lambda batch: int(split.lengths[batch].sum())):
+        for batch in draw_batches(passes, draw, advance, lambda batch: int(split.lengths[batch].sum())):
             ids, mask = (torch.from_numpy(a).to(device) for a in pad(split.get_ids(batch), pad_id=pad_id))
             hidden = forward(ids, mask).half()
             if not bool(torch.isfinite(hidden[mask[:, : hidden.shape[1]].bool()]).all()):
@@ -174,7 +175,6 @@ class FeatureStore:
             for index, states in zip(batch.tolist(), hidden.cpu().numpy(), strict=True):
                 file.seek(int(offsets[index]) * self.trunk.hidden_size * 2)
                 file.write(states[: offsets[index + 1] - offsets[index]].data)
-            advance(n_tokens)
 
     def _place(self, key: dict[str, Any]) -> Place:
         return Place(self.cache_dir, "features", fingerprint(key))

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from polarity_cli.cache import hash_file
-from polarity_cli.processes import deal
+from polarity_cli.processes import Processes
+from polarity_cli.teams import _open_draw, draw_batches
 from polarity_cli.training.state import find_states
 from tests.conftest import make_reviews, write_csv
 from tests.several import Report, Server
@@ -140,10 +146,29 @@ def test_evaluation_counts_every_row_once(server: Server, tmp_path: Path, tiny_c
 def test_every_batch_is_dealt_to_one_process() -> None:
     for n_batches in range(12):
         for n in range(1, 6):
-            dealt = [list(deal(list(range(n_batches)), lambda batch: 1, n=n, index=index)) for index in range(n)]
+            all_of_them: list[Any] = [SimpleNamespace(num_processes=n, process_index=index) for index in range(n)]
+            dealt = [list(Processes(state).deal(range(n_batches), lambda batch: 1)) for state in all_of_them]
             assert sorted(batch for part in dealt for batch, _ in part) == list(range(n_batches))
             if n_batches:
                 assert sum(count for _, count in dealt[0]) == n_batches  # what the main process shows as done
+
+
+def draw_until(path: Path, last: int, n_processes: int) -> tuple[list[int], int]:
+    (path.parent / f"ready-{os.getpid()}").touch()
+    while len(list(path.parent.glob("ready-*"))) < n_processes:
+        time.sleep(0.001)
+    done: list[int] = []
+    with _open_draw(path) as draw:
+        drawn = list(draw_batches(range(last), draw, done.append, lambda batch: 1))
+    return drawn, sum(done)
+
+
+def test_every_number_is_drawn_by_one_process(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(3) as pool:
+        found = list(pool.map(draw_until, [tmp_path / "drawn"] * 3, [20_000] * 3, [3] * 3))
+    assert all(drawn for drawn, _ in found)
+    assert sorted(number for drawn, _ in found for number in drawn) == list(range(20_000))
+    assert [told for _, told in found] == [20_000] * 3  # each knows how far all are
 
 
 def find_files(folder: Path, name: str) -> list[Path]:
@@ -177,7 +202,9 @@ def test_only_the_main_process_writes_and_speaks(place: Place) -> None:
     for other in others:
         assert (other.stdout, other.stderr) == ("", "")
         mine = {path for path in other.written if str(place.folder) in path}
-        assert all(path.endswith("hidden.f16") or "/seen/" in path or "/locks/meeting-" in path for path in mine), mine
+        assert all(
+            path.endswith(("hidden.f16", "hidden.f16.drawn")) or "/seen/" in path or "/locks/meeting-" in path for path in mine
+        ), mine
     assert not list((place.folder / "out-cache" / "locks").glob("meeting-*"))
 
 
