@@ -136,11 +136,16 @@ def _describe(run: Run, prepared: Prepared, metrics: dict[str, Any]) -> dict[str
     """Return the manifest, but for the graphs and the time that the run took."""
     from polarity_cli.training.description import describe_checkpoint
 
+    kept = [examples.features for examples in run.examples.values() if examples.features is not None]
     return describe_checkpoint(
         replace(run.config, data=prepared.config),
         encoder=prepared.encoder,
         reviews={**prepared.manifest, "fingerprint": prepared.fingerprint},
         plan=run.plan,
-        features={"kept": run.examples["train"].features is not None, "seconds": round(run.features_s, 1)},
+        features={
+            "kept": run.examples["train"].features is not None,
+            "seconds": round(run.features_s, 2),
+            "trunk_seconds": round(sum(features.trunk_s for features in kept), 2),
+        },
         metrics=metrics,
     )

@@ -88,6 +88,7 @@ class Run:
             processes=context.processes,
             seed=config.data.seed,
         )
+        context.processes.wait()  # else the time of the features has that in which others load
         started = time.perf_counter()
         store = self._open_store(trunk, tokenization)
         self.examples: dict[str, Examples] = make_examples(

@@ -154,7 +154,7 @@ def show_work(bench: Bench, folder: Path, three: Run) -> None:
     theirs = count_theirs(shape, train, validation, n_trained=2)
     ours = count_ours(shape, train, validation, n_trained=2, seed=42)
     peak = measure_peak()
-    rate = ours.trunk_operations / three.output["features"]["seconds"]
+    rate = ours.trunk_operations / three.output["features"]["trunk_seconds"]
     print(f"    real tokens {ours.real_tokens:,}; padded: theirs {theirs.padded_tokens:,}, ours {ours.padded_tokens:,}")
     print(f"    operations, one epoch: theirs {theirs.operations / 1e12:.2f}e12, ours {ours.operations / 1e12:.2f}e12")
     print(

@@ -60,6 +60,9 @@ class Timed:
     rows_per_s: float
     """Over its epochs."""
     trunk_s: float
+    """In the trunk's pass alone."""
+    features_s: float
+    """With what is done before and after it: hashing, writing, waiting for each other."""
     whole_s: float
 
     @classmethod
@@ -68,7 +71,8 @@ class Timed:
         records = [json.loads(line) for line in (folder / "ours" / "history.jsonl").read_text().splitlines()]
         n_rows = sum(record["n_reviews"] for record in records if record["kind"] == "step")
         seconds = sum(record["seconds"] for record in records if record["kind"] == "epoch")
-        return cls(n_rows / seconds, run.output["features"]["seconds"], run.seconds)
+        features = run.output["features"]
+        return cls(n_rows / seconds, features["trunk_seconds"], features["seconds"], run.seconds)
 
 
 def main() -> None:
@@ -116,6 +120,7 @@ def show(measured: dict[str, list[Timed]], machine: list[float]) -> None:
             b.rows_per_s / a.rows_per_s for a, b in zip(one, two, strict=True)
         ],
         "the trunk's pass, two processes to one core": [a.trunk_s / b.trunk_s for a, b in zip(core, two, strict=True)],
+        "features as a whole, two processes to one core": [a.features_s / b.features_s for a, b in zip(core, two, strict=True)],
         "the trunk's pass, one process with two threads to one core": [
             a.trunk_s / b.trunk_s for a, b in zip(core, one, strict=True)
         ],
