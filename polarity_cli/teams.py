@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Draw = Callable[[], int]
 """Gives the next number, from 0, that none of the workers has drawn."""
+_BEYOND_ALL = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ def _name_drawn(path: Path) -> Path:
 def _open_draw(path: Path) -> Iterator[Draw]:
     """Give what draws numbers, each once for all processes of a machine that have the same file open here.
 
-    A number is the place where the system put a byte at the file's end, which it does for one process after the other.
+    A number is the place where the system put a byte at the file's end, which it does for one process after the other. Where the
+    block fails, no number is left that the others would work on in vain.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
@@ -111,5 +113,9 @@ def _open_draw(path: Path) -> Iterator[Draw]:
 
     try:
         yield draw
+    except BaseException:
+        with suppress(OSError):
+            os.ftruncate(descriptor, _BEYOND_ALL)
+        raise
     finally:
         os.close(descriptor)

