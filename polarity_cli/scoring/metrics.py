@@ -76,7 +76,13 @@ def _roc_auc(y_true: Labels, y_pred: Labels, y_score: Scores) -> float | None:
 def _log_loss(y_true: Labels, y_pred: Labels, y_score: Scores) -> float | None:
     from sklearn.metrics import log_loss
 
-    return float(log_loss(y_true, y_score, labels=[NEGATIVE, POSITIVE])) if len(y_true) else None
+    if not len(y_true):
+        return None
+    return round(float(log_loss(y_true, y_score, labels=[NEGATIVE, POSITIVE])), _DIGITS)
+
+
+_DIGITS = 6
+"""Decimals of a log loss: with other numbers of threads or processes, float32 scores change those behind the ninth."""
 
 
 METRICS: dict[str, Callable[[Labels, Labels, Scores], float | None]] = {
