@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from polarity_cli.cache import report_unwritable
+
 if TYPE_CHECKING:
     from polarity_cli.processes import Processes
 
@@ -56,7 +58,7 @@ class Team:
             shared = self.processes.gather(path)[self.members[0]]
             try:
                 if shared is not None and self.processes.index in self.workers:
-                    with _open_draw(_name_drawn(shared)) as draw:
+                    with report_unwritable(shared), _open_draw(_name_drawn(shared)) as draw:
                         write(shared, draw)
             except failures as error:
                 failed = error
@@ -65,7 +67,8 @@ class Team:
                 if part is not None:
                     raise part
             if path is not None:
-                _name_drawn(path).unlink()
+                with report_unwritable(path):
+                    _name_drawn(path).unlink()
 
         try:
             if self.leads:

@@ -15,6 +15,8 @@ from polarity_cli.records import NEGATIVE, POSITIVE
 Labels = NDArray[np.int64]
 Scores = NDArray[np.float64]
 THRESHOLD = 0.5
+_DIGITS = 6
+"""Decimals of a log loss: with other numbers of threads or processes, float32 scores change those behind the ninth."""
 
 
 def compute_metrics(y_true: Labels, y_score: Scores) -> dict[str, float | None]:
@@ -79,10 +81,6 @@ def _log_loss(y_true: Labels, y_pred: Labels, y_score: Scores) -> float | None:
     if not len(y_true):
         return None
     return round(float(log_loss(y_true, y_score, labels=[NEGATIVE, POSITIVE])), _DIGITS)
-
-
-_DIGITS = 6
-"""Decimals of a log loss: with other numbers of threads or processes, float32 scores change those behind the ninth."""
 
 
 METRICS: dict[str, Callable[[Labels, Labels, Scores], float | None]] = {

@@ -119,7 +119,7 @@ def test_losses_equal_those_of_the_transformers_trainer_over_an_epoch(
     SameTrainer(model=model, args=arguments, callbacks=[Listen()]).train()
     assert len(theirs) == len(ours) == len(batches)
     assert np.abs(np.array(ours) - np.array(theirs)).max() < 1e-5
-    assert max(ours) - min(ours) > 0.01
+    assert np.mean(ours[-5:]) < np.mean(ours[:5])
 
 
 def test_same_seed_gives_the_same_weights_and_another_seed_others(tiny_encoder: Path, splits: dict[str, Examples]) -> None:
