@@ -154,7 +154,7 @@ def _write_errors(
     """Write the mistakes, the most confident first."""
     import numpy as np
 
-    from polarity_cli.serving.writers import write_table
+    from polarity_cli.formats.results import write_table
 
     y_pred = (y_score >= 0.5).astype(np.int64)
     confidence = np.maximum(y_score, 1 - y_score)

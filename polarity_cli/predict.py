@@ -12,6 +12,7 @@ from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry, get_e
 from polarity_cli.config import Context, PredictConfig
 from polarity_cli.encoder.checkpoint import CheckpointInfo, find_newest, read_checkpoint
 from polarity_cli.errors import ExportError
+from polarity_cli.formats.record import Record
 from polarity_cli.records import Observer, Prediction
 from polarity_cli.serving.graphs.find import (
     TOKENIZER,
@@ -22,7 +23,6 @@ from polarity_cli.serving.graphs.find import (
     open_cached_graphs,
     place_cached_graphs,
 )
-from polarity_cli.serving.readers import Record
 from polarity_cli.serving.windows import WINDOW, ReadAhead
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _export_into_cache(whole: WholeCheckpoint, place: Place, key: Manifest, obse
 
     Where there can be none, that is kept in their place.
     """
-    from polarity_cli.data.files import read_rows
+    from polarity_cli.formats.files import read_rows
     from polarity_cli.sample import SAMPLE_DIR
     from polarity_cli.serving.graphs.export import export_graphs, remove_graphs
 

@@ -14,13 +14,14 @@ from tests.conftest import REPOSITORY
 PACKAGE = REPOSITORY / "polarity_cli"
 GROUND = {"errors", "records", "config", "recipes", "cache", "hub", "processes", "ranks", "joining", "teams", "__init__"}
 VERBS = {"prepare", "train", "evaluate", "predict", "housekeeping", "launch"}
-ROOMS = {"data", "encoder", "training", "scoring", "serving", "sample"}
+ROOMS = {"formats", "data", "encoder", "training", "scoring", "serving", "sample"}
 DOWN = {
-    "data": {"sample"},
+    "formats": {"data"},
+    "data": {"formats", "sample"},
     "encoder": {"data", "sample"},
     "training": {"data", "encoder", "scoring"},
     "scoring": set[str](),
-    "serving": {"data", "encoder"},
+    "serving": {"data", "encoder", "formats"},
     "sample": set[str](),
 }
 """Which rooms a room may import: those that the road runs through before it."""

@@ -17,12 +17,12 @@ from polarity_cli.cli import options
 from polarity_cli.cli.console import make_context
 from polarity_cli.config import FORMATS, PredictConfig, check_choice
 from polarity_cli.errors import UsageError
+from polarity_cli.formats.output_file import find_output_format, open_output
+from polarity_cli.formats.record import Chooser, Record, find_format, make_chooser, open_records, read_records
+from polarity_cli.formats.results import TABLES, WRITERS, DocumentWriter, LineWriter, TableWriter, Writer, escape_formulas
 from polarity_cli.predict import find_checkpoint, open_predictor, predict
 from polarity_cli.records import clean_text
-from polarity_cli.serving.outputs import find_output_format, open_output
-from polarity_cli.serving.readers import Chooser, Record, find_format, make_chooser, open_records, read_records
 from polarity_cli.serving.terminal import format_terminal, open_terminal
-from polarity_cli.serving.writers import TABLES, WRITERS, DocumentWriter, LineWriter, TableWriter, Writer, escape_formulas
 
 EXAMPLES = options.paragraphs(
     """

@@ -16,11 +16,11 @@ from polarity_cli.cache import hash_file
 from polarity_cli.cache.entries import Entry
 from polarity_cli.config import DEFAULT_SOURCE, SAMPLE, Context, DataConfig
 from polarity_cli.data.columns import build_text, choose_label_column, choose_text_columns
-from polarity_cli.data.files import READERS, read_rows
 from polarity_cli.data.hub import fetch_rows
 from polarity_cli.data.labels import LabelTally, understand_labels
-from polarity_cli.data.opening import split_suffix
 from polarity_cli.errors import DataError, UsageError
+from polarity_cli.formats.compression import split_suffix
+from polarity_cli.formats.files import READERS, read_rows
 from polarity_cli.records import Review, Row
 from polarity_cli.sample import SAMPLE_DIR
 

@@ -1,12 +1,12 @@
-"""Predictions on a terminal, which no text may steer. Beside `serving/writers`, whose formats a pipe gets unchanged."""
+"""Predictions on a terminal, which no text may steer. Beside `formats/results`, whose formats a pipe gets unchanged."""
 
 from __future__ import annotations
 
 import io
 from typing import IO, cast
 
+from polarity_cli.formats.record import Record
 from polarity_cli.records import Prediction, escape_unprintable, make_printable
-from polarity_cli.serving.readers import Record
 
 _COLOURS = {"negative": 31, "positive": 32, "uncertain": 33}
 _FAINT, _LOUD = 0.1, 0.5

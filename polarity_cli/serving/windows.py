@@ -1,4 +1,4 @@
-"""Records in windows, read ahead by a thread of their own. Between `serving/readers` and `serving/predictor`."""
+"""Records in windows, read ahead by a thread of their own. Between `formats/record` and `serving/predictor`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from polarity_cli.serving.readers import Record
+from polarity_cli.formats.record import Record
 
 WINDOW = 1024
 """Most records predicted together: enough to find others of the same length."""

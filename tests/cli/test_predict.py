@@ -119,7 +119,7 @@ def test_ten_thousand_columns_and_a_line_of_ten_megabytes(polarity: Polarity, ti
 
 @pytest.mark.parametrize("suffix", [".gz", ".bz2", ".zst"])
 def test_compressed_in_and_out(polarity: Polarity, tiny_checkpoint: Path, suffix: str) -> None:
-    from polarity_cli.data.opening import create_bytes, open_bytes
+    from polarity_cli.formats.compression import create_bytes, open_bytes
 
     with create_bytes(Path(f"in.csv{suffix}"), compression=suffix) as file:
         file.write(b"id,content\n1,great\n2,awful\n")

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polarity_cli.errors import DataError, UsageError
+from polarity_cli.formats.output_file import find_output_format
+from polarity_cli.formats.record import Record, find_format, make_chooser, read_records
+from polarity_cli.formats.results import WRITERS, DocumentWriter
 from polarity_cli.predict import _settle
 from polarity_cli.records import Prediction, SilentObserver
-from polarity_cli.serving.outputs import find_output_format
-from polarity_cli.serving.readers import Record, find_format, make_chooser, read_records
 from polarity_cli.serving.terminal import format_terminal
 from polarity_cli.serving.windows import WINDOW, ReadAhead
-from polarity_cli.serving.writers import WRITERS, DocumentWriter
 
 ANSWER = Prediction("positive", 0.98765432)
 BLANK = Prediction("", None)

@@ -24,19 +24,19 @@ import pytest
 from backports import zstd
 
 from polarity_cli.config import DataConfig
-from polarity_cli.data.files import READERS, read_rows
 from polarity_cli.data.labels import LabelTally, understand_labels
 from polarity_cli.data.sources import Source, read_reviews
 from polarity_cli.encoder.checkpoint import read_checkpoint
 from polarity_cli.encoder.folder import check_folder, find_weights
 from polarity_cli.encoder.weights import read_header
 from polarity_cli.errors import CheckpointError, DataError, PolarityError
+from polarity_cli.formats.files import READERS, read_rows
+from polarity_cli.formats.record import make_chooser, read_records
+from polarity_cli.formats.results import WRITERS
 from polarity_cli.predict import _settle
 from polarity_cli.records import SilentObserver
-from polarity_cli.serving.readers import make_chooser, read_records
-from polarity_cli.serving.writers import WRITERS
 from tests.conftest import make_reviews
-from tests.serving.test_streams import ANSWER
+from tests.formats.test_streams import ANSWER
 
 N = {"damaged": 6000, "whole": 1200, "torn": 1800, "streams": 6000, "labels": 3000, "json": 2000, "headers": 2000}
 """Inputs of each test."""

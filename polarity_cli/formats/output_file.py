@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from polarity_cli.data.opening import create_bytes, split_suffix
 from polarity_cli.errors import UsageError
-from polarity_cli.serving.readers import FORMATS_BY_SUFFIX
+from polarity_cli.formats.compression import create_bytes, split_suffix
+from polarity_cli.formats.record import FORMATS_BY_SUFFIX
 
 
 def find_output_format(path: Path | None, asked: str | None, input_format: str) -> str:

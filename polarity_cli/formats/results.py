@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from polarity_cli.errors import DataError
+from polarity_cli.formats.record import Record, dump_json
 from polarity_cli.records import Prediction
-from polarity_cli.serving.readers import Record, dump_json
 
 _HALF_PAIRS = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Surrogates that stand for no byte: they come from escapes in JSON."""

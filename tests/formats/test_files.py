@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from backports import zstd
 
-from polarity_cli.data.files import read_rows
 from polarity_cli.errors import DataError
+from polarity_cli.formats.files import read_rows
 
 CSV = 'label,title,content\n1,Good,"a ""quoted"" word, and a comma"\n0,Bad,"two\nlines"\n'
 ROWS = [

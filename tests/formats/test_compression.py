@@ -14,14 +14,15 @@ import pytest
 from backports import zstd
 
 from polarity_cli.config import DataConfig
-from polarity_cli.data import files, opening
-from polarity_cli.data.files import read_rows
-from polarity_cli.data.opening import LONGEST_RECORD, open_bytes, read_lines
 from polarity_cli.data.sources import Source, read_reviews
 from polarity_cli.errors import DataError
+from polarity_cli.formats import compression as opening
+from polarity_cli.formats import files
+from polarity_cli.formats.compression import LONGEST_RECORD, open_bytes, read_lines
+from polarity_cli.formats.files import read_rows
+from polarity_cli.formats.record import make_chooser, open_records, read_records
 from polarity_cli.predict import _settle
 from polarity_cli.records import SilentObserver
-from polarity_cli.serving.readers import make_chooser, open_records, read_records
 
 PACKED: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".bz2": bz2.compress, ".zst": zstd.compress}
 LINE = b'{"label": "1", "content": "' + b"good " * 200 + b'"}\n'
@@ -33,7 +34,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "_SMALL_BYTES", 1 << 20)
     monkeypatch.setattr(opening, "LONGEST_RECORD", 10_000)
     monkeypatch.setattr(files, "LONGEST_RECORD", 10_000)
-    monkeypatch.setattr("polarity_cli.serving.rows.LONGEST_RECORD", 10_000)
+    monkeypatch.setattr("polarity_cli.formats.delimited.LONGEST_RECORD", 10_000)
 
 
 @pytest.mark.usefixtures("small_limits")

@@ -1,4 +1,4 @@
-"""Records from a stream, one at a time and whatever their bytes. Next: `serving/predictor`, then `serving/writers`.
+"""Records from a stream, one at a time and whatever their bytes. Next: `serving/predictor`, then `formats/results`.
 
 Nothing is read ahead of what the stream holds, so a line that trickles in is a record at once. Bytes that are not UTF-8 stay in
 a record as surrogates, so that they can be written as they came; the model reads them as U+FFFD.
@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import IO
 
 from polarity_cli.data.columns import build_text, choose_text_columns
-from polarity_cli.data.files import name_columns, parse_json, read_fields
-from polarity_cli.data.opening import open_bytes, read_lines, report_damage, split_suffix
 from polarity_cli.errors import DataError, UsageError
+from polarity_cli.formats.compression import open_bytes, read_lines, report_damage, split_suffix
+from polarity_cli.formats.delimited import TableRow, fit_row, read_csv_rows, read_tsv_rows, strip_end
+from polarity_cli.formats.files import name_columns, parse_json, read_fields
 from polarity_cli.records import clean_text
-from polarity_cli.serving.rows import TableRow, fit_row, read_csv_rows, read_tsv_rows, strip_end
 
 FORMATS_BY_SUFFIX = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".tsv": "tsv", ".txt": "text"}
 

@@ -1,4 +1,4 @@
-"""Rows of tables as they come, where a broken one costs no other. Used by `serving/readers`."""
+"""Rows of tables as they come, where a broken one costs no other. Used by `formats/record`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from polarity_cli.data.opening import LONGEST_RECORD
+from polarity_cli.formats.compression import LONGEST_RECORD
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from polarity_cli.data.opening import LONGEST_RECORD, Growth, open_bytes, read_lines, report_damage, split_suffix
 from polarity_cli.errors import DataError
+from polarity_cli.formats.compression import LONGEST_RECORD, Growth, open_bytes, read_lines, report_damage, split_suffix
 from polarity_cli.records import Row
 
 _FASTTEXT_LINE = re.compile(r"(__label__\S+)[ \t]+(.*)", re.DOTALL)
