@@ -40,17 +40,41 @@ class Context:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """How files are read where they do not tell it themselves; None finds it out."""
+
+    delimiter: str | None = None
+    """What stands between the cells of a delimited file."""
+    header: bool | None = None
+    """Whether a table's first row names its columns."""
+    encoding: str | None = None
+    sheet: str | None = None
+    """The sheet of a workbook; None takes the first that holds anything."""
+
+    def __post_init__(self) -> None:
+        is_one = self.delimiter is None or (len(self.delimiter) == 1 and self.delimiter not in "\"\r\n")
+        _require(is_one, f"--delimiter {self.delimiter}: expected one character, or comma, semicolon, tab or pipe.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """Which reviews are read, how they are split, and for which encoder they are tokenized."""
 
     source: str = DEFAULT_SOURCE
+    more_sources: tuple[str, ...] = ()
+    """Local files that are read with the first one."""
+    read: ReadOptions = field(default_factory=ReadOptions)
+    on_error: str = "fail"
+    """What becomes of a broken row: the run fails, or it is skipped."""
     encoder: str = DEFAULT_ENCODER
     text: tuple[str, ...] | None = None
     """Columns that make the text, in order; None finds title and content."""
     preferred_text: tuple[str, ...] | None = None
     """Columns that a checkpoint was trained on: taken where `text` is None and the source has them all."""
     label: str | None = None
-    positive: str | None = None
+    positive: tuple[str, ...] = ()
+    """Values of the label column, or comparisons, that mean positive."""
+    negative: tuple[str, ...] = ()
     rows: int | None = 10_000
     """Rows read from the source, from its beginning; None reads all."""
     test: float = 0.2
@@ -74,6 +98,16 @@ class DataConfig:
             self.max_length >= SHORTEST_LENGTH, f"--max-length {self.max_length}: expected {SHORTEST_LENGTH} tokens or more."
         )
         check_choice("--truncation", self.truncation, TRUNCATIONS)
+        _require(
+            self.on_error in ("fail", "skip"),
+            f"--on-error {self.on_error}: choose fail or skip.",
+            hint="A row without a label cannot be kept: nothing can be learned from it.",
+        )
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All that is read."""
+        return (self.source, *self.more_sources)
 
 
 _DEFAULT = RECIPES["default"]

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polarity_cli.cache import fingerprint, report_unwritable
 from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry, get_entry
 from polarity_cli.config import SAMPLE, Context, DataConfig
-from polarity_cli.data.labels import check_both_classes
-from polarity_cli.data.sources import LabelledReviews, Source, find_source, read_reviews
+from polarity_cli.data.labels import LabelRule, check_both_classes
+from polarity_cli.data.labelled import LabelledReviews, read_reviews
+from polarity_cli.data.sources import Source, find_source
 from polarity_cli.data.splits import review_key, split_reviews
 from polarity_cli.encoder.location import EncoderLocation, find_encoder
 from polarity_cli.errors import DataError, UsageError
-from polarity_cli.records import NEGATIVE, POSITIVE, Review
+from polarity_cli.records import LABEL_NAMES, NEGATIVE, POSITIVE, Review
 
 if TYPE_CHECKING:
     from polarity_cli.data.text import TextEncoder
 
-FORMAT = 2
+FORMAT = 3
 """Raised when what is written changes, so that an older entry is made again."""
 COUNTS = ("n_rows", "n_positive", "n_negative", "n_tokens")
 """What is counted of a split."""
@@ -67,15 +68,24 @@ def prepare(config: DataConfig, context: Context, *, both_classes: bool = True) 
         DataError: the source is wrong, or (with `both_classes`) has reviews of one class only.
         UsageError, CheckpointError, HubError, CacheError: see `find_source` and `find_encoder`.
     """
-    source = find_source(config.source, rows=config.rows, context=context)
+    source = find_source(config.sources, rows=config.rows, context=context)
     encoder = find_encoder(config.encoder, context)
     return prepare_source(source, encoder, config, context, both_classes=both_classes)
 
 
 def prepare_source(
-    source: Source, encoder: EncoderLocation, config: DataConfig, context: Context, *, both_classes: bool = True
+    source: Source,
+    encoder: EncoderLocation,
+    config: DataConfig,
+    context: Context,
+    *,
+    both_classes: bool = True,
+    known: LabelRule | None = None,
 ) -> Prepared:
-    """Tokenize a source that was found for an encoder that was found; see `prepare`."""
+    """Tokenize a source that was found for an encoder that was found; see `prepare`.
+
+    A checkpoint's `known` rule says what labels mean where the source has the same column and values.
+    """
     from polarity_cli.data.text import TextEncoder
     from polarity_cli.encoder.loading import get_longest_input, load_config, load_tokenizer
 
@@ -88,11 +98,11 @@ def prepare_source(
         config = replace(config, max_length=longest)
     backend = tokenizer.backend_tokenizer
     text_encoder = TextEncoder(backend, max_length=config.max_length, truncation=config.truncation)
-    key = _make_key(source, config, backend.to_str())
+    key = _make_key(source, config, backend.to_str(), known)
     place = _place(context.cache_dir, fingerprint(key))
 
     def make(work: Path) -> Manifest:
-        reviews, splits, notes = _read(source, config, context)
+        reviews, splits, notes = _read(source, config, context, known)
         with report_unwritable(place.folder), context.observer.track("Tokenizing", sum(map(len, splits.values()))) as advance:
             counts = _write(work, splits, text_encoder, advance)
         return {
@@ -101,7 +111,9 @@ def prepare_source(
             "revision": source.revision,
             "text": reviews.text,
             "label": reviews.label,
-            "labels": {value: ("negative", "positive")[meaning] for value, meaning in reviews.meanings.items()},
+            "labels": {value: _name_meaning(meaning) for value, meaning in reviews.meanings.items()},
+            "rule": reviews.rule.to_json(),
+            "left_out": reviews.left_out,
             "splits": counts,
             "notes": notes,
         }
@@ -109,7 +121,7 @@ def prepare_source(
     entry = get_entry(place, key, make, context.observer, is_sound=_is_sound)
     manifest = entry.manifest
     for note in manifest["notes"]:
-        context.observer.note(note)
+        (context.observer.warn if note.startswith("Left out") else context.observer.note)(note)
     if both_classes:
         train = manifest["splits"].get("train", {"n_negative": 0, "n_positive": 0})
         check_both_classes({NEGATIVE: train["n_negative"], POSITIVE: train["n_positive"]}, config.source)
@@ -164,12 +176,14 @@ def _is_sound(manifest: Manifest) -> bool:
         and {f"{name}.arrow" for name in splits} == manifest["files"].keys()
         and isinstance(manifest.get("key"), dict)
         and isinstance(labels, dict)
+        and isinstance(manifest.get("rule"), dict)
+        and isinstance(manifest.get("left_out"), dict)
         and all(isinstance(part, list) and all(isinstance(value, str) for value in part) for part in (notes, text))
         and all(isinstance(value, str) for value in [*labels.values(), manifest.get("label"), manifest.get("revision") or ""])
     )
 
 
-def _make_key(source: Source, config: DataConfig, tokenizer: str) -> dict[str, Any]:
+def _make_key(source: Source, config: DataConfig, tokenizer: str, known: LabelRule | None) -> dict[str, Any]:
     """Return all that decides what is written: content, columns, splits, and how texts become tokens."""
     return {
         "format": FORMAT,
@@ -178,6 +192,10 @@ def _make_key(source: Source, config: DataConfig, tokenizer: str) -> dict[str, A
         "text": config.text or config.preferred_text,
         "label": config.label,
         "positive": config.positive,
+        "negative": config.negative,
+        "known": known.to_json() if known else None,
+        "read": asdict(config.read),
+        "on_error": config.on_error,
         "rows": config.rows,
         "test": config.test,
         "validation": config.validation,
@@ -187,9 +205,15 @@ def _make_key(source: Source, config: DataConfig, tokenizer: str) -> dict[str, A
     }
 
 
-def _read(source: Source, config: DataConfig, context: Context) -> tuple[LabelledReviews, dict[str, list[Review]], list[str]]:
+def _name_meaning(meaning: int | None) -> str:
+    return "left out" if meaning is None else LABEL_NAMES[meaning]
+
+
+def _read(
+    source: Source, config: DataConfig, context: Context, known: LabelRule | None
+) -> tuple[LabelledReviews, dict[str, list[Review]], list[str]]:
     with context.observer.track(f"Reading {source.name}"):
-        reviews = read_reviews(source, config)
+        reviews = read_reviews(source, config, context.observer, known=known)
         splits, notes = _divide(reviews, config)
     return reviews, splits, [*reviews.notes, *notes]
 

@@ -19,15 +19,6 @@ LABEL_NAMES = ("negative", "positive")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One row of a file, as it stands there."""
-
-    fields: dict[str, object]
-    where: str
-    """The file and line (or row) it came from, for messages."""
-
-
-@dataclass(frozen=True, slots=True)
 class Review:
     """One labelled review, ready to be tokenized."""
 
@@ -35,6 +26,11 @@ class Review:
     label: int
     """0 negative, 1 positive."""
     where: str
+    """The file and line (or row) it came from, for messages."""
+    row: int = 0
+    """Its number in the file, counted from 1."""
+    file: int = 0
+    """The number of the file among those of its split, counted from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +115,9 @@ class Observer(Protocol):
     def note(self, message: str) -> None:
         """Take a sentence the user should see."""
 
+    def warn(self, message: str) -> None:
+        """Take a sentence that the user must see: rows were lost, or a file changed."""
+
     def track(self, task: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
         """Follow a task of `total` units; the function given advances it by so many."""
 
@@ -131,6 +130,9 @@ class SilentObserver:
 
     def note(self, message: str) -> None:
         """Drop the note."""
+
+    def warn(self, message: str) -> None:
+        """Drop the warning."""
 
     def track(self, task: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
         """Count nothing."""

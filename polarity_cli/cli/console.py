@@ -22,14 +22,22 @@ from polarity_cli.records import clean_text, escape_unprintable, make_printable
 class Console:
     """Show notes and progress on standard error, bars on a terminal alone, nothing when quiet."""
 
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
+    def __init__(self, *, quiet: bool, speaks: bool = True) -> None:
+        """Show what there is to show; a process that does not speak shows nothing at all."""
+        self._quiet, self._speaks = quiet or not speaks, speaks
         self._bars: Any = None
 
     def note(self, message: str) -> None:
         """Print a sentence."""
-        if self._quiet:
-            return
+        if not self._quiet:
+            self._print(message)
+
+    def warn(self, message: str) -> None:
+        """Print a sentence, quiet or not."""
+        if self._speaks:
+            self._print(message)
+
+    def _print(self, message: str) -> None:
         message = make_printable(message)
         if self._bars is not None:
             self._bars.console.print(message, markup=False, highlight=False)
@@ -92,7 +100,7 @@ def make_context(*, cache_dir: Path | None, offline: bool, quiet: bool, joins: b
     if offline:  # read by the libraries when they are imported, which is later
         os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
     processes = join_processes() if joins else ALONE
-    console = Console(quiet=quiet or not processes.is_main)
+    console = Console(quiet=quiet, speaks=processes.is_main)
     return Context(cache_dir=cache_dir or default_cache_dir(), offline=offline, observer=console, processes=processes)
 
 

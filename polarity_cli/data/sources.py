@@ -1,46 +1,43 @@
-"""Where reviews come from: the built-in sample, a file, a folder or a Hub data set, all read as files.
+"""Where reviews come from: the built-in sample, files, folders or a Hub data set, all read as files.
 
-Gives labelled reviews by split; next on the road: `data/splits` and `data/tokenized`.
+Gives files by split; next on the road: `data/labelled`.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from polarity_cli.cache import hash_file
 from polarity_cli.cache.entries import Entry
-from polarity_cli.config import DEFAULT_SOURCE, SAMPLE, Context, DataConfig
-from polarity_cli.data.columns import build_text, choose_label_column, choose_text_columns
+from polarity_cli.config import DEFAULT_SOURCE, SAMPLE, Context
 from polarity_cli.data.hub import fetch_rows
-from polarity_cli.data.labels import LabelTally, understand_labels
 from polarity_cli.errors import DataError, UsageError
-from polarity_cli.formats.compression import split_suffix
-from polarity_cli.formats.files import READERS, read_rows
-from polarity_cli.records import Review, Row
+from polarity_cli.formats import BY_SUFFIX, is_readable, split_suffix
+from polarity_cli.formats.class_folders import UNLABELLED, list_classes
+from polarity_cli.formats.lines import name_class
 from polarity_cli.sample import SAMPLE_DIR
 
-_ROWS_LOOKED_AT = 100
-"""Rows whose columns are looked at before the text and label columns are chosen."""
 HUB_NAMES = {DEFAULT_SOURCE: "fancyzhx/amazon_polarity"}
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
     "test": "test",
+    "testing": "test",
     "validation": "validation",
     "valid": "validation",
     "val": "validation",
     "dev": "validation",
 }
+_SHARD = re.compile(r"([a-z]+?)(?:[-_.]?\d+(?:-?of-?\d+)?(?:-[0-9a-f]{6,40})?)?(?:\.ft)?")
+"""A split's name, and what stands behind it in the names of its shards: `train-00000-of-00004`, `train_3`."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """The files of a source by split; a single file is `train`."""
+    """The files of a source by split; a single file is `train`. A folder of classes stands for its texts."""
 
     name: str
     files: dict[str, tuple[Path, ...]]
@@ -48,25 +45,26 @@ class Source:
     """The Hub's commit, where the rows came from there."""
     entry: Entry | None = None
     """Where the cache keeps those rows."""
+    notes: tuple[str, ...] = ()
+    """What of it was passed over."""
 
     def identify(self) -> dict[str, object]:
         """Return what the source's content is known by: names and SHA-256 of its files."""
-        return {split: [[path.name, hash_file(path)] for path in paths] for split, paths in self.files.items()}
+        return {split: [found for path in paths for found in _identify(path)] for split, paths in self.files.items()}
+
+    @property
+    def brings_test(self) -> bool:
+        """Whether it has a test split of its own."""
+        return "test" in self.files
 
 
-@dataclass(frozen=True)
-class LabelledReviews:
-    """All reviews of a source, and how its columns were read."""
-
-    splits: dict[str, list[Review]]
-    text: tuple[str, ...]
-    label: str
-    meanings: dict[str, int]
-    """What each value of the label column means: 0 negative, 1 positive."""
-    notes: tuple[str, ...]
+def _identify(path: Path) -> list[list[str]]:
+    if path.is_dir():
+        return [[f"{label}/{text.name}", hash_file(text)] for label, texts in list_classes(path).items() for text in texts]
+    return [[path.name, hash_file(path)]]
 
 
-def find_source(name: str, *, rows: int | None, context: Context) -> Source:
+def find_source(names: str | Sequence[str], *, rows: int | None, context: Context) -> Source:
     """Return the files of a source, fetched first where it is a Hub data set.
 
     Raises:
@@ -74,114 +72,133 @@ def find_source(name: str, *, rows: int | None, context: Context) -> Source:
         DataError: a folder has no files of reviews.
         HubError: the Hub is out of reach or has no such data set.
     """
-    if not name:
+    names = [names] if isinstance(names, str) else list(names)
+    if not all(names):
         raise UsageError("SOURCE is empty.", hint="Leave it out for amazon_polarity, or name a file, a folder or a Hub data set.")
-    if name == SAMPLE:
-        return Source(name, _list_folder(SAMPLE_DIR))
-    path = Path(name)
-    if path.is_dir():
-        return Source(name, _list_folder(path))
-    if path.exists():
-        if not path.is_file():
-            raise UsageError(
-                f"{name}: not a regular file; a source is read more than once.", hint="Save the stream to a file first."
-            )
-        return Source(name, {"train": (path,)})
+    local = [path for name in names for path in expand(name)]
+    if len(names) > 1 or len(local) > 1:
+        return _join_files(names, local)
+    (name,) = names
+    if name == SAMPLE and not Path(name).exists():
+        files, _ = _list_folder(SAMPLE_DIR)
+        return Source(name, files)
+    if local:
+        return _find_local(name, local[0])
     if name not in HUB_NAMES and _looks_like_a_path(name):
         raise UsageError(f"{name}: no such file or folder.")
     entry, revision = fetch_rows(HUB_NAMES.get(name, name), rows=rows, context=context)
-    return Source(name, _list_folder(entry.folder), revision, entry)
+    files, _ = _list_folder(entry.folder)
+    return Source(name, files, revision, entry)
+
+
+def expand(name: str) -> list[Path]:
+    """Return the files that a path or a glob stands for, in order; none where it stands for nothing.
+
+    Raises:
+        UsageError: a glob matches nothing.
+    """
+    path = Path(name)
+    if path.exists() or not any(sign in name for sign in "*?["):
+        return [path] if path.exists() else []
+    import glob
+
+    found = [Path(match) for match in sorted(glob.glob(name, recursive=True)) if Path(match).is_file()]
+    if not found:
+        raise UsageError(f"{name}: no file matches.", hint="Check the pattern; ** goes into folders.")
+    return found
+
+
+def _find_local(name: str, path: Path) -> Source:
+    if path.is_dir():
+        files, notes = _list_folder(path)
+        return Source(name, files, notes=tuple(notes))
+    if not path.is_file():
+        raise UsageError(f"{name}: not a regular file; a source is read more than once.", hint="Save the stream to a file first.")
+    return Source(name, {"train": (path,)})
+
+
+def _join_files(names: Sequence[str], paths: list[Path]) -> Source:
+    """Return several files as one source: by the splits that they are named for, where one is of train; else all as train."""
+    missing = [name for name in names if not expand(name)]
+    if missing:
+        raise UsageError(
+            f"{missing[0]}: no such file.", hint="Several sources are local files; a Hub data set or the sample stands alone."
+        )
+    wrong = [path for path in paths if not path.is_file()]
+    if wrong:
+        raise UsageError(f"{wrong[0]}: not a regular file.", hint=f"Name its files instead: {wrong[0]}/*.csv, say.")
+    splits = {path: find_split(path) for path in paths}
+    if {"train", "test"} & {split for split in splits.values() if split} != {"train", "test"}:
+        return Source(" ".join(names), {"train": tuple(dict.fromkeys(paths))})
+    files = {split: tuple(path for path in splits if splits[path] == split) for split in ("train", "validation", "test")}
+    others = [path for path, split in splits.items() if split is None]
+    files["train"] += tuple(others)
+    notes = [f"{', '.join(p.name for p in found)}: {split}." for split, found in files.items() if found]
+    return Source(" ".join(names), {split: found for split, found in files.items() if found}, notes=tuple(notes))
 
 
 def _looks_like_a_path(name: str) -> bool:
-    return name.startswith((".", "/", "~")) or name.count("/") > 1 or split_suffix(Path(name))[0] in READERS
+    return name.startswith((".", "/", "~")) or name.count("/") > 1 or split_suffix(Path(name))[0] in BY_SUFFIX
 
 
-def _list_folder(folder: Path) -> dict[str, tuple[Path, ...]]:
-    """Return a folder's files by the split that their names begin with, shards in order."""
-    files: dict[str, list[Path]] = {}
-    readable = [path for path in sorted(folder.iterdir()) if path.is_file() and split_suffix(path)[0] in READERS]
-    for path in readable:
-        split = SPLIT_NAMES.get(re.split(r"[-_.]", path.name.lower())[0])
-        if split:
-            files.setdefault(split, []).append(path)
-    if "train" not in files and "test" not in files:
-        found = ", ".join(path.name for path in readable[:10]) or "no file of a known format"
-        raise DataError(
-            f"{folder}: expected files named train.* and test.*, found {found}.",
-            hint=f"Name one file as the source, or rename them. Formats: {', '.join(sorted(READERS))} (also .gz, .bz2, .zst).",
-        )
-    return {split: tuple(paths) for split, paths in files.items()}
+def find_split(path: Path) -> str | None:
+    """Return the split that a file or folder is named for: `train.csv`, `test-00000-of-00002.parquet`; None for any other name."""
+    suffix, compression = split_suffix(path) if path.is_file() else ("", "")
+    stem = path.name.lower().removesuffix(compression).removesuffix(suffix)
+    found = _SHARD.fullmatch(stem)
+    return SPLIT_NAMES.get(found[1]) if found else None
 
 
-def read_reviews(source: Source, config: DataConfig) -> LabelledReviews:
-    """Read a source's reviews by the splits that it brings; `config.rows` limits its train split.
-
-    Rows without text are left out, with a note.
+def _list_folder(folder: Path) -> tuple[dict[str, tuple[Path, ...]], list[str]]:
+    """Return a folder's files by split, shards in order, and what of it was passed over, in words.
 
     Raises:
-        DataError: a file is damaged, empty, or its columns or labels are not understood.
+        DataError: there are none.
     """
-    reader = _ReviewReader(source.name, config)
-    for split, paths in source.files.items():
-        limit = config.rows if split == "train" else None
-        reader.read_split(split, itertools.chain.from_iterable(reader.open_file(path) for path in paths), limit)
-    return reader.finish()
+    inner = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "_")))
+    readable = [path for path in inner if path.is_file() and is_readable(path)]
+    files: dict[str, list[Path]] = {}
+    for path in readable:
+        split = find_split(path) or ("train" if name_class(path) else None)
+        if split:
+            files.setdefault(split, []).append(path)
+    for path in inner:
+        split = find_split(path) if path.is_dir() else None
+        if split and split not in files:
+            files[split] = [path] if list_classes(path) else _list_shards(path)
+    if "train" not in files and "test" not in files:
+        files = _list_otherwise(folder, readable)
+    found = {split: tuple(paths) for split, paths in files.items() if paths}
+    used = {path for paths in found.values() for path in paths}
+    over = [path.name for path in readable if path not in used]
+    over += [f"{place.name}/{unlabelled}/" for place in used if place.is_dir() for unlabelled in _list_unlabelled(place)]
+    shown = ", ".join(over[:10]) + (f" and {len(over) - 10:,} more" if len(over) > 10 else "")
+    return found, [f"{folder}: passed over {shown}; only files named train, test or validation are read."] if over else []
 
 
-class _ReviewReader:
-    """Collect texts and label values; what the values mean is known when all are seen."""
+def _list_unlabelled(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name.lower() in UNLABELLED)
 
-    def __init__(self, name: str, config: DataConfig) -> None:
-        self._name = name
-        self._config = config
-        self._rows: dict[str, list[tuple[str, str, str]]] = {}
-        self._columns: tuple[tuple[str, ...], str] | None = None
-        self._tally = LabelTally("")
-        self._notes: list[str] = []
 
-    def read_split(self, split: str, rows: Iterator[Row], limit: int | None) -> None:
-        """Take the first `limit` rows of a split (None: all) and count what their labels are."""
-        kept = self._rows.setdefault(split, [])
-        blank: list[str] = []
-        for row in islice(rows, limit):
-            assert self._columns is not None  # open_file chose them before it gave a row
-            text_columns, label_column = self._columns
-            text = build_text(row.fields, text_columns, row.where)
-            if not text:
-                if not any(name in row.fields for name in text_columns):
-                    raise DataError(f"{row.where}: none of the text columns {', '.join(text_columns)}.")
-                blank.append(row.where)
-                continue
-            kept.append((text, self._tally.add(row.fields.get(label_column), row.where), row.where))
-        if limit is not None and len(kept) + len(blank) == limit and next(rows, None) is not None:
-            self._notes.append(f"Read the first {limit:,} rows of {self._name}; --rows all reads every row.")
-        if blank:
-            places = ", ".join(blank[:10]) + (", ..." if len(blank) > 10 else "")
-            self._notes.append(f"Left out {len(blank):,} rows without text: {places}")
+def _list_shards(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file() and is_readable(path) and not path.name.startswith((".", "_")))
 
-    def open_file(self, path: Path) -> Iterator[Row]:
-        """Return a file's rows, after a look at the columns of the first ones: rows of JSON may have some of them only."""
-        rows = read_rows(path)
-        first = list(islice(rows, _ROWS_LOOKED_AT))
-        columns = list(dict.fromkeys(name for row in first for name in row.fields))
-        if first:
-            self._choose(columns, first[0].where)
-        return itertools.chain(first, rows)
 
-    def _choose(self, columns: list[str], where: str) -> None:
-        """Choose the columns by the first file; every other file must have them too."""
-        asked_text, asked_label = self._columns or (self._config.text, self._config.label)
-        text = choose_text_columns(columns, asked_text, where, preferred=self._config.preferred_text)
-        label = choose_label_column(columns, asked_label, where)
-        self._columns = text, label
-        self._tally.column = label
+def _list_otherwise(folder: Path, readable: list[Path]) -> dict[str, list[Path]]:
+    """Return what a folder without files of splits holds: classes, a folder `data` with splits, or a single file.
 
-    def finish(self) -> LabelledReviews:
-        if self._columns is None or not any(self._rows.values()):
-            raise DataError(f"{self._name}: no reviews in it.")
-        meanings = understand_labels(self._tally, self._config.positive)
-        splits = {
-            split: [Review(text, meanings[value], where) for text, value, where in rows] for split, rows in self._rows.items()
-        }
-        return LabelledReviews(splits, *self._columns, meanings, tuple(self._notes))
+    Raises:
+        DataError: none of these.
+    """
+    if list_classes(folder):
+        return {"train": [folder]}
+    if (folder / "data").is_dir() and not readable:
+        files, _ = _list_folder(folder / "data")
+        return {split: list(paths) for split, paths in files.items()}
+    if len(readable) == 1:
+        return {"train": readable}
+    found = ", ".join(path.name for path in readable[:10]) or "no file of a known format"
+    raise DataError(
+        f"{folder}: expected files named train.* and test.*, or a folder a class (neg/, pos/), found {found}.",
+        hint=f"Name the files as sources, e.g. {folder}/*.csv, or rename them. Formats: {', '.join(sorted(BY_SUFFIX))}.",
+    )

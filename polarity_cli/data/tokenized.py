@@ -1,6 +1,7 @@
 """Tokenized splits on disk: one Arrow file a split, which `datasets.Dataset.from_file` reads too. Next: `data/batches`.
 
-Columns: `input_ids` (list of int32, special tokens included, no padding), `label` (int8), `text`, `where` (file and row).
+Columns: `input_ids` (list of int32, special tokens included, no padding), `label` (int8), `text`, `where` (file and
+line), `file` and `row` (numbers of its file among those of its split, and of its row in that).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _BATCH = 1024
 """Reviews tokenized and written together."""
 
 _SCHEMA = pa.schema(
-    [("input_ids", pa.list_(pa.int32())), ("label", pa.int8()), ("text", pa.large_string()), ("where", pa.string())]
+    [("input_ids", pa.list_(pa.int32())), ("label", pa.int8()), ("text", pa.large_string()), ("where", pa.string()), ("file", pa.int32()), ("row", pa.int64())]
 )
 
 
@@ -58,6 +59,10 @@ class TokenizedSplit:
         """Return the file and row that a review came from."""
         return str(self.table["where"][index])
 
+    def get_place(self, index: int) -> tuple[int, int]:
+        """Return the numbers of a review's file, from 0, and of its row in that, from 1."""
+        return int(self.table["file"][index].as_py()), int(self.table["row"][index].as_py())
+
 
 def write_split(path: Path, reviews: Sequence[Review], encoder: TextEncoder, advance: Callable[[int], None]) -> dict[str, int]:
     """Tokenize reviews and write them to `path`; return counts for the manifest."""
@@ -68,6 +73,7 @@ def write_split(path: Path, reviews: Sequence[Review], encoder: TextEncoder, adv
             ids = encoder.encode([review.text for review in part])
             n_tokens += sum(map(len, ids))
             columns = [ids, [r.label for r in part], [r.text for r in part], [clean_text(Path(r.where).name) for r in part]]
+            columns += [[r.file for r in part], [r.row for r in part]]
             writer.write_batch(
                 pa.record_batch([pa.array(c, f.type) for c, f in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA)
             )

@@ -1,0 +1,125 @@
+"""The formats of reviews: one module a format, which reads it and writes it, in one table. First and last room of the road.
+
+Every verb reads through `open_path` and `open_pipe`, and writes through `output_file`. To add a format, write one module with
+`read(source: Input) -> Stream` and add one line to `FORMATS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from polarity_cli.config import ReadOptions
+from polarity_cli.errors import DataError, UsageError
+from polarity_cli.formats.compression import COMPRESSIONS, find_suffix, open_bytes, report_damage, split_suffix
+from polarity_cli.formats.record import Input, Record, Stream
+
+
+@dataclass(frozen=True)
+class Format:
+    """One line of the table."""
+
+    suffixes: tuple[str, ...]
+    module: str
+    extra: str | None = None
+    """The extra of this package that it needs."""
+    is_written: bool = True
+
+
+FORMATS: dict[str, Format] = {
+    "csv": Format((".csv",), "delimited"),
+    "json": Format((".json",), "json_document", is_written=False),
+    "jsonl": Format((".jsonl", ".ndjson"), "jsonl"),
+    "parquet": Format((".parquet",), "parquet"),
+    "text": Format((".txt", ".neg", ".pos"), "lines"),
+    "tsv": Format((".tsv", ".tab"), "delimited"),
+    "xlsx": Format((".xlsx",), "sheets", extra="excel"),
+}
+BY_SUFFIX = {suffix: name for name, entry in FORMATS.items() for suffix in entry.suffixes}
+READ_FORMATS = tuple(FORMATS)
+WRITTEN_FORMATS = tuple(name for name, entry in FORMATS.items() if entry.is_written)
+_KNOWN = f"Known: {', '.join(sorted(BY_SUFFIX))}; each also with {', '.join(COMPRESSIONS)}."
+
+
+def find_format(path: Path, *, flag: str = "", asked: str | None = None) -> str:
+    """Return the format of a file: the one asked for, or by its suffix.
+
+    A pipe or a device without a suffix is lines of text, as standard input is.
+
+    Raises:
+        DataError, UsageError (with `flag`, which is quoted): the suffix is in no line of the table.
+    """
+    if asked:
+        return asked
+    suffix, _ = find_suffix(path)
+    if suffix in BY_SUFFIX:
+        return BY_SUFFIX[suffix]
+    if not suffix and path.exists() and not path.is_file():
+        return "text"
+    where = f"{flag} {path}" if flag else str(path)
+    shown = f"{suffix!r}" if suffix else "(no suffix)"
+    message, hint = f"{where}: unknown format {shown}.", _KNOWN
+    if flag:
+        raise UsageError(message, hint=f"{hint} Or say the format: {'--format' if flag == '--output' else '--input-format'} csv.")
+    raise DataError(message, hint=hint)
+
+
+def is_readable(path: Path) -> bool:
+    """Tell whether a file's name is of a format that is read."""
+    suffix, compression = split_suffix(path)
+    return suffix in BY_SUFFIX or (compression == ".zip" and not suffix)
+
+
+def open_path(path: Path, options: ReadOptions, *, format: str | None = None) -> Stream:
+    """Open a file, decompressed by its suffix; the caller closes the stream when it is read.
+
+    Raises:
+        DataError: it is of no format that is known, cannot be opened, or is no file of its format.
+    """
+    name = str(path)
+    with report_damage(name):
+        if path.is_dir():
+            from polarity_cli.formats.class_folders import read_folder
+
+            return read_folder(path, options)
+        format = find_format(path, asked=format)
+        status = path.stat()
+        is_file = stat.S_ISREG(status.st_mode)
+        suffix, compression = find_suffix(path)
+        stream = open_bytes(path)
+        plain = path if is_file and not compression else None
+        source = Input(name, format, stream, options, suffix, is_file, plain, status.st_size if is_file else None)
+        return _open(source)
+
+
+def open_pipe(stream: IO[bytes], options: ReadOptions, *, format: str | None, name: str = "standard input") -> Stream:
+    """Open a stream of bytes; one that is a file's is read as the file is.
+
+    Raises:
+        DataError: it is not of its format.
+    """
+    is_file = False
+    try:
+        is_file = stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, AttributeError):
+        pass
+    with report_damage(name):
+        return _open(Input(name, format or "text", stream, options, "", is_file))
+
+
+def _open(source: Input) -> Stream:
+    module = importlib.import_module(f"polarity_cli.formats.{FORMATS[source.format].module}")
+    stream: Stream = module.read(source)
+    stream.records = _guard(stream.records, source.name)
+    stream.close = source.stream.close
+    return stream
+
+
+def _guard(records: Iterator[Record], name: str) -> Iterator[Record]:
+    with report_damage(name):
+        yield from records

@@ -5,13 +5,15 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import lzma
 import stat
 import sys
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, AnyStr, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 from polarity_cli.errors import DataError
 
@@ -20,7 +22,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-COMPRESSIONS = (".gz", ".bz2", ".zst")
+COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".zip")
 LONGEST_RECORD = 1 << 26
 """Characters of the longest line or record that is read: twenty times the longest novels, and still little memory."""
 _SMALL_BYTES, _MOST_TIMES = 1 << 30, 100
@@ -36,13 +38,65 @@ def split_suffix(path: Path) -> tuple[str, str]:
     return (suffixes[-1] if suffixes else ""), compression
 
 
+def find_suffix(path: Path) -> tuple[str, str]:
+    """Return the suffixes as `split_suffix` does, but of an archive the format suffix of the file that it holds.
+
+    Raises:
+        DataError: the archive is damaged, or holds no file or several.
+    """
+    suffix, compression = split_suffix(path)
+    if compression == ".zip" and path.is_file():
+        with _open_archive(path) as archive:
+            suffix = split_suffix(Path(_find_member(archive, path).filename))[0]
+    return suffix, compression
+
+
 def open_bytes(path: Path) -> BinaryIO:
     """Open a file for reading, decompressed by its suffix; one that grows as no text does raises DataError while it is read."""
     _, compression = split_suffix(path)
     if not compression:
         return path.open("rb")
-    open_compressed: Any = {".gz": gzip.open, ".bz2": bz2.open, ".zst": zstd.open}[compression]
-    return io.BufferedReader(_Decompressed(open_compressed(path, "rb"), path), _BUFFER_BYTES)
+    open_compressed: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".zst": zstd.open, ".zip": _open_member}
+    return io.BufferedReader(_Decompressed(open_compressed[compression](path, "rb"), path), _BUFFER_BYTES)
+
+
+def _open_member(path: Path, mode: str) -> IO[bytes]:
+    """Open the one file that an archive holds."""
+    archive = _open_archive(path)
+    try:
+        return _Member(archive, archive.open(_find_member(archive, path)))
+    except (NotImplementedError, RuntimeError) as error:
+        raise DataError(f"{path}: the archive cannot be read ({error}).", hint="Unpack it and name the file.") from error
+
+
+def _open_archive(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{path}: the compressed file is torn or damaged ({error}).") from error
+
+
+def _find_member(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
+    """Return the one file of an archive; folders, and what macOS adds, do not count."""
+    members = [m for m in archive.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX/")]
+    if len(members) != 1:
+        names = ", ".join(member.filename for member in members[:10]) or "nothing"
+        raise DataError(
+            f"{path}: expected an archive of one file, found {len(members):,}: {names}.", hint="Unpack it and name the files."
+        )
+    return members[0]
+
+
+class _Member(io.BufferedReader):
+    """A file of an archive; closing it closes the archive."""
+
+    def __init__(self, archive: zipfile.ZipFile, member: IO[bytes]) -> None:
+        super().__init__(cast(io.RawIOBase, member))
+        self._archive = archive
+
+    def close(self) -> None:
+        super().close()
+        self._archive.close()
 
 
 class _Decompressed(io.RawIOBase):
@@ -67,11 +121,13 @@ class _Decompressed(io.RawIOBase):
 class Growth:
     """Count what comes out of a compressed file."""
 
-    def __init__(self, path: Path) -> None:
-        """Take the file; one without a size, a pipe, has no limit, since nothing of it is kept."""
-        status = path.stat()
-        self._path, self._size, self._n_bytes = path, status.st_size, 0
-        self._most = max(_SMALL_BYTES, _MOST_TIMES * self._size) if stat.S_ISREG(status.st_mode) else sys.maxsize
+    def __init__(self, path: Path | None, size: int | None = None, *, name: str = "") -> None:
+        """Take the file, or its size; what has none, a pipe, has no limit, since nothing of it is kept."""
+        if size is None and path is not None:
+            status = path.stat()
+            size = status.st_size if stat.S_ISREG(status.st_mode) else None
+        self._name, self._size, self._n_bytes = name or str(path), size, 0
+        self._most = sys.maxsize if size is None else max(_SMALL_BYTES, _MOST_TIMES * size)
 
     def add(self, n_bytes: int) -> None:
         """Count bytes that came out.
@@ -82,43 +138,43 @@ class Growth:
         self._n_bytes += n_bytes
         if self._n_bytes > self._most:
             raise DataError(
-                f"{self._path}: its {self._size:,} bytes became more than {self._most:,}, which is no text but a bomb.",
+                f"{self._name}: its {self._size:,} bytes became more than {self._most:,}, which is no text but a bomb.",
                 hint="If it is meant to be so, decompress it yourself and give the plain file.",
             )
 
 
-def read_lines(stream: IO[AnyStr], name: str) -> Iterator[AnyStr]:
-    """Yield the lines of a stream, with their ends; `name` stands in messages.
+def create_bytes(path: Path, *, compression: str, member: str = "") -> BinaryIO:
+    """Create a file for writing, compressed as a suffix of `COMPRESSIONS` says, or plain where that is empty.
 
-    Raises:
-        DataError: a line is longer than `LONGEST_RECORD`, which would take memory without end.
+    An archive holds one file, called `member`.
     """
-    number = 0
-    while line := stream.readline(LONGEST_RECORD + 1):
-        number += 1
-        if len(line) > LONGEST_RECORD:
-            raise DataError(
-                f"{name}:{number}: a line of more than {LONGEST_RECORD:,} characters.",
-                hint="Check the file's format, and that its lines end.",
-            )
-        yield line
-
-
-def create_bytes(path: Path, *, compression: str) -> BinaryIO:
-    """Create a file for writing, compressed as a suffix of `COMPRESSIONS` says, or plain where that is empty."""
     if not compression:
         return path.open("wb")
-    create: Any = {".gz": gzip.open, ".bz2": bz2.open, ".zst": zstd.open}[compression]
+    if compression == ".zip":
+        return _NewMember(zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED), member)
+    create: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".zst": zstd.open}[compression]
     # The buffer takes the many small writes; flushing it does not flush the compressor, which would undo its work.
     return cast(BinaryIO, io.BufferedWriter(cast(io.RawIOBase, create(path, "wb")), 1 << 20))
 
 
+class _NewMember(io.BufferedWriter):
+    """The one file of a new archive; closing it closes the archive."""
+
+    def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
+        super().__init__(cast(io.RawIOBase, archive.open(name, "w", force_zip64=True)), 1 << 20)
+        self._archive = archive
+
+    def close(self) -> None:
+        super().close()
+        self._archive.close()
+
+
 @contextmanager
-def report_damage(path: Path) -> Iterator[None]:
+def report_damage(path: Path | str) -> Iterator[None]:
     """Turn what reading a torn or damaged file raises inside the block into DataError."""
     try:
         yield
-    except (EOFError, zlib.error, zstd.ZstdError, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError, gzip.BadGzipFile, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: the compressed file is torn or damaged ({error}).") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from error

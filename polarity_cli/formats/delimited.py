@@ -1,21 +1,152 @@
-"""Rows of tables as they come, where a broken one costs no other. Used by `formats/record`."""
+"""Delimited tables: `.csv`, `.tsv`, `.tab`, read and written. One module of the table in `formats`.
+
+A broken row costs no other: it is read again from its second line on.
+"""
 
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import IO
 
+from polarity_cli.errors import DataError
 from polarity_cli.formats.compression import LONGEST_RECORD
+from polarity_cli.formats.decoding import Lines, emit
+from polarity_cli.formats.dialect import NAMES, Dialect, find_dialect, has_header, make_reader, unescape
+from polarity_cli.formats.jsonl import dump_json
+from polarity_cli.formats.record import Input, Record, Stream, check_names, name_columns
+
+# The csv module refuses fields over 131,072 characters unless told otherwise; a review may be longer. There is a limit, so that a
+# quote that nothing closes does not read the rest of a file into memory.
+csv.field_size_limit(1 << 24)
+_LOOK_LINES, _LOOK_CHARACTERS = 1000, 1 << 18
+"""Lines, and characters, by which the dialect of a file is found; of a pipe it is the first line."""
+_CELL = 64
+"""What a cell costs in memory, in characters, beside those in it."""
+_LAYOUT_OF_2015 = ["label", "title", "content"]
+"""The columns of the files that Zhang, Zhao, LeCun 2015 (arXiv 1509.01626) published, which name none."""
 
 
-@dataclass(frozen=True, slots=True)
-class TableRow:
+def read(source: Input) -> Stream:
+    """Return the rows of a table.
+
+    Raises:
+        DataError: there is no header that can be used.
+    """
+    return read_lines(source, Lines(source.stream, source.name, encoding=source.options.encoding))
+
+
+def read_lines(source: Input, lines: Lines) -> Stream:
+    """Return the rows of a table whose lines have been opened; see `read`."""
+    default = "\t" if source.suffix in (".tsv", ".tab", ".txt") or source.format == "tsv" else ","
+    look = (_LOOK_LINES, _LOOK_CHARACTERS) if source.is_file else (1, 1)
+    sample, is_whole = lines.look_ahead(*look)
+    dialect, first_rows = find_dialect(sample, default=default, asked=source.options.delimiter, is_whole=is_whole)
+    for _ in range(bool(dialect.sep_line)):
+        next(lines)
+    rows = Rows(lines, dialect)
+    return _make_stream(source, lines, rows, first_rows, default=default)
+
+
+def _make_stream(source: Input, lines: Lines, rows: Rows, first_rows: list[list[str]], *, default: str) -> Stream:
+    dialect, name = rows.dialect, source.name
+    first = next((row for row in rows if row.error or "".join(row.values)), None)
+    stream = Stream(name, source.format, iter(()), delimiter=dialect.delimiter, is_file=source.is_file, encoding=lines.encoding)
+    stream.has_mark, stream.sep_line = lines.has_mark, dialect.sep_line
+    stream.is_quoted = dialect.quoting in ("doubled", "backslash")
+    if first is None:
+        return stream
+    if first.error:
+        raise DataError(f"{name}:{first.line}: {first.error}.")
+    is_2015 = len(first.values) == 3 and first.values[0] in ("1", "2")
+    is_named = not is_2015 and (has_header(first_rows or [first.values]) if source.options.header is None else source.options.header)
+    if is_named:
+        names = ["", *first.values] if dialect.has_row_names else first.values
+        stream.columns, stream.header = name_columns(names), list(names)
+        check_names(stream.columns, f"{name}:{first.line}")
+    else:
+        is_2015 = is_2015 and source.options.header is None
+        stream.columns = list(_LAYOUT_OF_2015) if is_2015 else name_columns([""] * len(first.values))
+    rows.n_columns = len(stream.columns)
+    stream.records = _read_records(rows, lines, stream, None if is_named else first, breaks_lines=is_2015)
+    stream.notes = _describe(dialect, lines, default=default, columns=None if is_named or is_2015 else stream.columns)
+    return stream
+
+
+def _describe(dialect: Dialect, lines: Lines, *, default: str, columns: list[str] | None) -> list[str]:
+    """Return what is not as the suffix says, in words."""
+    parts = []
+    if dialect.delimiter != default:
+        parts.append(f"cells between {NAMES.get(dialect.delimiter, repr(dialect.delimiter))}")
+    if dialect.quoting == "backslash":
+        parts.append("quotes behind backslashes")
+    if dialect.quoting == "none" and dialect.delimiter != "\t":
+        parts.append("quotes that mean nothing")
+    if dialect.quoting == "doubled" and dialect.delimiter == "\t":
+        parts.append("cells in quotes")
+    if dialect.has_row_names:
+        parts.append("a name before each row")
+    if not lines.encoding.startswith("utf-8"):
+        parts.append(lines.encoding)
+    if columns is not None:
+        parts.append(f"no header, so its columns are {', '.join(columns[:8])}{', ...' if len(columns) > 8 else ''}")
+    return parts
+
+
+def _read_records(rows: Rows, lines: Lines, stream: Stream, first: Row | None, *, breaks_lines: bool) -> Iterator[Record]:
+    columns, name = stream.columns or [], stream.name
+    n_columns, number = len(columns), 0
+    lines.take_undecodable()
+    row = first or next(rows, None)
+    while row is not None:
+        values, number = row.values, number + 1
+        where = f"{name}:{row.line}"
+        undecodable = lines.take_undecodable() if lines.undecodable else 0
+        size = len(row.raw) + sum(map(len, values)) + _CELL * n_columns
+        if values in ([], [""]) and not row.error and n_columns > 1:
+            values = [""] * n_columns
+        elif not values and not row.error:
+            values = [""]
+        if len(values) != n_columns and not row.error:
+            values = _fit_blank(values, n_columns)
+        if row.error or len(values) != n_columns:
+            yield _break(row, values, stream, where, number, size)
+        else:
+            if breaks_lines:
+                values = [value.replace("\\n", "\n") for value in values]
+            yield Record(dict(zip(columns, values, strict=True)), "", where, number, size, None, undecodable)
+        row = next(rows, None)
+
+
+def _fit_blank(values: list[str], n_columns: int) -> list[str]:
+    """Return values without the empty cells that stand behind the last column."""
+    return values[:n_columns] if len(values) > n_columns and not any(values[n_columns:]) else values
+
+
+def _break(row: Row, values: list[str], stream: Stream, where: str, number: int, size: int) -> Record:
+    columns, delimiter = stream.columns or [], stream.delimiter or ","
+    problem = row.error or f"{len(values)} fields, expected {len(columns)} ({', '.join(columns[:8])})"
+    fields: dict[str, object] = dict(zip(columns, _fit(values or [row.raw], len(columns), delimiter), strict=True))
+    return Record(fields, row.raw or delimiter.join(values), where, number, 2 * size, DataError(f"{where}: {problem}."))
+
+
+def _fit(values: list[str], n_columns: int, separator: str) -> list[str]:
+    """Return as many values as there are columns: empty ones are added, and the last column takes what is left over."""
+    head = values[: n_columns - 1] if len(values) > n_columns else values
+    rest = [separator.join(values[n_columns - 1 :])] if len(values) > n_columns else [""] * (n_columns - len(values))
+    return [*head, *rest]
+
+
+@dataclass(slots=True)
+class Row:
     """One row of a table: its values, or why there are none."""
 
     values: list[str]
-    number: int
+    line: int
     """The line that it begins on."""
     raw: str = ""
     """The line, where it is broken."""
@@ -27,36 +158,99 @@ def strip_end(line: str) -> str:
     return line.removesuffix("\n").removesuffix("\r")
 
 
-def read_tsv_rows(lines: Iterator[str]) -> Iterator[TableRow]:
-    """Yield the rows of lines of TSV, which has no quoting."""
-    for number, line in enumerate(lines, 1):
-        yield TableRow(strip_end(line).split("\t"), number)
+class Rows:
+    """The rows of lines, where a broken one costs no more than its first line."""
 
+    def __init__(self, lines: Lines, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.n_columns: int | None = None
+        """Cells that a row has, once that is known."""
+        self._lines = lines
+        self._replay = _Replay(lines)
+        self._replay.unescapes = dialect.quoting == "backslash"
+        self._reader = make_reader(self._replay, dialect)
 
-def read_csv_rows(lines: Iterator[str]) -> Iterator[TableRow]:
-    """Yield the rows of lines of CSV, whose quoted cells may span lines."""
-    replay = _Replay(lines)
-    reader = csv.reader(replay, strict=True)
-    while True:
-        first = replay.first
+    def __iter__(self) -> Iterator[Row]:
+        return self
+
+    def __next__(self) -> Row:
+        if self.dialect.quoting in ("none", "open"):
+            row = self._split()
+            if row is not None:
+                return row
+        line = self._replay.first
         try:
-            yield TableRow(next(reader), first)
-            replay.go_on()
+            values = next(self._reader)
         except StopIteration:
-            return
+            raise
         except csv.Error as error:
-            yield TableRow([], first, replay.go_back(), f"not valid CSV ({error})")
+            return self._read_otherwise() or Row([], line, self._replay.go_back(), f"not valid {self._kind} ({error})")
+        if self.n_columns is not None and len(values) != self.n_columns:
+            other = self._read_otherwise()
+            if other is not None:
+                return other
+        self._replay.go_on()
+        return Row(values, line)
+
+    def _split(self) -> Row | None:
+        """Return the next line as a row; None where it is the first with a quote, and quotes mean something."""
+        first = self._replay.first
+        line = next(self._replay)
+        if self.dialect.quoting == "open" and '"' in line and any(c.startswith('"') for c in line.split(self.dialect.delimiter)):
+            self.dialect = replace(self.dialect, quoting="doubled" if self._is_quoted(line) else "none")
+            if self.dialect.quoting == "doubled":
+                self._replay.go_back_whole()
+                return None
+        self._replay.go_on()
+        return Row(strip_end(line).split(self.dialect.delimiter), first)
+
+    def _is_quoted(self, line: str) -> bool:
+        """Tell whether quotes in a line stand around its cells: as such it has the cells that it should."""
+        try:
+            values = next(make_reader(iter([line]), self.dialect))
+        except csv.Error:
+            return False
+        return self.n_columns is None or len(values) == self.n_columns
+
+    def _read_otherwise(self) -> Row | None:
+        """Return the record that was just taken as one whose quotes stand behind backslashes, where that makes a row of it."""
+        if self.dialect.quoting == "backslash" or self.n_columns is None or not self._replay.holds('\\"'):
+            return None
+        line = self._replay.first
+        self._replay.go_back_whole()
+        self._replay.unescapes = True
+        try:
+            values = next(make_reader(self._replay, self.dialect))
+        except (csv.Error, StopIteration):
+            values = []
+        self._replay.unescapes = self.dialect.quoting == "backslash"
+        if len(values) == self.n_columns:
+            self._replay.go_on()
+            return Row(values, line)
+        self._replay.go_back_whole()
+        self._reader = make_reader(self._replay, self.dialect)
+        try:  # as it was before
+            next(self._reader)
+        except (csv.Error, StopIteration):
+            self._reader = make_reader(self._replay, self.dialect)
+        return None
+
+    @property
+    def _kind(self) -> str:
+        return "TSV" if self.dialect.delimiter == "\t" else "CSV"
 
 
 class _Replay:
     """Lines that can be read again, so that a broken record costs no more than its first line."""
 
-    def __init__(self, lines: Iterator[str]) -> None:
+    def __init__(self, lines: Lines) -> None:
         self._lines, self._again = lines, deque[str]()
         self._taken: list[str] = []
         self._size = 0
-        self.first = 1
+        self.first = lines.number + 1
         """The number of the line that the record begins on."""
+        self.unescapes = False
+        """Whether quotes behind backslashes are doubled on the way."""
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -67,7 +261,11 @@ class _Replay:
         self._size += len(line)
         if self._size > LONGEST_RECORD:
             raise csv.Error(f"a record of more than {LONGEST_RECORD:,} characters")
-        return line
+        return unescape(line) if self.unescapes else line
+
+    def holds(self, part: str) -> bool:
+        """Tell whether a line of the record holds something."""
+        return any(part in line for line in self._taken)
 
     def go_on(self) -> None:
         """Begin the next record."""
@@ -82,9 +280,82 @@ class _Replay:
         self._taken, self._size = [], 0
         return strip_end(broken)
 
+    def go_back_whole(self) -> None:
+        """Begin the record again."""
+        self._again.extendleft(reversed(self._taken))
+        self._taken, self._size = [], 0
 
-def fit_row(values: list[str], n_columns: int, separator: str) -> list[str]:
-    """Return as many values as there are columns: empty ones are added, and the last column takes what is left over."""
-    head = values[: n_columns - 1] if len(values) > n_columns else values
-    rest = [separator.join(values[n_columns - 1 :])] if len(values) > n_columns else [""] * (n_columns - len(values))
-    return [*head, *rest]
+
+_SEPARATORS = str.maketrans({"\t": " ", "\n": " ", "\r": " "})
+_MARK = b"\xef\xbb\xbf"
+_FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+"""How a cell begins that a spreadsheet may run; the last four are the same signs in full width."""
+
+
+class TableSink:
+    """Rows of CSV or TSV, below a header where the input had one."""
+
+    def __init__(self, stream: IO[bytes], columns: Sequence[str], *, delimiter: str, is_quoted: bool, escaped: bool) -> None:
+        self._stream, self._columns, self._escaped = stream, list(columns), escaped
+        self._delimiter, self._is_quoted = delimiter, is_quoted
+
+    def begin(self, header: Sequence[str] | None, *, has_mark: bool, sep_line: str) -> None:
+        """Write what stands before the rows."""
+        if has_mark:
+            self._stream.write(_MARK)  # so that a spreadsheet opens it as the input
+        if sep_line:
+            emit(self._stream, strip_end(sep_line) + "\n")
+        if header is not None:
+            self._write_cells(header)
+
+    def write(self, row: Mapping[str, object]) -> None:
+        """Write one row."""
+        self._write_cells([_as_cell(row.get(name)) for name in self._columns])
+
+    def finish(self) -> None:
+        """Do nothing: every row is written at once."""
+
+    def _write_cells(self, cells: Sequence[str]) -> None:
+        if self._escaped:
+            cells = [f"'{cell}" if _FORMULA.match(cell) else cell for cell in cells]
+        format_line = format_quoted_line if self._is_quoted else format_plain_line
+        emit(self._stream, format_line(cells, self._delimiter))
+
+
+def make_sink(
+    format: str, stream: IO[bytes], columns: Sequence[str], *, added: Mapping[str, str], like: Stream | None, escaped: bool
+) -> TableSink:
+    """Return what writes rows, with the delimiter of the input where that was of the same format; see `output_file.make_sink`."""
+    follows = like is not None and like.format == format and like.delimiter is not None
+    delimiter = (like.delimiter if like is not None and follows else None) or ("\t" if format == "tsv" else ",")
+    is_quoted = delimiter != "\t" or (follows and like is not None and like.is_quoted)
+    sink = TableSink(stream, [*columns, *added], delimiter=delimiter, is_quoted=is_quoted, escaped=escaped)
+    own = (like.header if like is not None and like.header is not None else columns) if _is_named(like) else None
+    header = None if own is None else [*own, *added]
+    has_mark, sep_line = (like.has_mark, like.sep_line if follows else "") if like is not None else (False, "")
+    sink.begin(header, has_mark=has_mark, sep_line=sep_line)
+    return sink
+
+
+def _is_named(like: Stream | None) -> bool:
+    """Tell whether the output has a header: not where the input was a table without one."""
+    return like is None or like.delimiter is None or like.header is not None
+
+
+def _as_cell(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else dump_json(value)
+
+
+def format_quoted_line(values: Sequence[str], delimiter: str = ",") -> str:
+    """Return values as a line of CSV."""
+    line = io.StringIO()
+    # The csv module quotes a carriage return only where it is part of the line's end; a bare one would break the row.
+    csv.writer(line, lineterminator="\r\n", delimiter=delimiter).writerow(values)
+    return line.getvalue().removesuffix("\r\n") + "\n"
+
+
+def format_plain_line(values: Sequence[str], delimiter: str = "\t") -> str:
+    """Return values as a line without quotes, as in TSV: tabs and line breaks become spaces."""
+    return delimiter.join(value.translate(_SEPARATORS) for value in values) + "\n"

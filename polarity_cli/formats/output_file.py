@@ -1,38 +1,50 @@
-"""Where predictions are written to: standard output, or a file that appears when it is complete."""
+"""Where results are written to: standard output, or a file that appears when it is complete, in any written format."""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from polarity_cli.errors import UsageError
+from polarity_cli.formats import FORMATS, WRITTEN_FORMATS, find_format
 from polarity_cli.formats.compression import create_bytes, split_suffix
-from polarity_cli.formats.record import FORMATS_BY_SUFFIX
+from polarity_cli.formats.record import Stream
+
+TABLES = ("csv", "tsv")
+"""Formats whose cells are text."""
 
 
-def find_output_format(path: Path | None, asked: str | None, input_format: str) -> str:
+def find_output_format(path: Path | None, asked: str | None, input_format: str, *, flag: str = "--output") -> str:
     """Return the format of an output: the one asked for, or by the file's suffix, or the input's.
 
     Raises:
         UsageError: the suffix is of something that is not written.
     """
-    suffix = split_suffix(path)[0] if path else ""
     if asked:
         return asked
-    if suffix in (".json", ".parquet"):
-        raise UsageError(f"--output {path}: {suffix} is not written.", hint="Choose .jsonl, .csv, .tsv or .txt, or say --format.")
-    return FORMATS_BY_SUFFIX.get(suffix, input_format)
+    follows = input_format if input_format in WRITTEN_FORMATS else "jsonl"
+    if path is None or str(path) == "-" or path.is_dir() or (path.exists() and not path.is_file()):
+        return "csv" if follows in ("parquet", "xlsx") and (path is None or str(path) == "-") else follows
+    suffix, compression = split_suffix(path)
+    if not suffix and not compression and flag == "--output" and not path.suffix:
+        raise UsageError(f"{flag} {path}: no suffix that tells its format.", hint="Name it, say, labelled.csv; or give --format.")
+    found = find_format(Path(f"{path.stem}{path.suffix}" if compression != ".zip" else path.stem), flag=flag)
+    if found not in WRITTEN_FORMATS:
+        raise UsageError(f"{flag} {path}: {suffix} is not written.", hint="Choose .jsonl, .csv, .tsv, .parquet, .xlsx or .txt.")
+    return found
 
 
 @contextmanager
-def open_output(path: Path | None) -> Iterator[IO[bytes]]:
+def open_output(path: Path | None, *, flag: str = "--output") -> Iterator[IO[bytes]]:
     """Give a stream to write to: standard output, or a file that gets its name when the block ends well.
 
-    The suffixes .gz, .bz2 and .zst compress it; what is flushed then stays in the compressor until the end.
+    A suffix of a compression compresses it; what is flushed then stays in the compressor until the end.
 
     Where the block fails, what was written stays beside it as `NAME.partial`; a file that was there before is untouched.
 
@@ -46,10 +58,64 @@ def open_output(path: Path | None) -> Iterator[IO[bytes]]:
     direct = path.exists() and not path.is_file()  # a FIFO or a device has no later name
     partial = path if direct else path.with_name(f"{path.name}.partial")
     try:
-        stream = create_bytes(partial, compression=split_suffix(path)[1])
+        stream = create_bytes(partial, compression=split_suffix(path)[1], member=path.stem)
     except OSError as error:
-        raise UsageError(f"--output {path}: cannot be written ({error.strerror}).") from error
+        raise UsageError(f"{flag} {path}: cannot be written ({error.strerror}).") from error
     with stream:
         yield stream
     if not direct:
         partial.replace(path)
+
+
+class Sink(Protocol):
+    """Write rows, given by column, in one format."""
+
+    def write(self, row: Mapping[str, object]) -> None:
+        """Write one row; columns that it lacks are empty."""
+
+    def finish(self) -> None:
+        """Write what was held back."""
+
+
+def make_sink(
+    format: str,
+    stream: IO[bytes],
+    columns: Sequence[str],
+    *,
+    added: Mapping[str, str],
+    like: Stream | None = None,
+    escaped: bool = False,
+) -> Sink:
+    """Return what writes rows of `columns`, and of those `added`, in a format of rows.
+
+    Args:
+        format: a written one of the table in `formats`, other than `text`.
+        stream: where to.
+        columns: in order.
+        added: columns behind them, by their Arrow types.
+        like: the input, whose header, byte order mark, delimiter and types are followed.
+        escaped: whether cells that a spreadsheet would run get an apostrophe; for CSV and TSV.
+    """
+    module = importlib.import_module(f"polarity_cli.formats.{FORMATS[format].module}")
+    sink: Sink = module.make_sink(format, stream, columns, added=added, like=like, escaped=escaped)
+    return sink
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, flag: str, escaped: bool) -> None:
+    """Write rows to a file of any written format, in one step; in a table, formulas may be `escaped`."""
+    with open_output(path, flag=flag) as stream:
+        sink = make_sink(find_output_format(path, None, "csv", flag=flag), stream, columns, added={}, escaped=escaped)
+        for row in rows:
+            sink.write(row)
+        sink.finish()
+
+
+def check_extra(format: str) -> None:
+    """Refuse a format whose extra is not installed, before any work is done.
+
+    Raises:
+        UsageError: it is not.
+    """
+    needed = {"excel": ("python_calamine", "xlsxwriter")}.get(FORMATS[format].extra or "", ())
+    if not all(importlib.util.find_spec(name) for name in needed):
+        raise UsageError(f"Files of the format {format} need the extra `excel`.", hint="pip install 'polarity[excel]'")

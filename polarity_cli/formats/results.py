@@ -1,178 +1,183 @@
-"""Predictions written as they become known, one line for each record. Last step of the road.
+"""Predictions written as they become known, a line or a row for each record, in any written format. Last step of the road.
 
-To add an output format, write one function from a record and its prediction to a line, and add one line to `WRITERS`.
+The names of the added columns are fixed with the header, in JSON lines with the first record, and stay the same.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Callable, Collection, Iterable, Sequence
-from pathlib import Path
-from typing import IO, Any, Protocol
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import IO, Protocol
 
-from polarity_cli.errors import DataError
-from polarity_cli.formats.record import Record, dump_json
+from polarity_cli.errors import DataError, UsageError
+from polarity_cli.formats.decoding import emit
+from polarity_cli.formats.jsonl import dump_json
+from polarity_cli.formats.output_file import TABLES, Sink, make_sink
+from polarity_cli.formats.record import Record, Stream
 from polarity_cli.records import Prediction
 
-_HALF_PAIRS = re.compile("[\ud800-\udc7f\udd00-\udfff]")
-"""Surrogates that stand for no byte: they come from escapes in JSON."""
-_FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
-"""How a cell begins that a spreadsheet may run; the last four are the same signs in full width."""
 _LINE_BREAKS = str.maketrans({"\n": " ", "\r": " "})
-_SEPARATORS = str.maketrans({"\t": " ", "\n": " ", "\r": " "})
+_DEFAULT_PREFIX = "predicted_"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the added columns are called."""
+
+    label: str = "label"
+    score: str = "score"
+    words: str = "words"
+
+    def answer(self, prediction: Prediction) -> dict[str, object]:
+        """Return the added columns of one record, the score to six decimals."""
+        score = None if prediction.score is None else round(prediction.score, 6)
+        answer: dict[str, object] = {self.label: prediction.label, self.score: score}
+        if prediction.words is not None:
+            answer[self.words] = [{"word": word, "weight": round(weight, 4)} for word, weight in prediction.words]
+        return answer
+
+
+def name_results(columns: Collection[str], prefix: str | None = None, *, explains: bool = False) -> Names:
+    """Return the names of the added columns: `label` and `score`, or with `predicted_` before them where the columns have either.
+
+    Raises:
+        UsageError: names with the `prefix` that was asked for are there already.
+    """
+    for before in [prefix] if prefix is not None else [_DEFAULT_PREFIX * n for n in range(len(columns) + 1)]:
+        names = Names(f"{before}label", f"{before}score", f"{before}words")
+        if not {names.label, names.score, *([names.words] if explains else [])} & set(columns):
+            return names
+    raise UsageError(f"--prefix {prefix}: the input has a column of that name already.", hint="Choose another --prefix.")
+
+
+def admit(record: Record, names: Names, columns: Collection[str] | None) -> Record:
+    """Return a record that fits the output; else one that says why it does not.
+
+    Args:
+        record: as it was read.
+        names: of the added columns, which the record must not have.
+        columns: that the output has; None where each record brings its own.
+    """
+    if record.error is not None or not record.fields:
+        return record
+    taken = [name for name in (names.label, names.score, names.words) if name in record.fields]
+    if columns is None and taken and (set(taken) & {names.label, names.score}):
+        problem, hint = f"it has a field {taken[0]!r}, which the first record had not", "Name the answers otherwise: --prefix predicted_."
+    elif columns is not None and (unknown := [name for name in record.fields if name not in columns]):
+        problem = f"it has columns that the first ones had not: {', '.join(unknown[:10])}"
+        hint = "Write records of unlike columns with --format jsonl."
+    else:
+        return record
+    fields = record.fields if columns is None else {name: value for name, value in record.fields.items() if name in columns}
+    return replace(record, fields=fields if columns is not None else {}, error=DataError(f"{record.where}: {problem}.", hint=hint))
 
 
 class Writer(Protocol):
     """Write predictions to a stream of bytes."""
 
     def write(self, record: Record, prediction: Prediction) -> None:
-        """Write one record with its prediction; a table's header comes before its records."""
+        """Write one record with its prediction."""
 
     def finish(self) -> None:
         """Write what was held back."""
 
 
-def _emit(stream: IO[bytes], line: str) -> None:
-    stream.write(_HALF_PAIRS.sub("\ufffd", line).encode("utf-8", "surrogateescape"))
+def make_writer(
+    format: str, sink: IO[bytes], stream: Stream, columns: Sequence[str], names: Names, *, escaped: bool = False
+) -> Writer:
+    """Return what writes predictions in a format.
+
+    Args:
+        format: a written one of the table in `formats`.
+        sink: where to.
+        stream: the input, whose header, byte order mark, delimiter and types the output follows.
+        columns: of the input; `text` alone for plain lines.
+        names: of the added columns.
+        escaped: whether cells that a spreadsheet would run get an apostrophe.
+    """
+    if format == "text":
+        return TextWriter(sink)
+    if format == "jsonl":
+        return JsonlWriter(sink, names)
+    added = {names.label: "string", names.score: "double"}
+    rows = make_sink(format, sink, columns, added=added, like=stream, escaped=escaped)
+    return RowWriter(rows, columns, names, as_text=format in TABLES)
 
 
-class LineWriter:
-    """A line for each record, by `format_line`; a table's header is no record."""
+class TextWriter:
+    """`label <tab> score <tab> text` for each record, the text last so that tabs inside it do no harm."""
 
-    def __init__(self, stream: IO[bytes], format_line: Callable[[Record, Prediction], str]) -> None:
-        self._stream = stream
-        self._format = format_line
+    def __init__(self, sink: IO[bytes]) -> None:
+        self._sink = sink
 
     def write(self, record: Record, prediction: Prediction) -> None:
         """Write one line."""
-        if not record.is_header:
-            _emit(self._stream, self._format(record, prediction) + "\n")
+        emit(self._sink, format_text(record, prediction) + "\n")
 
     def finish(self) -> None:
         """Do nothing: every record is written at once."""
 
 
 def format_text(record: Record, prediction: Prediction) -> str:
-    """Return `label <tab> score <tab> text`, the text last so that tabs inside it do no harm."""
+    """Return `label <tab> score <tab> text`."""
     is_line = record.fields is None or record.error is not None
     text = record.raw.replace("\n", " ") if is_line else record.text.translate(_LINE_BREAKS)
     score = "" if prediction.score is None else f"{prediction.score:.2f}"
     return f"{prediction.label}\t{score}\t{text}"
 
 
-def format_jsonl(record: Record, prediction: Prediction) -> str:
-    """Return the record's own object, as it was written, with `label` and `score` behind its fields."""
-    is_object = record.raw and record.fields is not None and record.error is None
-    own = record.raw if is_object else dump_json(get_fields(record))
-    added = dump_json(get_results(record, prediction))
-    inner = own.rstrip().removesuffix("}").rstrip()
-    return f"{inner}{'' if inner == '{' else ', '}{added.removeprefix('{')}"
+class JsonlWriter:
+    """The record's own object, as it was written, with the answer behind its fields."""
 
-
-class TableWriter:
-    """CSV or TSV: the record's own columns, then `label` and `score`; a header where the input had one."""
-
-    def __init__(self, stream: IO[bytes], format_line: Callable[[Sequence[str]], str]) -> None:
-        self._stream = stream
-        self._format = format_line
-        self._columns: list[str] | None = None
-        self._known: set[str] = set()
-        self._held: list[tuple[str, Prediction]] = []
-        """Records without columns, blank or broken, held back until one names them."""
+    def __init__(self, sink: IO[bytes], names: Names) -> None:
+        self._sink, self._names = sink, names
 
     def write(self, record: Record, prediction: Prediction) -> None:
-        """Write one line, and the header before the first."""
-        fields = get_fields(record) if record.error is None else record.fields or {}
-        if self._columns is None:
-            if not fields:
-                self._held.append((record.raw if record.error else "", prediction))
-                return
-            self._write_header(fields, shown=record.has_header)
-        if not record.is_header:
-            self._write_record(fields, prediction, record.raw if record.error else "")
+        """Write one line."""
+        is_object = record.raw.startswith("{") and record.fields is not None and record.error is None
+        own = record.raw if is_object else dump_json(get_fields(record))
+        added = dump_json(self._names.answer(prediction))
+        inner = own.rstrip().removesuffix("}").rstrip()
+        emit(self._sink, f"{inner}{'' if inner == '{' else ', '}{added.removeprefix('{')}\n")
 
     def finish(self) -> None:
-        """Write the records that were held back, where none named the columns."""
-        if self._held:
-            self._write_header({}, shown=True)
-
-    def _write_header(self, fields: dict[str, object], *, shown: bool) -> None:
-        self._columns, self._known = list(fields), set(fields)
-        if shown:
-            self._write_line([*self._columns, *name_results(fields)])
-        for raw, prediction in self._held:
-            self._write_record({}, prediction, raw)
-        self._held.clear()
-
-    def _write_record(self, fields: dict[str, object], prediction: Prediction, raw: str) -> None:
-        """Write one record; a broken one without columns leaves its line in the first."""
-        columns = self._columns or []
-        fields = fields or dict.fromkeys(columns[:1], raw)
-        unknown = [name for name in fields if name not in self._known]
-        if unknown:
-            raise DataError(
-                f"A record has columns that the first had not: {', '.join(unknown[:10])}.",
-                hint="Write records of unlike columns with --format jsonl.",
-            )
-        score = round_score(prediction)
-        values = [_as_cell(fields.get(name)) for name in columns]
-        self._write_line([*values, prediction.label, "" if score is None else f"{score:.6f}"])
-
-    def _write_line(self, values: Sequence[str]) -> None:
-        _emit(self._stream, self._format(values))
+        """Do nothing: every record is written at once."""
 
 
-def format_csv_line(values: Sequence[str]) -> str:
-    """Return values as a line of CSV."""
-    line = io.StringIO()
-    # The csv module quotes a carriage return only where it is part of the line's end; a bare one would break the row.
-    csv.writer(line, lineterminator="\r\n").writerow(values)
-    return line.getvalue().removesuffix("\r\n") + "\n"
+class RowWriter:
+    """The record's own columns, then label and score, in a format of rows."""
 
+    def __init__(self, sink: Sink, columns: Sequence[str], names: Names, *, as_text: bool) -> None:
+        self._sink, self._columns, self._names, self._as_text = sink, list(columns), names, as_text
 
-def format_tsv_line(values: Sequence[str]) -> str:
-    """Return values as a line of TSV, which has no quoting: tabs and line breaks become spaces."""
-    return "\t".join(value.translate(_SEPARATORS) for value in values) + "\n"
+    def write(self, record: Record, prediction: Prediction) -> None:
+        """Write one row; a broken record without columns leaves its line in the first."""
+        fields = get_fields(record) if record.error is None else record.fields or dict.fromkeys(self._columns[:1], record.raw)
+        answer = self._names.answer(prediction)
+        score = answer[self._names.score]
+        if self._as_text and score is not None:
+            answer[self._names.score] = f"{score:.6f}"
+        self._sink.write({**fields, **answer})
+
+    def finish(self) -> None:
+        """Write what was held back."""
+        self._sink.finish()
 
 
 class DocumentWriter:
-    """One JSON document: the records with `label` and `score`, written when `finish` is called."""
+    """One JSON document: the records with their answers, and what is said of all of them, written by `finish`."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
+    def __init__(self, sink: IO[bytes], names: Names, about: dict[str, object]) -> None:
+        self._sink, self._names, self._about = sink, names, about
         self._predictions: list[dict[str, object]] = []
 
     def write(self, record: Record, prediction: Prediction) -> None:
         """Keep one record."""
-        if record.is_header:
-            return
-        self._predictions.append({**get_fields(record), **get_results(record, prediction)})
+        self._predictions.append({**get_fields(record), **self._names.answer(prediction)})
 
     def finish(self) -> None:
         """Write the document."""
-        _emit(self._stream, dump_json({"predictions": self._predictions}) + "\n")
-
-
-TABLES: dict[str, Callable[[Sequence[str]], str]] = {"csv": format_csv_line, "tsv": format_tsv_line}
-
-
-def escape_formulas(format_line: Callable[[Sequence[str]], str]) -> Callable[[Sequence[str]], str]:
-    """Return what formats a table's line with an apostrophe before each cell that a spreadsheet would take for a formula."""
-
-    def format_escaped(values: Sequence[str]) -> str:
-        return format_line([f"'{value}" if _FORMULA.match(value) else value for value in values])
-
-    return format_escaped
-
-
-WRITERS: dict[str, Callable[[IO[bytes]], Writer]] = {
-    "csv": lambda stream: TableWriter(stream, TABLES["csv"]),
-    "jsonl": lambda stream: LineWriter(stream, format_jsonl),
-    "text": lambda stream: LineWriter(stream, format_text),
-    "tsv": lambda stream: TableWriter(stream, TABLES["tsv"]),
-}
+        emit(self._sink, dump_json({**self._about, "predictions": self._predictions}) + "\n")
 
 
 def get_fields(record: Record) -> dict[str, object]:
@@ -180,50 +185,3 @@ def get_fields(record: Record) -> dict[str, object]:
     if record.error is not None and not record.fields:
         return {"line": record.raw, "error": str(record.error)}
     return {"text": record.raw} if record.fields is None else record.fields
-
-
-def get_results(record: Record, prediction: Prediction) -> dict[str, object]:
-    """Return the new fields of a record: `label`, `score`, and `words` where it is explained."""
-    fields = get_fields(record)
-    label, score = name_results(fields)
-    results: dict[str, object] = {label: prediction.label, score: round_score(prediction)}
-    if prediction.words is not None:
-        name = label.removesuffix("label") + "words"
-        while name in fields:
-            name = f"predicted_{name}"
-        results[name] = [{"word": word, "weight": round(weight, 4)} for word, weight in prediction.words]
-    return results
-
-
-def name_results(fields: Collection[str]) -> tuple[str, str]:
-    """Return the names of the two new columns: `label` and `score`, with as many `predicted_` before as it takes to be new."""
-    prefix = ""
-    while f"{prefix}label" in fields or f"{prefix}score" in fields:
-        prefix += "predicted_"
-    return f"{prefix}label", f"{prefix}score"
-
-
-def round_score(prediction: Prediction) -> float | None:
-    """Return a score to six decimals, as structured formats carry it."""
-    return None if prediction.score is None else round(prediction.score, 6)
-
-
-def _as_cell(value: object) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else dump_json(value)
-
-
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]], *, escaped: bool = False) -> None:
-    """Write rows to a `.csv`, `.tsv` or `.jsonl` file, in one step; in a table, formulas may be `escaped`."""
-    work = path.with_name(f".{path.name}.part")
-    format_line = TABLES.get(path.suffix[1:], format_csv_line)
-    if escaped:
-        format_line = escape_formulas(format_line)
-    with work.open("w", encoding="utf-8", newline="") as file:
-        if path.suffix == ".jsonl":
-            file.writelines(dump_json(row) + "\n" for row in rows)
-        else:
-            file.write(format_line(columns))
-            file.writelines(format_line([_as_cell(row[name]) for name in columns]) for row in rows)
-    work.replace(path)

@@ -1,0 +1,208 @@
+"""The labelled reviews of a source, by the splits that it brings. After `data/sources`, `reading` and `labels`; next: `data/splits`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from polarity_cli.config import DataConfig
+from polarity_cli.data.columns import choose_label_column
+from polarity_cli.data.labels import LabelRule, LabelTally, understand_labels
+from polarity_cli.data.reading import Reading, read_texts
+from polarity_cli.data.sources import Source
+from polarity_cli.errors import DataError
+from polarity_cli.formats import open_path
+from polarity_cli.formats.on_error import N_NAMED, Losses, settle
+from polarity_cli.formats.record import Record
+from polarity_cli.records import NEGATIVE, POSITIVE, Observer, Review
+
+
+@dataclass(frozen=True)
+class LabelledReviews:
+    """All reviews of a source, and how it was read."""
+
+    splits: dict[str, list[Review]]
+    text: tuple[str, ...]
+    label: str
+    rule: LabelRule
+    """What each value of the label column means."""
+    meanings: dict[str, int | None]
+    """What the values that were found mean: 0 negative, 1 positive, None left out."""
+    left_out: dict[str, Any]
+    """Counts of what was not taken."""
+    notes: tuple[str, ...]
+
+
+_Kept = tuple[str, str, str, int, int]
+"""A text, its label as it stands, where it stood, and the numbers of its row and its file."""
+
+
+@dataclass
+class _Places:
+    """Places that are counted, of which the first are named."""
+
+    n: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, where: str) -> None:
+        self.n += 1
+        if len(self.first) < N_NAMED:
+            self.first.append(where)
+
+    def __str__(self) -> str:
+        return ", ".join(self.first) + (f" and {self.n - len(self.first):,} more" if self.n > len(self.first) else "")
+
+
+def read_reviews(source: Source, config: DataConfig, observer: Observer, *, known: LabelRule | None = None) -> LabelledReviews:
+    """Read a source's reviews by the splits that it brings; `config.rows` limits its train split.
+
+    Rows without text or label are left out and counted; so is a file of another split that has no labels at all.
+
+    Raises:
+        DataError: a file is damaged, empty, or its columns or labels are not understood.
+    """
+    reader = _Reader(source, config, observer)
+    for split in sorted(source.files, key=["train", "validation", "test"].index):
+        reader.read_split(split, source.files[split], config.rows if split == "train" else None)
+    return reader.finish(known)
+
+
+class _Reader:
+    """Collect texts and label values; what the values mean is known when all are seen."""
+
+    def __init__(self, source: Source, config: DataConfig, observer: Observer) -> None:
+        self._name, self._config, self._observer = source.name, config, observer
+        self._rows: dict[str, list[_Kept]] = {}
+        self._columns: tuple[tuple[str, ...], str] | None = None
+        self._tally = LabelTally("")
+        self._notes: list[str] = list(source.notes)
+        self._losses = Losses()
+        self._without = {"text": _Places(), "label": _Places()}
+        self._has_more = False
+
+    def read_split(self, split: str, paths: tuple[Path, ...], limit: int | None) -> None:
+        """Take the first `limit` rows of a split (None: all) and count what their labels are."""
+        kept = self._rows.setdefault(split, [])
+        tally = LabelTally(self._tally.column)
+        n_read = 0
+        for number, path in enumerate(paths):
+            if limit is not None and n_read >= limit:
+                self._has_more = True
+                break
+            stream = open_path(path, self._config.read)
+            with closing(stream):
+                reading = read_texts(stream, asked=self._choose_asked(), preferred=self._config.preferred_text)
+                if reading.columns and not self._choose_label(reading, split):
+                    continue
+                tally.column = self._columns[1] if self._columns else ""
+                encoding = stream.encoding
+                records = settle(reading.records, self._config.on_error, self._losses, self._observer, encoding=encoding)
+                left = None if limit is None else limit - n_read
+                n_read += self._take(islice(records, left), kept, tally, number)
+                self._has_more = self._has_more or (limit is not None and n_read >= limit and next(records, None) is not None)
+        if split != "train" and set(tally.counts) == {"-1"} and "-1" not in self._tally.counts:
+            kept.clear()  # as GLUE hides the labels of its test sets
+        else:
+            self._tally.merge(tally)
+        if self._has_more and split == "train":
+            self._has_more = False
+            self._notes.append(f"Read the first {limit:,} rows of {self._name}; --rows all reads every row.")
+
+    def _take(self, records: Iterator[Record], kept: list[_Kept], tally: LabelTally, file: int) -> int:
+        """Take records that have a text and a label; return how many there were."""
+        n_records = 0
+        for n_records, record in enumerate(records, 1):  # noqa: B007
+            if record.fields is None:
+                raise DataError(
+                    f"{record.where}: a line of text without a label.",
+                    hint="Expected fastText's '__label__1 text', a text, a tab and its label, or a table with a header.",
+                )
+            assert self._columns is not None  # chosen with the file's first rows
+            value = record.fields.get(self._columns[1])
+            if not record.text:
+                self._without["text"].add(record.where)
+                continue
+            key = tally.add(value, record.where)
+            if not key:
+                self._without["label"].add(record.where)
+                continue
+            kept.append((record.text, key, record.where, record.row, file))
+        return n_records
+
+    def _choose_asked(self) -> tuple[str, ...] | None:
+        return self._columns[0] if self._columns else self._config.text
+
+    def _choose_label(self, reading: Reading, split: str) -> bool:
+        """Choose the columns by the first file; tell whether this one has labels, which another split's need not.
+
+        Raises:
+            DataError: a file of the train split has none, or it is not clear which column they are in.
+        """
+        where = f"{reading.stream.name}"
+        if self._columns is None:
+            label = choose_label_column(
+                reading.columns, self._config.label, where, samples=reading.samples, exclude=reading.text
+            )
+            self._columns = reading.text, label
+            self._tally.column = label
+        elif self._columns[1] not in reading.columns and split != "train":
+            self._notes.append(f"{where}: passed over, since it has no column {self._columns[1]!r} with labels.")
+            return False
+        else:
+            choose_label_column(reading.columns, self._columns[1], where)
+        if reading.stream.notes:
+            self._notes.append(f"{where}: {'; '.join(reading.stream.notes)}.")
+        return True
+
+    def finish(self, known: LabelRule | None) -> LabelledReviews:
+        """Return the reviews, with what their labels mean."""
+        if self._columns is None or not any(self._rows.values()):
+            self._refuse_empty()
+        assert self._columns is not None
+        found = understand_labels(self._tally, positive=self._config.positive, negative=self._config.negative, known=known)
+        self._pass_over_unlabelled()
+        splits = {
+            split: [
+                Review(text, meaning, where, row, file)
+                for text, value, where, row, file in rows
+                if (meaning := found.meanings[value]) in (NEGATIVE, POSITIVE)
+            ]
+            for split, rows in self._rows.items()
+        }
+        if not any(splits.values()):
+            raise DataError(f"{self._name}: by --positive and --negative no review is left.", hint="; ".join(found.notes) or None)
+        neither = {value: self._tally.counts[value] for value, meaning in found.meanings.items() if meaning is None}
+        left_out = {
+            **{f"no_{what}": places.n for what, places in self._without.items()},
+            "broken": self._losses.broken,
+            "neither": neither,
+        }
+        notes = [*self._notes, *found.notes, *self._say_left_out()]
+        return LabelledReviews(splits, *self._columns, found.rule, found.meanings, left_out, tuple(notes))
+
+    def _say_left_out(self) -> list[str]:
+        notes = [
+            f"Left out {places.n:,} {'row' if places.n == 1 else 'rows'} without {what}: {places}."
+            for what, places in self._without.items()
+            if places.n
+        ]
+        if self._losses.broken:
+            n = self._losses.broken
+            notes.append(f"Left out {n:,} broken {'row' if n == 1 else 'rows'}: {'; '.join(self._losses.places)}")
+        return notes
+
+    def _pass_over_unlabelled(self) -> None:
+        empty = [split for split, rows in self._rows.items() if not rows and split != "train"]
+        for split in empty:
+            del self._rows[split]
+            self._notes.append(f"{self._name}: its {split} split has no labels; it is passed over.")
+
+    def _refuse_empty(self) -> None:
+        problems = self._say_left_out()
+        if problems:
+            raise DataError(f"{self._name}: no reviews with text and label in it.", hint=" ".join(problems))
+        raise DataError(f"{self._name}: no reviews in it.")

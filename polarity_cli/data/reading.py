@@ -1,0 +1,140 @@
+"""A stream's records with their texts: the columns are chosen, and each record's text is put together. Next: `data/labels`.
+
+Training, evaluation and prediction come through here, so that a file gives them the same texts.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from polarity_cli.data.columns import build_text, choose_text_columns
+from polarity_cli.errors import DataError
+from polarity_cli.formats.record import Record, Stream
+from polarity_cli.records import clean_text
+
+LOOK_RECORDS = 100
+"""Records of a file by whose columns the text is chosen; of a pipe it is the first that has any."""
+_MOST_BLANK = 1000
+"""Blank records of a pipe that are waited behind for one that has columns."""
+
+
+@dataclass
+class Reading:
+    """A stream's records, of which the text is known."""
+
+    stream: Stream
+    columns: list[str]
+    """Columns of the first records; none of plain lines."""
+    text: tuple[str, ...]
+    """Columns that make the text; none of plain lines."""
+    records: Iterator[Record]
+    samples: dict[str, list[object]]
+    """What the first records hold, by column."""
+
+    def describe(self) -> str:
+        """Return in a sentence how the input is read."""
+        parts = list(self.stream.notes)
+        parts += [f"the text is {' and '.join(self.text)}"] if self.text else []
+        return f"{self.stream.name}: {'; '.join(parts)}."
+
+
+def read_texts(
+    stream: Stream, *, asked: Sequence[str] | None, preferred: Sequence[str] | None = None, stops_at_error: bool = False
+) -> Reading:
+    """Return a stream's records with their texts.
+
+    Args:
+        stream: as it was opened.
+        asked: columns that make the text, as the user says.
+        preferred: those that a checkpoint was trained on, taken where the stream has them.
+        stops_at_error: whether a broken record at the beginning of a pipe ends the search for columns.
+
+    Raises:
+        DataError: no columns that make the text can be chosen.
+    """
+    head = _take_head(stream, stops_at_error=stops_at_error)
+    columns = list(dict.fromkeys(itertools.chain(stream.columns or (), *(record.fields or () for record in head))))
+    good = [record for record in head if record.fields and record.error is None]
+    samples = {name: [record.fields.get(name) for record in good if record.fields] for name in columns}
+    chooser = _Chooser(stream, asked=asked, preferred=preferred)
+    if columns:
+        where = good[0].where if good else stream.name
+        chooser.choose(columns, where, samples)
+    records = chooser.compose(itertools.chain(head, stream.records))
+    return Reading(stream, columns, chooser.text, records, samples)
+
+
+def _take_head(stream: Stream, *, stops_at_error: bool) -> list[Record]:
+    """Return the first records, of a pipe no more than it takes to see columns."""
+    if stream.is_file:
+        return list(itertools.islice(stream.records, LOOK_RECORDS))
+    head: list[Record] = []
+    if stream.columns is not None and choosing_needs_no_rows(stream.columns):
+        return head
+    for record in itertools.islice(stream.records, _MOST_BLANK):
+        head.append(record)
+        if record.fields is None or (record.error is None and record.fields) or (record.error and stops_at_error):
+            break
+    return head
+
+
+def choosing_needs_no_rows(columns: Sequence[str]) -> bool:
+    """Tell whether the names of columns alone say which make the text."""
+    try:
+        choose_text_columns(columns, None, "")
+    except DataError:
+        return False
+    return True
+
+
+class _Chooser:
+    """The columns that make the text, as a stream's records show them."""
+
+    def __init__(self, stream: Stream, *, asked: Sequence[str] | None, preferred: Sequence[str] | None) -> None:
+        self._stream, self._asked, self._preferred = stream, asked, preferred
+        self.text: tuple[str, ...] = ()
+        self._seen: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def choose(self, columns: Sequence[str], where: str, samples: dict[str, list[object]]) -> None:
+        """Choose by the first records.
+
+        Raises:
+            DataError: it is not clear which columns make the text.
+        """
+        self.text = choose_text_columns(columns, self._asked, where, preferred=self._preferred, samples=samples)
+
+    def compose(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Yield records with their texts; one whose text cannot be put together is broken."""
+        is_fixed = self._stream.is_file or self._stream.columns is not None
+        for record in records:
+            if record.error is not None:
+                pass
+            elif record.fields is None:
+                record.text = clean_text(record.raw)
+            elif record.fields:
+                try:
+                    text = self.text if is_fixed else self._choose_for(record)
+                    record.text = build_text(record.fields, text, record.where)
+                except DataError as error:
+                    record.error = error
+            yield record
+
+    def _choose_for(self, record: Record) -> tuple[str, ...]:
+        """Return the columns for a record of a pipe, which may be the first to show some of them."""
+        fields = record.fields or {}
+        key = tuple(fields)
+        if key not in self._seen:
+            columns = list(dict.fromkeys([*self.text, *fields]))
+            try:
+                text = choose_text_columns(columns, self._asked, record.where, preferred=self._preferred)
+            except DataError:
+                if not self.text:
+                    raise
+                text = self.text
+            self.text = self.text or text
+            if len(self._seen) < LOOK_RECORDS:
+                self._seen[key] = text
+            return text
+        return self._seen[key]

@@ -1,0 +1,184 @@
+"""How a delimited file is written: delimiter, quotes, header. Found from its first rows; used by `formats/delimited`."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from polarity_cli.column_names import is_known_name
+
+DELIMITERS = ",;\t|"
+NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_SEP_LINE = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)
+_NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d+)?|\.\d+)([eE][-+]?\d+)?\s*")
+_ESCAPED = re.compile(r'(\\+)"')
+_MANY_WORDS = 4
+"""Words from which on a cell is a text and no name of a column."""
+_FEW_VALUES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How the rows of a delimited file are divided into cells."""
+
+    delimiter: str
+    quoting: str = "doubled"
+    """`doubled` or `backslash` for a quote inside a quoted cell, `none` where quotes mean nothing, `open` where no quote was met."""
+    skips_spaces: bool = False
+    """Whether a space behind a delimiter belongs to no cell."""
+    sep_line: str = ""
+    """The line `sep=;` that the file begins with."""
+    has_row_names: bool = False
+    """Whether each row has a cell more than the header, its name, before the others."""
+
+
+def unescape(line: str) -> str:
+    """Return a line with quotes doubled that were behind a backslash; other backslashes stay.
+
+    Of backslashes before a quote each pair is one, and one left over makes the quote a part of the text.
+    """
+    return _ESCAPED.sub(lambda found: "\\" * (len(found[1]) // 2) + ('""' if len(found[1]) % 2 else '"'), line)
+
+
+def find_dialect(lines: Sequence[str], *, default: str, asked: str | None, is_whole: bool) -> tuple[Dialect, list[list[str]]]:
+    """Return how a file is written, by its first lines, and its first rows as they are read so.
+
+    Args:
+        lines: with their ends.
+        default: the delimiter that the file's suffix says.
+        asked: the one that the user says.
+        is_whole: whether these are all lines; if not, the last row may be cut.
+    """
+    found = _SEP_LINE.fullmatch(lines[0]) if lines else None
+    sep_line, body = (lines[0], lines[1:]) if found else ("", lines)
+    first = asked or (found[1] if found else default)
+    tried = [first] if asked or found else [first, *(d for d in DELIMITERS if d != first)]
+    readings = [_find_quoting(body, delimiter, is_whole=is_whole) for delimiter in tried]
+    chosen = _choose(readings)
+    return replace(chosen.dialect, sep_line=sep_line, has_row_names=chosen.has_row_names), chosen.rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The first rows as one dialect reads them."""
+
+    dialect: Dialect
+    rows: list[list[str]]
+    n_bad: int
+    """Rows of another number of cells than the first, or that cannot be read."""
+    has_row_names: bool = False
+
+    @property
+    def n_columns(self) -> int:
+        return len(self.rows[0]) if self.rows else 0
+
+
+def _choose(readings: list[_Reading]) -> _Reading:
+    """Return the default reading where it makes columns; else the best of the others that does; else the default."""
+    default, *others = readings
+    if default.n_columns > 1 and (default.n_bad == 0 or not any(r.n_bad == 0 and r.n_columns > 1 for r in others)):
+        return default
+    if default.n_columns > 1 and default.n_bad * 2 < len(default.rows):
+        return default
+    split = [reading for reading in others if reading.n_columns > 1 and reading.n_bad * 10 <= len(reading.rows)]
+    return max(split, key=lambda reading: (-reading.n_bad, reading.n_columns), default=default)
+
+
+def _find_quoting(lines: Sequence[str], delimiter: str, *, is_whole: bool) -> _Reading:
+    """Return the reading of the lines with the quotes that fit them best."""
+    if not any('"' in line for line in lines):
+        return _read(lines, Dialect(delimiter, "open" if delimiter == "\t" else "doubled"), is_whole=is_whole)
+    doubled = _read(lines, Dialect(delimiter), is_whole=is_whole)
+    none = _read(lines, Dialect(delimiter, "none"), is_whole=is_whole)
+    begins = [cell for row in none.rows for cell in row if cell.startswith('"')]
+    if delimiter == "\t":
+        if not begins:
+            return _read(lines, Dialect(delimiter, "open"), is_whole=is_whole)
+        return doubled if doubled.n_bad == 0 or doubled.n_bad < none.n_bad else none
+    if doubled.n_bad == 0:
+        return doubled
+    others = [Dialect(delimiter, skips_spaces=True)]
+    if any('\\"' in line for line in lines):
+        others.append(Dialect(delimiter, "backslash"))
+    readings = [_read(lines, dialect, is_whole=is_whole) for dialect in others]
+    # Quotes mean nothing only where no cell is quoted from end to end.
+    if not any(len(cell) > 1 and cell.endswith('"') for cell in begins):
+        readings.append(none)
+    best = min(readings, key=lambda reading: reading.n_bad)
+    return best if best.n_bad == 0 else doubled
+
+
+def _read(lines: Sequence[str], dialect: Dialect, *, is_whole: bool) -> _Reading:
+    rows, n_broken = _split(lines, dialect)
+    if not is_whole and rows:
+        rows = rows[:-1] or rows  # the last may be cut
+    rows = [row for row in rows if any(row)]
+    if not rows:
+        return _Reading(dialect, rows, n_broken)
+    width = len(rows[0])
+    if len(rows) > 1 and n_broken == 0 and all(len(row) == width + 1 for row in rows[1:]) and any(row[-1] for row in rows[1:]):
+        return _Reading(dialect, rows, 0, has_row_names=True)
+    n_bad = sum(len(row) < width or any(row[width:]) for row in rows)
+    return _Reading(dialect, rows, n_bad + n_broken)
+
+
+def _split(lines: Sequence[str], dialect: Dialect) -> tuple[list[list[str]], int]:
+    """Return the rows of lines, and how many could not be read; a last one that is cut counts as none."""
+    if dialect.quoting in ("none", "open"):
+        return [line.rstrip("\r\n").split(dialect.delimiter) for line in lines], 0
+    texts = map(unescape, lines) if dialect.quoting == "backslash" else iter(lines)
+    reader = make_reader(texts, dialect)
+    rows: list[list[str]] = []
+    try:
+        for row in reader:
+            rows.append(row)
+    except csv.Error:
+        if reader.line_num < len(lines):
+            return rows, max(1, len(lines) - reader.line_num)
+        return rows, 0 if rows and reader.line_num >= len(lines) and _is_open(lines, dialect, rows) else 1
+    return rows, 0
+
+
+def _is_open(lines: Sequence[str], dialect: Dialect, rows: list[list[str]]) -> bool:
+    """Tell whether the last record was cut rather than swallowed: it began near the end."""
+    reader = make_reader(map(unescape, lines) if dialect.quoting == "backslash" else iter(lines), dialect)
+    for _ in rows:
+        next(reader)
+    return len(lines) - reader.line_num <= max(3, len(lines) // 10)
+
+
+def make_reader(lines: object, dialect: Dialect) -> csv._reader:
+    """Return the csv module's reader of lines."""
+    return csv.reader(lines, delimiter=dialect.delimiter, skipinitialspace=dialect.skips_spaces, strict=True)  # type: ignore[arg-type]
+
+
+def has_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Tell whether the first row names the columns: by names that people use, else by what stands below it."""
+    first, below = rows[0], rows[1:]
+    if any(is_known_name(cell) for cell in first):
+        return True
+    if _are_indices(first):
+        return True  # as pandas numbers columns
+    if not below:
+        return not any(_NUMBER.fullmatch(cell) or len(cell.split()) >= _MANY_WORDS for cell in first)
+    return not any(_is_like_below(cell, [row[i] for row in below if i < len(row) and row[i]]) for i, cell in enumerate(first))
+
+
+def _are_indices(cells: Sequence[str]) -> bool:
+    numbers = [cell for cell in cells if cell.strip()]
+    return len(numbers) > 1 and numbers in ([str(i) for i in range(len(numbers))], [str(i) for i in range(1, len(numbers) + 1)])
+
+
+def _is_like_below(cell: str, below: Sequence[str]) -> bool:
+    """Tell whether a cell of the first row is of the kind that the column holds further down."""
+    if not cell.strip() or not below:
+        return False
+    if _NUMBER.fullmatch(cell):
+        return all(_NUMBER.fullmatch(value) for value in below)
+    values = {value.strip().lower() for value in below}
+    if cell.strip().lower() in values and len(values) <= _FEW_VALUES < 2 * len(below):
+        return True
+    n_words = sum(len(value.split()) for value in below) / len(below)
+    return len(cell.split()) >= _MANY_WORDS and n_words >= _MANY_WORDS - 1
