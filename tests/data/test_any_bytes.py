@@ -16,7 +16,6 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,7 +24,6 @@ from backports import zstd
 
 from polarity_cli.config import DataConfig
 from polarity_cli.data.files import READERS, read_rows
-from polarity_cli.data.labels import LabelTally, understand_labels
 from polarity_cli.data.sources import Source, read_reviews
 from polarity_cli.encoder.checkpoint import read_checkpoint
 from polarity_cli.encoder.folder import check_folder, find_weights
@@ -38,7 +36,7 @@ from polarity_cli.serving.writers import WRITERS
 from tests.conftest import make_reviews
 from tests.serving.test_streams import ANSWER
 
-N = {"damaged": 6000, "whole": 1200, "torn": 1800, "streams": 6000, "labels": 3000, "json": 2000, "headers": 2000}
+N = {"damaged": 6000, "whole": 1200, "torn": 1800, "streams": 6000, "json": 2000, "headers": 2000}
 """Inputs of each test."""
 SECONDS = 120
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
@@ -280,31 +278,6 @@ def test_stream_of_any_bytes_gives_its_records_or_a_data_error() -> None:
         if on_error == "keep" and kind in ("text", "jsonl"):
             assert n_records == n_lines
     assert n_whole > N["streams"] // 5
-
-
-def test_labels_of_any_kind_are_understood_or_refused() -> None:
-    generator = random.Random(5)
-    values: list[Any] = [0, 1, 2, 0.0, 1.0, True, False, "0", "1", " 1 ", "1.0", "positive", "Negative", "pos", "__label__2"]
-    values += [None, float("nan"), float("inf"), "", " ", [1], {"a": 1}, b"1", b"\xff", "x" * 10_000, "\ud800", 10**40, -1, "NaN"]
-    n_understood = n_refused = 0
-    for _ in range(N["labels"]):
-        tally = LabelTally("label")
-        some = generator.sample(values, generator.randrange(1, 4))
-        given = [generator.choice(some) for _ in range(8)]
-        positive = generator.choice([None, None, None, "1", "x", ""])
-        try:
-            keys = [tally.add(value, f"r.csv:{number}") for number, value in enumerate(given, 2)]
-            meanings = understand_labels(tally, positive)
-        except DataError as error:
-            assert len(str(error)) < 1000  # noqa: PT017  its absence is no error
-            n_refused += 1
-            continue
-        n_understood += 1
-        assert not any(value is None or value != value or isinstance(value, list | dict) for value in given)
-        assert set(keys) == set(meanings)
-        assert len(set(meanings)) <= 2
-    assert n_understood + n_refused == N["labels"]
-    assert min(n_understood, n_refused) > 300
 
 
 def test_manifests_and_configs_of_any_bytes_are_read_or_refused(tmp_path: Path, tiny_checkpoint: Path) -> None:
