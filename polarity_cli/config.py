@@ -22,7 +22,6 @@ SHORTEST_LENGTH = 8
 """Fewest tokens that a review may be cut to."""
 TRUNCATIONS = ("head", "head-tail", "tail")
 SPLITS = ("all", "test", "train", "validation")
-FORMATS = ("csv", "jsonl", "text", "tsv")
 PRECISIONS = ("fp32", "int8")
 ON_ERROR = ("fail", "keep", "skip")
 FeatureCache = Literal["auto", "off"] | int
@@ -52,7 +51,7 @@ class ReadOptions:
     """The sheet of a workbook; None takes the first that holds anything."""
 
     def __post_init__(self) -> None:
-        is_one = self.delimiter is None or (len(self.delimiter) == 1 and self.delimiter not in "\"\r\n")
+        is_one = self.delimiter is None or (len(self.delimiter) == 1 and self.delimiter not in '"\r\n')
         _require(is_one, f"--delimiter {self.delimiter}: expected one character, or comma, semicolon, tab or pipe.")
 
 
@@ -179,30 +178,30 @@ class EvaluateConfig:
 
     checkpoint: Path | None = None
     """None takes the newest in the cache."""
-    source: str | None = None
+    sources: tuple[str, ...] = ()
     """None takes the reviews that the checkpoint was made from."""
-    split: str = "test"
+    split: str | None = None
+    """None takes the test split that a source brings, else all of it; without a source that of the training run."""
+    read: ReadOptions = field(default_factory=ReadOptions)
+    on_error: str = "fail"
     text: tuple[str, ...] | None = None
     label: str | None = None
-    positive: str | None = None
-    rows: int | Literal["as trained"] | None = "as trained"
-    """Rows read from the source; `as trained` reads as many as the training run did, so that its test split is the same."""
+    positive: tuple[str, ...] = ()
+    negative: tuple[str, ...] = ()
+    rows: int | Literal["default"] | None = "default"
+    """Rows read from the source; `default` reads all of one that is named, and as many as the training run of its own."""
     positive_class: str | None = None
     """The model's class that means positive, where its names do not tell."""
     errors: Path | None = None
-    """Where the mistakes are written: `.csv`, `.tsv` or `.jsonl`."""
+    """Where the mistakes are written, in any written format of rows."""
     escape_formulas: bool = False
     """Whether cells that a spreadsheet would run get an apostrophe."""
 
     def __post_init__(self) -> None:
-        check_choice("--split", self.split, SPLITS)
-        if self.errors is not None:
-            _require(
-                self.errors.suffix in (".csv", ".jsonl", ".tsv"),
-                f"--errors {self.errors}: expected a name ending in .csv, .jsonl or .tsv.",
-            )
+        if self.split is not None:
+            check_choice("--split", self.split, SPLITS)
         if self.escape_formulas:
-            is_table = self.errors is not None and self.errors.suffix != ".jsonl"
+            is_table = self.errors is not None and any(f".{name}" in self.errors.name for name in ("csv", "tsv", "tab"))
             _require(is_table, "--escape-formulas is for CSV and TSV.", hint="Give --errors a name ending in .csv or .tsv.")
 
 
@@ -211,6 +210,17 @@ class PredictConfig:
     """How texts are labelled."""
 
     checkpoint: Path | None = None
+    inputs: tuple[str, ...] = ()
+    """Files, globs and folders; none where texts are given or come by standard input."""
+    input_format: str | None = None
+    """A key of `formats.FORMATS`; None goes by the suffix."""
+    read: ReadOptions = field(default_factory=ReadOptions)
+    output: Path | None = None
+    """A file, or a folder for several inputs; None is standard output."""
+    output_format: str | None = None
+    prefix: str | None = None
+    """What stands before `label` and `score` in the names of the added columns; None finds out what is free."""
+    escape_formulas: bool = False
     text: tuple[str, ...] | None = None
     """Columns of structured records that make the text; None takes those that the checkpoint was trained on."""
     min_confidence: float = 0.0

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from polarity_cli.cache import report_unwritable
 from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry, get_entry
-from polarity_cli.config import Context, PredictConfig
+from polarity_cli.config import Context, PredictConfig, ReadOptions
 from polarity_cli.encoder.checkpoint import CheckpointInfo, find_newest, read_checkpoint
 from polarity_cli.errors import ExportError
+from polarity_cli.formats import open_path
 from polarity_cli.formats.record import Record
 from polarity_cli.records import Observer, Prediction
 from polarity_cli.serving.graphs.find import (
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 _EXPLAINED = 4
 """Most records explained together: each is as many texts as it has words."""
-_N_NOTED = 10
-"""Broken records that are named; the rest are counted."""
 
 
 def find_checkpoint(config: PredictConfig, context: Context) -> CheckpointInfo:
@@ -97,12 +96,12 @@ def _export_into_cache(whole: WholeCheckpoint, place: Place, key: Manifest, obse
 
     Where there can be none, that is kept in their place.
     """
-    from polarity_cli.formats.files import read_rows
     from polarity_cli.sample import SAMPLE_DIR
     from polarity_cli.serving.graphs.export import export_graphs, remove_graphs
 
     def make(work: Path) -> Manifest:
-        texts = [f"{row.fields['title']}: {row.fields['content']}" for row in read_rows(SAMPLE_DIR / "test.jsonl")]
+        rows = open_path(SAMPLE_DIR / "test.jsonl", ReadOptions()).records
+        texts = [f"{row.fields['title']}: {row.fields['content']}" for row in rows if row.fields]
         figures = None
         with report_unwritable(place.folder):
             try:
@@ -122,21 +121,21 @@ def _export_into_cache(whole: WholeCheckpoint, place: Place, key: Manifest, obse
 
 
 def predict(
-    records: Iterable[Record], predictor: Predictor, config: PredictConfig, observer: Observer
+    records: Iterable[Record], predictor: Predictor, *, explain: bool = False
 ) -> Iterator[list[tuple[Record, Prediction]]]:
     """Yield windows of records with their predictions, in order.
 
     While one window is computed the next is read and tokenized. A stream that has nothing more to give is answered at once.
 
     Raises:
-        DataError: a record is broken and `config.on_error` is `fail`; those before it have been yielded.
+        DataError: what `records` raises; those before it have been yielded.
     """
     started: deque[tuple[list[Record], Callable[[], list[Prediction]]]] = deque()
-    ahead = ReadAhead(_settle(records, config.on_error, observer), most=_EXPLAINED if config.explain else WINDOW)
+    ahead = ReadAhead(records, most=_EXPLAINED if explain else WINDOW)
     try:
         for window in ahead.windows():
             texts = [record.text for record in window.records]
-            started.append((window.records, predictor.start(texts, explain=config.explain)))
+            started.append((window.records, predictor.start(texts, explain=explain)))
             while len(started) > 1 or (started and not window.more_ready):
                 yield _finish(*started.popleft())
         while started:
@@ -149,22 +148,3 @@ def predict(
 
 def _finish(records: list[Record], wait: Callable[[], list[Prediction]]) -> list[tuple[Record, Prediction]]:
     return list(zip(records, wait(), strict=True))
-
-
-def _settle(records: Iterable[Record], on_error: str, observer: Observer) -> Iterator[Record]:
-    """Yield records, and for broken ones do as `on_error` says: raise, leave out, or keep with an empty label."""
-    n_broken = 0
-    for record in records:
-        if record.error is None:
-            yield record
-            continue
-        if on_error == "fail":
-            raise record.error
-        n_broken += 1
-        if n_broken <= _N_NOTED:
-            observer.note(str(record.error))
-        if on_error == "keep":
-            yield record
-    if n_broken:
-        done = "left out" if on_error == "skip" else "kept without a label"
-        observer.note(f"{n_broken:,} broken {'record was' if n_broken == 1 else 'records were'} {done}.")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from polarity_cli.cache import fingerprint, report_unwritable
 from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry, get_entry
 from polarity_cli.config import SAMPLE, Context, DataConfig
-from polarity_cli.data.labels import LabelRule, check_both_classes
 from polarity_cli.data.labelled import LabelledReviews, read_reviews
+from polarity_cli.data.labels import LabelRule, check_both_classes
 from polarity_cli.data.sources import Source, find_source
 from polarity_cli.data.splits import review_key, split_reviews
 from polarity_cli.encoder.location import EncoderLocation, find_encoder

@@ -16,7 +16,7 @@ EXAMPLES = options.paragraphs(
     """
     Examples:
       polarity evaluate ./ckpt
-      polarity evaluate ./ckpt new-reviews.csv --split all --errors mistakes.csv
+      polarity evaluate ./ckpt new-reviews.csv --errors mistakes.csv
       polarity evaluate ./ckpt --json | jq .metrics.f1
       polarity evaluate ./ckpt --processes 4
       polarity evaluate ./another-two-class-model reviews.csv --positive-class GOOD
@@ -29,22 +29,21 @@ def command(
     checkpoint: Annotated[
         Path | None, typer.Argument(help="A checkpoint folder. [default: the newest in the cache]", show_default=False)
     ] = None,
-    source: Annotated[
-        str | None,
-        typer.Argument(help=options.SOURCE_HELP + " [default: what the checkpoint was trained on]", show_default=False),
-    ] = None,
+    sources: options.Sources = None,
     split: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="test|validation|train|all",
-            help="Which reviews; a source without such a split is divided as in training.",
+            help="Which reviews; a source without such a split is divided as in training. [default: the test split that SOURCE "
+            "brings, else all of it; without SOURCE that of the training run]",
+            show_default=False,
         ),
-    ] = "test",
+    ] = None,
     errors: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write the mistakes to a .csv, .tsv or .jsonl file, the most confident first.",
+            help="Write the mistakes to a .csv, .tsv, .jsonl, .parquet or .xlsx file, the most confident first.",
             show_default=False,
         ),
     ] = None,
@@ -52,11 +51,19 @@ def command(
     text: options.Text = None,
     label: options.Label = None,
     positive: options.Positive = None,
+    negative: options.Negative = None,
+    delimiter: options.Delimiter = None,
+    header: options.Header = None,
+    encoding: options.Encoding = None,
+    sheet: options.Sheet = None,
+    on_error: options.OnError = "fail",
     positive_class: options.PositiveClass = None,
     rows: Annotated[
         str | None,
         typer.Option(
-            metavar="N|all", help="Rows read, from the beginning. [default: as many as in training]", show_default=False
+            metavar="N|all",
+            help="Rows read, from the beginning. [default: all of SOURCE; without one as many as in training]",
+            show_default=False,
         ),
     ] = None,
     processes: options.NumberOfProcesses = None,
@@ -72,13 +79,21 @@ def command(
 
     config = EvaluateConfig(
         checkpoint=checkpoint,
-        source=source,
+        sources=tuple(sources or ()),
         split=split,
-        text=options.split_names(text),
-        label=label,
-        positive=positive,
+        **options.collect_data(
+            text=text,
+            label=label,
+            positive=positive,
+            negative=negative,
+            delimiter=delimiter,
+            header=header,
+            encoding=encoding,
+            sheet=sheet,
+            on_error=on_error,
+        ),
         positive_class=positive_class,
-        rows="as trained" if rows is None else options.parse_rows(rows),
+        rows="default" if rows is None else options.parse_rows(rows),
         errors=errors,
         escape_formulas=escape,
     )
@@ -92,7 +107,7 @@ def command(
     if json:
         print_json({key: str(value) if isinstance(value, Path) else value for key, value in asdict(result).items()})
         return 0
-    pairs = {"checkpoint": str(result.checkpoint), "reviews": f"{result.source}, split {result.split}"}
+    pairs = {"checkpoint": str(result.checkpoint), "scored": result.scored}
     if result.errors is not None:
         n_mistakes = int(result.metrics["positive_as_negative"] or 0) + int(result.metrics["negative_as_positive"] or 0)
         pairs["mistakes"] = f"{n_mistakes:,} in {result.errors}"

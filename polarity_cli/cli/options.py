@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import textwrap
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from polarity_cli.config import FeatureCache
+from polarity_cli.config import FeatureCache, ReadOptions
 from polarity_cli.errors import UsageError
 
 
@@ -45,11 +45,12 @@ NumberOfProcesses = Annotated[
 ]
 
 SOURCE_HELP = (
-    "Reviews: amazon_polarity, another Hub data set, sample, a file (.csv .tsv .jsonl .json .parquet, fastText's .txt, each also "
-    ".gz .bz2 .zst), or a folder with train and test files."
+    "Reviews: amazon_polarity, another Hub data set (NAME or NAME:CONFIG), sample, or files, globs or a folder: .csv .tsv .jsonl "
+    ".json .parquet .txt .xlsx, each also .gz .bz2 .xz .zst .zip."
 )
+Sources = Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help=SOURCE_HELP, show_default=False)]
 Text = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         metavar="COLUMNS",
         help="Columns that make the text, in order, e.g. title,content. [default: found by name]",
@@ -61,12 +62,42 @@ Label = Annotated[
     typer.Option(metavar="COLUMN", help="Column that holds the label. [default: found by name]", show_default=False),
 ]
 Positive = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
-        metavar="VALUE",
-        help="The label that means positive. [default: understood for 0/1, 1/2, negative/positive, neg/pos, __label__1/2]",
+        metavar="VALUES",
+        help='Labels that mean positive: a list, 4,5, or a comparison, ">=4". [default: understood for 0/1, 1/2, neg/pos, '
+        "negative/positive, true/false, stars 1 to 5]",
         show_default=False,
     ),
+]
+Negative = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="VALUES", help="Labels that mean negative; what is in neither is left out and counted.", show_default=False
+    ),
+]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(metavar="CHAR", help="What stands between cells: , ; tab |. [default: found out]", show_default=False),
+]
+Header = Annotated[
+    bool | None,
+    typer.Option(
+        "--header/--no-header", help="Whether a table's first row names its columns. [default: found out]", show_default=False
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="How text is encoded, e.g. cp1252. [default: UTF-8, or UTF-16 by its mark]", show_default=False
+    ),
+]
+Sheet = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The sheet of a workbook. [default: the first that holds anything]", show_default=False),
+]
+OnError = Annotated[
+    str, typer.Option(metavar="fail|skip", help="A broken row ends the run with exit 2, or is left out and counted.")
 ]
 PositiveClass = Annotated[
     str | None,
@@ -87,21 +118,66 @@ MaxLength = Annotated[int, typer.Option(metavar="TOKENS", help="Tokens kept of a
 Truncation = Annotated[str, typer.Option(metavar="head|tail|head-tail", help="What is kept of a longer review.")]
 
 
-def split_names(value: str | None, flag: str = "--text") -> tuple[str, ...] | None:
-    """Return the column names in a comma-separated list.
+def split_names(values: list[str] | None, flag: str = "--text") -> tuple[str, ...] | None:
+    """Return the column names in comma-separated lists, one after the other.
 
     Raises:
         UsageError: a name is empty.
     """
-    if value is None:
+    if not values:
         return None
-    names = tuple(name.strip() for name in value.split(","))
+    names = tuple(name.strip() for value in values for name in value.split(","))
     if not all(names):
         raise UsageError(
-            f"{flag} {value}: a column name is empty.",
+            f"{flag} {','.join(values)}: a column name is empty.",
             hint=f"Separate names by single commas, e.g. {flag} title,content.",
         )
     return names
+
+
+_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "bar": "|", "space": " "}
+
+
+def parse_delimiter(value: str | None) -> str | None:
+    """Return the character that a word stands for, or the value as it is."""
+    return None if value is None else _DELIMITERS.get(value.lower(), value)
+
+
+def split_sources(sources: list[str] | None, default: str) -> dict[str, Any]:
+    """Return the config's fields for SOURCE, which may be several."""
+    first, *more = sources or [default]
+    return {"source": first, "more_sources": tuple(more)}
+
+
+def collect_data(
+    *,
+    text: list[str] | None,
+    label: str | None,
+    positive: list[str] | None,
+    negative: list[str] | None,
+    delimiter: str | None,
+    header: bool | None,
+    encoding: str | None,
+    sheet: str | None,
+    on_error: str,
+) -> dict[str, Any]:
+    """Return the config's fields for how reviews are read."""
+    from polarity_cli.data.label_rules import parse_values
+
+    return {
+        "text": split_names(text),
+        "label": label,
+        "positive": parse_values(positive or [], "--positive"),
+        "negative": parse_values(negative or [], "--negative"),
+        "read": ReadOptions(delimiter=parse_delimiter(delimiter), header=header, encoding=encoding, sheet=sheet),
+        "on_error": on_error,
+    }
+
+
+def describe_labels(labels: dict[str, str]) -> str:
+    """Return what each value of the label column means, in words."""
+    shown = [f"{value} is {meaning}" for value, meaning in labels.items()]
+    return ", ".join(shown[:12]) + (f" and {len(shown) - 12} more" if len(shown) > 12 else "")
 
 
 def parse_rows(value: str) -> int | None:
@@ -175,14 +251,14 @@ def parse_duration(value: str, flag: str) -> float:
     return float(found[1]) * _SECONDS[found[2]]
 
 
-def apply_sample(source: str | None, encoder: str | None, sample: bool) -> tuple[str | None, str | None]:
+def apply_sample(sources: list[str] | None, encoder: str | None, sample: bool) -> tuple[list[str] | None, str | None]:
     """Return source and encoder with `--sample` applied.
 
     Raises:
         UsageError: another source or encoder is asked for too.
     """
     if not sample:
-        return source, encoder
-    if (source or "sample") != "sample" or (encoder or "sample") != "sample":
+        return sources, encoder
+    if (sources or ["sample"]) != ["sample"] or (encoder or "sample") != "sample":
         raise UsageError("--sample is both source and encoder.", hint="Leave out SOURCE and --encoder, or --sample.")
-    return "sample", "sample"
+    return ["sample"], "sample"

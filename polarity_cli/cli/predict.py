@@ -6,8 +6,7 @@ import functools
 import itertools
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Annotated
 
@@ -15,14 +14,16 @@ import typer
 
 from polarity_cli.cli import options
 from polarity_cli.cli.console import make_context
-from polarity_cli.config import FORMATS, PredictConfig, check_choice
+from polarity_cli.config import Context, PredictConfig, ReadOptions, check_choice
 from polarity_cli.errors import UsageError
-from polarity_cli.formats.output_file import find_output_format, open_output
-from polarity_cli.formats.record import Chooser, Record, find_format, make_chooser, open_records, read_records
-from polarity_cli.formats.results import TABLES, WRITERS, DocumentWriter, LineWriter, TableWriter, Writer, escape_formulas
-from polarity_cli.predict import find_checkpoint, open_predictor, predict
-from polarity_cli.records import clean_text
-from polarity_cli.serving.terminal import format_terminal, open_terminal
+from polarity_cli.formats import READ_FORMATS, WRITTEN_FORMATS, open_pipe
+from polarity_cli.formats.output_file import TABLES, check_extra, find_output_format
+from polarity_cli.formats.record import Record, Stream
+from polarity_cli.formats.results import DocumentWriter, Names, Writer, make_writer
+from polarity_cli.labelling import Job, plan_jobs, run_jobs
+from polarity_cli.predict import find_checkpoint, open_predictor
+from polarity_cli.serving.predictor import Predictor
+from polarity_cli.serving.terminal import TerminalWriter, open_terminal
 
 EXAMPLES = options.paragraphs(
     """
@@ -30,7 +31,8 @@ EXAMPLES = options.paragraphs(
       polarity predict "great product"
       cat reviews.txt | polarity predict | cut -f1 | sort | uniq -c
       polarity predict --input reviews.csv --output labelled.csv
-      polarity predict --input reviews.csv.gz --output labelled.csv.gz --on-error skip
+      polarity predict --input 'shards/*.csv.gz' --output labelled/ --on-error skip
+      polarity predict --input reviews.xlsx --output labelled.xlsx
       polarity predict --explain "not bad at all"
       tail -f reviews.jsonl | polarity predict --input-format jsonl | jq -r .label
     """
@@ -42,27 +44,32 @@ def command(
         list[str] | None,
         typer.Argument(metavar="[TEXT]...", help="Texts; - or none at all reads standard input, a line a record."),
     ] = None,
-    input_path: Annotated[
-        Path | None,
+    inputs: Annotated[
+        list[str] | None,
         typer.Option(
             "--input",
             "-i",
             metavar="FILE",
-            help="Read records from a file, also .gz, .bz2 or .zst.",
+            help="Read records from a file, a glob or a folder, also compressed; may be given several times.",
             show_default=False,
         ),
     ] = None,
     input_format: Annotated[
         str | None,
-        typer.Option(metavar="text|tsv|csv|jsonl", help="[default: by the file's suffix, else text]", show_default=False),
+        typer.Option(metavar="|".join(READ_FORMATS), help="[default: by the file's suffix, else text]", show_default=False),
     ] = None,
+    delimiter: options.Delimiter = None,
+    header: options.Header = None,
+    encoding: options.Encoding = None,
+    sheet: options.Sheet = None,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
             metavar="FILE",
-            help="Write to a file, which appears, or replaces an earlier one, when it is complete.",
+            help="Write to a file, which appears, or replaces an earlier one, when it is complete; several inputs need a folder "
+            "or one file for all.",
             show_default=False,
         ),
     ] = None,
@@ -70,8 +77,16 @@ def command(
         str | None,
         typer.Option(
             "--format",
-            metavar="text|tsv|csv|jsonl",
+            metavar="|".join(WRITTEN_FORMATS),
             help="[default: by the output's suffix, else as the input]",
+            show_default=False,
+        ),
+    ] = None,
+    prefix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Stands before `label` and `score`, the added columns. [default: predicted_ where either is taken]",
             show_default=False,
         ),
     ] = None,
@@ -106,11 +121,18 @@ def command(
     debug: options.Debug = False,
 ) -> None:
     """Label texts: one record in is one record out, in order, as soon as it is known."""
-    for flag, value in (("--input-format", input_format), ("--format", output_format)):
+    for flag, value, choices in (("--input-format", input_format, READ_FORMATS), ("--format", output_format, WRITTEN_FORMATS)):
         if value is not None:
-            check_choice(flag, value, FORMATS)
+            check_choice(flag, value, choices)
     config = PredictConfig(
         checkpoint=checkpoint,
+        inputs=tuple(inputs or ()),
+        input_format=input_format,
+        read=ReadOptions(delimiter=options.parse_delimiter(delimiter), header=header, encoding=encoding, sheet=sheet),
+        output=output,
+        output_format=output_format,
+        prefix=prefix,
+        escape_formulas=escape,
         text=options.split_names(text),
         min_confidence=min_confidence,
         positive_class=positive_class,
@@ -119,68 +141,91 @@ def command(
         explain=explain,
     )
     context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet)
-    _check_inputs(texts, input_path)
-    kind = find_format(input_path, input_format)
-    written = find_output_format(output, output_format, kind)
+    jobs = _plan(texts, config, context)
+    _check_outputs(jobs, config, as_json=json)
     info = find_checkpoint(config, context)
-    if checkpoint is None and sys.stderr.isatty():
-        context.observer.note(f"Using {info.folder}")
-    for text_given in texts or []:
-        if text_given != "-" and os.path.isfile(text_given):
-            context.observer.note(
-                f"{text_given} is a file; its name is labelled. Its rows: polarity predict --input {text_given}"
-            )
-    for_terminal = output is None and output_format is None and sys.stdout.isatty()
-    if explain and not (json or for_terminal or written == "jsonl"):
-        raise UsageError("--explain writes to a terminal or as JSON.", hint="Add --format jsonl or --json.")
-    if escape and (json or for_terminal or written not in TABLES):
-        raise UsageError("--escape-formulas is for CSV and TSV.", hint="Add --format csv, or leave it out.")
-    choose = make_chooser(config.text, info.text)
-    with _open_input(texts or ["-"], input_path, kind, choose) as records, open_output(output) as stream:
+    _warn_of_files(texts or [], context)
+
+    def load(first_texts: Sequence[str]) -> Predictor:
         with context.observer.track("Loading the checkpoint"):
-            predictor = open_predictor(info, config, context)
-        if str(output or "-") == "-" and sys.stdout.isatty() and not (for_terminal and not json):
-            stream = open_terminal(stream, as_json=json or written == "jsonl")
-        writer = _choose_writer(stream, as_json=json, kind=written, for_terminal=for_terminal, escape=escape)
-        for window in predict(records, predictor, config, context.observer):
-            for record, prediction in window:
-                writer.write(record, prediction)
-            stream.flush()
-        writer.finish()
+            return open_predictor(info, config, context)
+
+    about: dict[str, object] = {"checkpoint": str(info.folder), "inputs": list(config.inputs)}
+    choose = functools.partial(_choose_writer, config=config, as_json=json, about=about)
+    run_jobs(jobs, load, choose, config, context, trained=info.text, about=about)
 
 
-def _check_inputs(texts: list[str] | None, input_path: Path | None) -> None:
-    if texts and input_path:
+def _plan(texts: list[str] | None, config: PredictConfig, context: Context) -> list[Job]:
+    """Return what is read and where it is written to."""
+    if texts and config.inputs:
         raise UsageError("Give texts or --input, not both.")
-    if not texts and not input_path and (sys.stdin is None or sys.stdin.isatty()):
+    if config.inputs and config.inputs != ("-",):
+        return plan_jobs(config, context)
+    if not texts and not config.inputs and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("Nothing to predict.", hint='Give a text (polarity predict "great product"), --input FILE, or a pipe.')
-
-
-@contextmanager
-def _open_input(texts: list[str], input_path: Path | None, kind: str, choose: Chooser) -> Iterator[Iterator[Record]]:
-    """Give the records of a file, or of the arguments in their order, of which `-` is standard input."""
-    if input_path is not None and str(input_path) != "-":
-        stream = open_records(input_path)
-        yield read_records(stream, kind=kind, name=str(input_path), choose=choose)
-        # Not where the block failed: the thread that reads may wait for a pipe, and closing would wait for the thread.
-        stream.close()
-        return
-    named = {"-": lambda: read_records(_open_stdin(), kind=kind, name="standard input", choose=choose)}
-    yield itertools.chain.from_iterable(
-        named[text]() if text in named else [Record(clean_text(text), text)] for text in (texts if input_path is None else ["-"])
+    named = [text for text in texts or ["-"] if text == "-"]
+    if len(named) > 1:
+        raise UsageError("- stands for standard input, which can be read once.", hint="Give - once.")
+    parts = itertools.groupby(texts or ["-"], key=lambda text: text == "-")
+    openers = tuple(
+        (lambda: _open_stdin(config)) if is_stdin else functools.partial(_open_texts, list(group)) for is_stdin, group in parts
     )
+    own = (config.input_format or "text") if named else "text"
+    format = find_output_format(config.output, config.output_format, own)
+    return [Job(openers, config.output, format, is_slow=bool(named))]
 
 
-def _open_stdin() -> IO[bytes]:
+def _check_outputs(jobs: list[Job], config: PredictConfig, *, as_json: bool) -> None:
+    """Refuse options that do not go together, before the model is loaded."""
+    if as_json and config.output is not None and str(config.output) != "-":
+        raise UsageError("--json prints one document on standard output, and --output writes a file.", hint="Give one of them.")
+    formats = {job.format or "text" for job in jobs}
+    for_terminal = _is_for_terminal(config)
+    if not as_json and not for_terminal:
+        for format in formats:
+            check_extra(format)
+    if config.explain and not (as_json or for_terminal or formats == {"jsonl"}):
+        raise UsageError("--explain writes to a terminal or as JSON.", hint="Add --format jsonl or --json.")
+    if config.escape_formulas and (as_json or for_terminal or not formats <= set(TABLES)):
+        raise UsageError("--escape-formulas is for CSV and TSV.", hint="Add --format csv, or leave it out.")
+
+
+def _is_for_terminal(config: PredictConfig) -> bool:
+    return config.output is None and config.output_format is None and sys.stdout.isatty()
+
+
+def _warn_of_files(texts: list[str], context: Context) -> None:
+    for text in texts:
+        if text != "-" and os.path.isfile(text):
+            context.observer.note(f"{text} is a file; its name is labelled. Its rows: polarity predict --input {text}")
+
+
+def _open_texts(texts: list[str]) -> Stream:
+    records = (Record(None, text, f"text {number}", number, len(text)) for number, text in enumerate(texts, 1))
+    return Stream("the texts given", "text", records, is_file=True)
+
+
+def _open_stdin(config: PredictConfig) -> Stream:
     """Open standard input once more: Python aborts at its end when a thread still waits for its own object."""
-    return open(os.dup(0), "rb")
+    return open_pipe(open(os.dup(0), "rb"), config.read, format=config.input_format)
 
 
-def _choose_writer(stream: IO[bytes], *, as_json: bool, kind: str, for_terminal: bool, escape: bool) -> Writer:
+def _choose_writer(
+    format: str,
+    sink: IO[bytes],
+    stream: Stream,
+    columns: Sequence[str],
+    names: Names,
+    *,
+    config: PredictConfig,
+    as_json: bool,
+    about: dict[str, object],
+) -> Writer:
+    for_terminal = _is_for_terminal(config) and not as_json
+    if config.output in (None, Path("-")) and sys.stdout.isatty() and not for_terminal:
+        sink = open_terminal(sink, as_json=as_json or format == "jsonl")
     if as_json:
-        return DocumentWriter(stream)
+        return DocumentWriter(sink, names, about)
     if for_terminal:
-        return LineWriter(stream, functools.partial(format_terminal, colour="NO_COLOR" not in os.environ))
-    if escape:
-        return TableWriter(stream, escape_formulas(TABLES[kind]))
-    return WRITERS[kind](stream)
+        return TerminalWriter(sink, colour="NO_COLOR" not in os.environ)
+    return make_writer(format, sink, stream, columns, names, escaped=config.escape_formulas)

@@ -21,9 +21,7 @@ EXAMPLES = options.paragraphs(
 
 
 def command(
-    source: Annotated[
-        str | None, typer.Argument(help=f"{options.SOURCE_HELP} [default: {DEFAULT_SOURCE}]", show_default=False)
-    ] = None,
+    sources: options.Sources = None,
     encoder: Annotated[
         str | None,
         typer.Option(
@@ -34,6 +32,12 @@ def command(
     text: options.Text = None,
     label: options.Label = None,
     positive: options.Positive = None,
+    negative: options.Negative = None,
+    delimiter: options.Delimiter = None,
+    header: options.Header = None,
+    encoding: options.Encoding = None,
+    sheet: options.Sheet = None,
+    on_error: options.OnError = "fail",
     rows: Annotated[str, typer.Option(metavar="N|all", help="Rows read, from the beginning.")] = str(DataConfig.rows),
     test: options.Test = DataConfig.test,
     validation: Annotated[
@@ -51,13 +55,21 @@ def command(
     """Tokenize reviews into the cache."""
     from polarity_cli.prepare import prepare
 
-    source, encoder = options.apply_sample(source, encoder, sample)
+    sources, encoder = options.apply_sample(sources, encoder, sample)
     config = DataConfig(
-        source=DEFAULT_SOURCE if source is None else source,
+        **options.split_sources(sources, DEFAULT_SOURCE),
+        **options.collect_data(
+            text=text,
+            label=label,
+            positive=positive,
+            negative=negative,
+            delimiter=delimiter,
+            header=header,
+            encoding=encoding,
+            sheet=sheet,
+            on_error=on_error,
+        ),
         encoder=DEFAULT_ENCODER if encoder is None else encoder,
-        text=options.split_names(text),
-        label=label,
-        positive=positive,
         rows=options.parse_rows(rows),
         test=test,
         validation=validation,
@@ -74,12 +86,11 @@ def command(
         name: f"{c['n_rows']:,} reviews ({c['n_positive']:,} positive, {c['n_negative']:,} negative), {c['n_tokens']:,} tokens"
         for name, c in manifest["splits"].items()
     }
-    labels = ", ".join(f"{value} is {meaning}" for value, meaning in manifest["labels"].items())
     print_pairs(
         {
             **counts,
             "text": ": ".join(manifest["text"]),
-            "label": f"{manifest['label']}: {labels}",
+            "label": f"{manifest['label']}: {options.describe_labels(manifest['labels'])}",
             "folder": str(prepared.folder),
         }
     )

@@ -34,9 +34,7 @@ EXAMPLES = options.paragraphs(
 
 def command(
     call: typer.Context,
-    source: Annotated[
-        str | None, typer.Argument(help=f"{options.SOURCE_HELP} [default: {DEFAULT_SOURCE}]", show_default=False)
-    ] = None,
+    sources: options.Sources = None,
     unfreeze: Annotated[
         str | None,
         typer.Option(
@@ -95,6 +93,12 @@ def command(
     text: options.Text = None,
     label: options.Label = None,
     positive: options.Positive = None,
+    negative: options.Negative = None,
+    delimiter: options.Delimiter = None,
+    header: options.Header = None,
+    encoding: options.Encoding = None,
+    sheet: options.Sheet = None,
+    on_error: options.OnError = "fail",
     rows: Annotated[str, typer.Option(metavar="N|all", help="Rows read, from the beginning.")] = str(DataConfig.rows),
     test: options.Test = DataConfig.test,
     validation: Annotated[
@@ -142,13 +146,21 @@ def command(
     from polarity_cli.launch import find_launch, launch
     from polarity_cli.train import help_train, plan_training, train
 
-    source, encoder = options.apply_sample(source, encoder, sample)
+    sources, encoder = options.apply_sample(sources, encoder, sample)
     data: dict[str, Any] = {
-        "source": source,
+        **options.split_sources(sources, DEFAULT_SOURCE),
+        **options.collect_data(
+            text=text,
+            label=label,
+            positive=positive,
+            negative=negative,
+            delimiter=delimiter,
+            header=header,
+            encoding=encoding,
+            sheet=sheet,
+            on_error=on_error,
+        ),
         "encoder": encoder,
-        "text": options.split_names(text),
-        "label": label,
-        "positive": positive,
         "rows": options.parse_rows(rows),
         "test": test,
         "validation": validation,

@@ -77,6 +77,15 @@ class LabelTally:
             self.empty.append(where)
         return key
 
+    def merge(self, other: LabelTally) -> None:
+        """Add what another tally counted, whose rows come behind these."""
+        self.column = other.column
+        for value, n_rows in other.counts.items():
+            self.counts[value] = self.counts.get(value, 0) + n_rows
+        self.first = {**other.first, **self.first}
+        self.empty = [*self.empty, *other.empty][:N_PLACES]
+        self.has_stars |= other.has_stars
+
     def _normalise(self, value: object, where: str, *, is_plain: bool) -> str:
         if isinstance(value, list | dict | tuple | set):
             raise DataError(f"{where}: column {show(self.column)} holds {type(value).__name__}, expected a label.")

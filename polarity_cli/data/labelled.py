@@ -1,4 +1,4 @@
-"""The labelled reviews of a source, by the splits that it brings. After `data/sources`, `reading` and `labels`; next: `data/splits`."""
+"""The labelled reviews of a source, by the splits that it brings. After `data/reading` and `labels`; next: `data/splits`."""
 
 from __future__ import annotations
 
@@ -144,9 +144,7 @@ class _Reader:
         """
         where = f"{reading.stream.name}"
         if self._columns is None:
-            label = choose_label_column(
-                reading.columns, self._config.label, where, samples=reading.samples, exclude=reading.text
-            )
+            label = choose_label_column(reading.columns, self._config.label, where, samples=reading.samples, exclude=reading.text)
             self._columns = reading.text, label
             self._tally.column = label
         elif self._columns[1] not in reading.columns and split != "train":

@@ -32,6 +32,15 @@ class Reading:
     records: Iterator[Record]
     samples: dict[str, list[object]]
     """What the first records hold, by column."""
+    head: list[Record]
+    """The first records, which `records` gives too."""
+
+    @property
+    def first_texts(self) -> list[str]:
+        """The first texts, of a file; none of what has to be waited for."""
+        if not self.stream.is_file:
+            return []
+        return [record.text for record in self.head if record.text]
 
     def describe(self) -> str:
         """Return in a sentence how the input is read."""
@@ -62,8 +71,9 @@ def read_texts(
     if columns:
         where = good[0].where if good else stream.name
         chooser.choose(columns, where, samples)
-    records = chooser.compose(itertools.chain(head, stream.records))
-    return Reading(stream, columns, chooser.text, records, samples)
+    head = list(chooser.compose(head))
+    records = itertools.chain(head, chooser.compose(stream.records))
+    return Reading(stream, columns, chooser.text, records, samples, head)
 
 
 def _take_head(stream: Stream, *, stops_at_error: bool) -> list[Record]:

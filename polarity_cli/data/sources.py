@@ -15,8 +15,9 @@ from polarity_cli.cache.entries import Entry
 from polarity_cli.config import DEFAULT_SOURCE, SAMPLE, Context
 from polarity_cli.data.hub import fetch_rows
 from polarity_cli.errors import DataError, UsageError
-from polarity_cli.formats import BY_SUFFIX, is_readable, split_suffix
+from polarity_cli.formats import BY_SUFFIX, is_readable
 from polarity_cli.formats.class_folders import UNLABELLED, list_classes
+from polarity_cli.formats.compression import split_suffix
 from polarity_cli.formats.lines import name_class
 from polarity_cli.sample import SAMPLE_DIR
 
@@ -142,7 +143,7 @@ def _looks_like_a_path(name: str) -> bool:
 
 
 def find_split(path: Path) -> str | None:
-    """Return the split that a file or folder is named for: `train.csv`, `test-00000-of-00002.parquet`; None for any other name."""
+    """Return the split that a file or folder is named for: `train.csv`, `test-00000-of-00002.parquet`; else None."""
     suffix, compression = split_suffix(path) if path.is_file() else ("", "")
     stem = path.name.lower().removesuffix(compression).removesuffix(suffix)
     found = _SHARD.fullmatch(stem)
@@ -181,7 +182,9 @@ def _list_unlabelled(folder: Path) -> list[str]:
 
 
 def _list_shards(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_file() and is_readable(path) and not path.name.startswith((".", "_")))
+    return sorted(
+        path for path in folder.iterdir() if path.is_file() and is_readable(path) and not path.name.startswith((".", "_"))
+    )
 
 
 def _list_otherwise(folder: Path, readable: list[Path]) -> dict[str, list[Path]]:

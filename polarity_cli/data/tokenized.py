@@ -23,7 +23,14 @@ _BATCH = 1024
 """Reviews tokenized and written together."""
 
 _SCHEMA = pa.schema(
-    [("input_ids", pa.list_(pa.int32())), ("label", pa.int8()), ("text", pa.large_string()), ("where", pa.string()), ("file", pa.int32()), ("row", pa.int64())]
+    [
+        ("input_ids", pa.list_(pa.int32())),
+        ("label", pa.int8()),
+        ("text", pa.large_string()),
+        ("where", pa.string()),
+        ("file", pa.int32()),
+        ("row", pa.int64()),
+    ]
 )
 
 

@@ -75,7 +75,7 @@ class Lines:
         if mark == _MARKS[0][0]:
             source.read(len(mark))
         errors = "strict" if is_wide else "surrogateescape"
-        self._text = io.TextIOWrapper(cast(IO[bytes], source), encoding=self.encoding, errors=errors, newline=ends)
+        self._text = io.TextIOWrapper(source, encoding=self.encoding, errors=errors, newline=ends)
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -123,9 +123,9 @@ class Lines:
             )
         if self.number == 0 and not self._again and not line.endswith("\n") and "\r" in line:
             # Everything there is, without a line feed: the ends are those of old Macs.
-            first, *rest = re.findall("[^\r]*\r|[^\r]+", line)
-            self._again.extend(rest)
-            return first
+            rest: list[str] = re.findall("[^\r]*\r|[^\r]+", line)
+            self._again.extend(rest[1:])
+            return rest[0]
         return line
 
     def _place(self) -> int:
@@ -176,7 +176,9 @@ def _check_encoding(name: str) -> str:
             return info.name
     except (LookupError, ValueError):
         pass
-    raise UsageError(f"--encoding {name}: no such encoding.", hint="For example utf-8, cp1252, latin-1, utf-16-le, gb18030, shift_jis.")
+    raise UsageError(
+        f"--encoding {name}: no such encoding.", hint="For example utf-8, cp1252, latin-1, utf-16-le, gb18030, shift_jis."
+    )
 
 
 def explain_undecodable(where: str, encoding: str) -> DataError:

@@ -63,7 +63,9 @@ def _make_stream(source: Input, lines: Lines, rows: Rows, first_rows: list[list[
     if first.error:
         raise DataError(f"{name}:{first.line}: {first.error}.")
     is_2015 = len(first.values) == 3 and first.values[0] in ("1", "2")
-    is_named = not is_2015 and (has_header(first_rows or [first.values]) if source.options.header is None else source.options.header)
+    is_named = not is_2015 and (
+        has_header(first_rows or [first.values]) if source.options.header is None else source.options.header
+    )
     if is_named:
         names = ["", *first.values] if dialect.has_row_names else first.values
         stream.columns, stream.header = name_columns(names), list(names)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from polarity_cli.column_names import is_known_name
 
@@ -146,12 +147,13 @@ def _is_open(lines: Sequence[str], dialect: Dialect, rows: list[list[str]]) -> b
     reader = make_reader(map(unescape, lines) if dialect.quoting == "backslash" else iter(lines), dialect)
     for _ in rows:
         next(reader)
-    return len(lines) - reader.line_num <= max(3, len(lines) // 10)
+    n_left: int = len(lines) - reader.line_num
+    return n_left <= max(3, len(lines) // 10)
 
 
-def make_reader(lines: object, dialect: Dialect) -> csv._reader:
+def make_reader(lines: Iterable[str], dialect: Dialect) -> Any:
     """Return the csv module's reader of lines."""
-    return csv.reader(lines, delimiter=dialect.delimiter, skipinitialspace=dialect.skips_spaces, strict=True)  # type: ignore[arg-type]
+    return csv.reader(lines, delimiter=dialect.delimiter, skipinitialspace=dialect.skips_spaces, strict=True)
 
 
 def has_header(rows: Sequence[Sequence[str]]) -> bool:

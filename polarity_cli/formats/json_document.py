@@ -53,7 +53,7 @@ def _collect(lines: Lines, name: str) -> tuple[list[str], int, bool]:
 
 def _holds_two(document: list[str]) -> bool:
     """Tell, once, of the second line that is not blank, whether the first was an object of its own."""
-    if not document[-1].strip() or not document[0].lstrip()[:1] in ("", "{"):
+    if not document[-1].strip() or document[0].lstrip()[:1] not in ("", "{"):
         return False
     filled = [line for line in document[:64] if line.strip()]
     return len(filled) == 2 and len(document) < 64 and _is_object(filled[0])

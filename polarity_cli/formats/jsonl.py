@@ -76,7 +76,9 @@ def parse_json(text: str, where: str) -> Any:
     except RecursionError as error:
         raise DataError(f"{where}: JSON nested too deep.") from error
     except ValueError as error:
-        hint = "Write null for a missing value: json.dumps(value, allow_nan=False) tells where." if "no JSON" in str(error) else None
+        hint = (
+            "Write null for a missing value: json.dumps(value, allow_nan=False) tells where." if "no JSON" in str(error) else None
+        )
         raise DataError(f"{where}: not valid JSON ({error}).", hint=hint) from error
 
 

@@ -18,7 +18,32 @@ _LABEL = "__label__"
 _FASTTEXT_LINE = re.compile(r"\s*(__label__\S+)(?:[ \t]+(.*))?", re.DOTALL)
 _LOOK_LINES, _LOOK_CHARACTERS = 200, 1 << 18
 _LABEL_WORDS = frozenset(
-    "-1 0 1 2 3 4 5 0.0 1.0 2.0 3.0 4.0 5.0 n p neg pos neu negative positive neutral mixed true false".split()
+    [
+        "-1",
+        "0",
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+        "0.0",
+        "1.0",
+        "2.0",
+        "3.0",
+        "4.0",
+        "5.0",
+        "n",
+        "p",
+        "neg",
+        "pos",
+        "neu",
+        "negative",
+        "positive",
+        "neutral",
+        "mixed",
+        "true",
+        "false",
+    ]
 )
 
 

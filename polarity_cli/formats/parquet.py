@@ -81,9 +81,7 @@ def _read_rows(source: Input, file: Any, classes: dict[str, list[str]]) -> Itera
     number, growth = 0, Growth(source.path, source.n_compressed, name=source.name)
     with _report(source.name), file:
         for batch in file.iter_batches(batch_size=_BATCH):
-            columns = [
-                column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in batch.columns
-            ]
+            columns = [column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in batch.columns]
             n_bytes = sum(column.nbytes for column in columns)
             growth.add(n_bytes)
             size = n_bytes // max(1, batch.num_rows) + 64

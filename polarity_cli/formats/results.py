@@ -62,14 +62,19 @@ def admit(record: Record, names: Names, columns: Collection[str] | None) -> Reco
         return record
     taken = [name for name in (names.label, names.score, names.words) if name in record.fields]
     if columns is None and taken and (set(taken) & {names.label, names.score}):
-        problem, hint = f"it has a field {taken[0]!r}, which the first record had not", "Name the answers otherwise: --prefix predicted_."
+        problem, hint = (
+            f"it has a field {taken[0]!r}, which the first record had not",
+            "Name the answers otherwise: --prefix predicted_.",
+        )
     elif columns is not None and (unknown := [name for name in record.fields if name not in columns]):
         problem = f"it has columns that the first ones had not: {', '.join(unknown[:10])}"
         hint = "Write records of unlike columns with --format jsonl."
     else:
         return record
     fields = record.fields if columns is None else {name: value for name, value in record.fields.items() if name in columns}
-    return replace(record, fields=fields if columns is not None else {}, error=DataError(f"{record.where}: {problem}.", hint=hint))
+    return replace(
+        record, fields=fields if columns is not None else {}, error=DataError(f"{record.where}: {problem}.", hint=hint)
+    )
 
 
 class Writer(Protocol):

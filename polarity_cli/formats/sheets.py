@@ -48,7 +48,9 @@ def read(source: Input) -> Stream:
         rows = [] if sheet is None else sheet.to_python(skip_empty_area=True)
         first = (sheet.start or (0, 0))[0] + 1 if sheet is not None else 1
     except (calamine.CalamineError, OSError, ValueError) as error:
-        raise DataError(f"{source.name}: no workbook that can be read ({str(error)[:200]}).", hint="Save it as .xlsx again.") from error
+        raise DataError(
+            f"{source.name}: no workbook that can be read ({str(error)[:200]}).", hint="Save it as .xlsx again."
+        ) from error
     others = [other for other in names if other != name]
     return _make_stream(source, name, [[_as_cell(v) for v in row] for row in rows], first, others)
 

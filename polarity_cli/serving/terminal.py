@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import IO, cast
 
+from polarity_cli.formats.decoding import emit
 from polarity_cli.formats.record import Record
 from polarity_cli.records import Prediction, escape_unprintable, make_printable
 
@@ -28,6 +29,20 @@ def format_terminal(record: Record, prediction: Prediction, *, colour: bool) -> 
         loudest = sorted(prediction.words, key=lambda pair: -abs(pair[1]))[:_N_STRONGEST]
         text += "\n" + " " * 16 + ", ".join(f"{_show(word)} {weight:+.2f}" for word, weight in loudest)
     return f"{label} {score:>4}  {text}"
+
+
+class TerminalWriter:
+    """A line for each record, for a person."""
+
+    def __init__(self, sink: IO[bytes], *, colour: bool) -> None:
+        self._sink, self._colour = sink, colour
+
+    def write(self, record: Record, prediction: Prediction) -> None:
+        """Write one line."""
+        emit(self._sink, format_terminal(record, prediction, colour=self._colour) + "\n")
+
+    def finish(self) -> None:
+        """Do nothing: every record is written at once."""
 
 
 def _colour_word(word: str, share: float) -> str:

@@ -24,8 +24,9 @@ _PACKAGES = ("torch", "numpy", "transformers", "tokenizers", "accelerate", "data
 
 def list_settings(config: TrainConfig) -> dict[str, Any]:
     """Return the settings as flat plain values, by the names of their flags without dashes before."""
-    settings = {**asdict(config), **asdict(config.data)}
-    settings.pop("data")
+    settings = {**asdict(config), **asdict(config.data), **asdict(config.data.read)}
+    for name in ("data", "read", *(name for name, value in settings.items() if value == ())):
+        settings.pop(name)
     return {key: _make_plain(key, value) for key, value in settings.items()}
 
 
@@ -89,8 +90,10 @@ def describe_checkpoint(
             "fingerprint": reviews["fingerprint"],
             "files": reviews["key"]["files"],
             "text": list(reviews["text"]),
-            **{name: reviews[name] for name in ("label", "labels", "splits")},
-            **{name: getattr(config.data, name) for name in ("rows", "test", "validation", "seed", "positive")},
+            **{name: reviews[name] for name in ("label", "labels", "rule", "left_out", "splits")},
+            **{name: getattr(config.data, name) for name in ("rows", "test", "validation", "seed", "on_error")},
+            **{name: list(getattr(config.data, name)) for name in ("positive", "negative", "more_sources")},
+            "read": asdict(config.data.read),
         },
         "max_length": config.data.max_length,
         "truncation": config.data.truncation,

@@ -1,0 +1,101 @@
+"""The mistakes of a checkpoint as a file: each row with its own columns. Used by the verb `evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polarity_cli.config import ReadOptions
+from polarity_cli.data.tokenized import TokenizedSplit
+from polarity_cli.formats import open_path
+from polarity_cli.formats.output_file import write_table
+from polarity_cli.records import LABEL_NAMES
+
+_ADDED = ("row", "expected", "predicted", "score")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A split that was scored."""
+
+    split: TokenizedSplit
+    files: tuple[Path, ...]
+    """That it was read from, as it was read; empty where they are not there."""
+
+
+def write_mistakes(
+    path: Path,
+    parts: Sequence[Scored],
+    y_true: NDArray[np.int64],
+    y_score: NDArray[np.float64],
+    *,
+    read: ReadOptions,
+    escaped: bool,
+) -> None:
+    """Write the mistakes, the most confident first: the row's own columns, its number, and what was expected and predicted.
+
+    Args:
+        path: in any written format of rows.
+        parts: the splits, one after the other.
+        y_true: `(N,)`, 0 negative, 1 positive.
+        y_score: `(N,)`, the probability of positive.
+        read: how the files are read.
+        escaped: whether cells that a spreadsheet would run get an apostrophe.
+    """
+    y_pred = (y_score >= 0.5).astype(np.int64)
+    confidence = np.maximum(y_score, 1 - y_score)
+    wrong = np.flatnonzero(y_pred != y_true)
+    order = wrong[np.argsort(-confidence[wrong], kind="stable")].tolist()
+    places = [(part, index) for part in parts for index in range(len(part.split))]
+    own = {number: dict[str, object]() for number in order}
+    columns = _read_own(parts, places, own, read)
+    names = {name: _find_free(name, columns) for name in _ADDED}
+    is_several = len({file for part in parts for file in part.files}) > 1 or not columns
+    where = _find_free("where", columns)
+    rows = []
+    for number in order:
+        part, index = places[number]
+        added = {
+            names["row"]: part.split.get_place(index)[1],
+            names["expected"]: LABEL_NAMES[int(y_true[number])],
+            names["predicted"]: LABEL_NAMES[int(y_pred[number])],
+            names["score"]: round(float(confidence[number]), 6),
+        }
+        fields = own[number] or {"text": part.split.get_text(index)}
+        rows.append({**fields, **({where: part.split.get_where(index)} if is_several else {}), **added})
+    header = [*(columns or ["text"]), *([where] if is_several else []), *names.values()]
+    write_table(path, header, rows, flag="--errors", escaped=escaped)
+
+
+def _find_free(name: str, columns: Iterable[str]) -> str:
+    """Return a name, with `polarity_` before it where a column has it."""
+    taken = set(columns)
+    while name in taken:
+        name = f"polarity_{name}"
+    return name
+
+
+def _read_own(
+    parts: Sequence[Scored], places: Sequence[tuple[Scored, int]], own: dict[int, dict[str, object]], read: ReadOptions
+) -> list[str]:
+    """Put the own columns of rows into `own`, from the files that they were read from, and return the columns' names."""
+    wanted: dict[Path, dict[int, list[int]]] = {}
+    for number in own:
+        part, index = places[number]
+        file, row = part.split.get_place(index)
+        if file < len(part.files):
+            wanted.setdefault(part.files[file], {}).setdefault(row, []).append(number)
+    columns: dict[str, None] = {}
+    for path, rows in wanted.items():
+        with closing(open_path(path, read)) as stream:
+            columns |= dict.fromkeys(stream.columns or ())
+            for record in stream.records:
+                for number in rows.get(record.row, ()):
+                    own[number] = record.fields or {}
+                    columns |= dict.fromkeys(own[number])
+    return list(columns)
