@@ -41,7 +41,7 @@ def choose_text_columns(
         return tuple(_resolve(columns, asked, where, flag="--text"))
     found = [_find_alike(columns, name) for name in preferred or ()]
     if found and found[-1] is not None:
-        return tuple(name for name in found if name is not None)
+        return tuple(dict.fromkeys(name for name in found if name is not None))
     bodies = _find_best(columns, text_rank)
     titles = _find_best(columns, title_rank)
     if not bodies:

@@ -57,7 +57,10 @@ def _check_found(tally: LabelTally, meaning: int, entries: Sequence[str], other:
     if is_found or is_in_training or (other and not rest):
         return
     if all(is_comparison(entry) for entry in entries):
-        raise UsageError(f"{asked}: no label of column {show(tally.column)} is a number: {describe(tally)}.")
+        raise UsageError(
+            f"{asked}: no label of column {show(tally.column)} is a number: {describe(tally)}.",
+            hint=f"Name labels that the column has with {_FLAGS[meaning]}.",
+        )
     hint = f"Name labels that the column has with {_FLAGS[meaning]}"
     if not other and len(rest) == 1:
         name, flag = ("negative" if meaning == POSITIVE else "positive"), _FLAGS[1 - meaning]
@@ -118,4 +121,4 @@ def _write_part(some: Sequence[str], seen: Collection[str], meaning: int) -> str
 
 
 def _show(entries: Sequence[str]) -> str:
-    return cut(",".join(entries[:20]))
+    return list_for_shell(entries, in_order=False)

@@ -54,13 +54,13 @@ WORDS = Form(
     ("positive", "pos", "very positive", "extremely positive"),
     NEUTRAL_WORDS,
 )
-BINARY = Form("0 and 1", ("0",), ("1",), options="--positive 1 --negative 0")
+BINARY = Form("0/1", ("0",), ("1",), options="--positive 1 --negative 0")
 TRUTH = Form("true and false", ("false",), ("true",))
 TAKEN: tuple[Form, ...] = (
     BINARY,
-    Form("1 and 2", ("1",), ("2",), options="--positive 2 --negative 1"),
-    Form("0 and 4", ("0",), ("4",), ("2",), options="--positive 4 --negative 0", needs_poles=True),
-    Form("-1 and 1", ("-1",), ("1",), ("0",), options="--positive 1 --negative -1", needs_poles=True),
+    Form("1/2", ("1",), ("2",), options="--positive 2 --negative 1"),
+    Form("0/4", ("0",), ("4",), ("2",), options="--positive 4 --negative 0", needs_poles=True),
+    Form("-1/1", ("-1",), ("1",), ("0",), options="--positive 1 --negative -1", needs_poles=True),
     WORDS,
     TRUTH,
     STARS,
@@ -113,7 +113,8 @@ def looks_like_labels(seen: Collection[str]) -> bool:
 def suggest_readings(groups: Iterable[list[Form]], seen: Collection[str]) -> str:
     """Return each reading of labels that are ambiguous, with the options that ask for it."""
     parts = [
-        f"{group[0].options} ({say_meanings(group[0], seen)}, as in {join_words(f.name for f in group)})" for group in groups
+        f"{group[0].options} ({say_meanings(group[0], seen)}, as in {join_words((f.name for f in group), 'or')})"
+        for group in groups
     ]
     return "Say which is meant: " + ", or ".join(parts) + "."
 
@@ -121,6 +122,10 @@ def suggest_readings(groups: Iterable[list[Form]], seen: Collection[str]) -> str
 def suggest_options(seen: Collection[str]) -> str:
     """Return how to say what labels mean that are of no form."""
     values = order(seen)
+    if any("," in value or value.startswith(("<", ">", "=")) for value in values):
+        return (
+            "Change the labels that hold a comma or begin with <, > or =: these cannot be typed after --positive or --negative."
+        )
     if len(values) == 1:
         value = list_for_shell(values)
         return f"Say what it is: --positive {value}, or --negative {value}."

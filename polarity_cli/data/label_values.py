@@ -63,6 +63,8 @@ class LabelTally:
         Raises:
             DataError: it is a list or an object, which is no label, or the column has too many different values.
         """
+        if type(value) is bool:
+            value = str(value)  # since True is 1 to a dictionary
         is_plain = type(value) in _CACHED
         key = self._known.get(value) if is_plain else None
         if key is None:
