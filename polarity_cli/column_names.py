@@ -82,7 +82,7 @@ def is_known_name(name: str) -> bool:
 def is_nameless(name: str) -> bool:
     """Return whether a column has no name of its own, as the row numbers that pandas writes first."""
     stripped = name.strip().casefold()
-    return not stripped or stripped.startswith("unnamed:")
+    return not stripped or stripped.startswith(("unnamed:", "unnamed_"))
 
 
 def is_identifier(name: str) -> bool:

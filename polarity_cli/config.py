@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from polarity_cli.errors import UsageError
-from polarity_cli.processes import ALONE, Processes
+from polarity_cli.context import Context as Context
+from polarity_cli.errors import require
+from polarity_cli.read_options import ReadOptions as ReadOptions
 from polarity_cli.recipes import RECIPES
-from polarity_cli.records import Observer, SilentObserver
 
 DEFAULT_SOURCE = "amazon_polarity"
 DEFAULT_ENCODER = "bert-base-uncased"
@@ -26,33 +26,6 @@ PRECISIONS = ("fp32", "int8")
 ON_ERROR = ("fail", "keep", "skip")
 FeatureCache = Literal["auto", "off"] | int
 """How large kept features may grow: `auto`, `off`, or bytes."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Context:
-    """Where a verb works and whom it tells."""
-
-    cache_dir: Path
-    offline: bool = False
-    observer: Observer = field(default_factory=SilentObserver)
-    processes: Processes = ALONE
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadOptions:
-    """How files are read where they do not tell it themselves; None finds it out."""
-
-    delimiter: str | None = None
-    """What stands between the cells of a delimited file."""
-    header: bool | None = None
-    """Whether a table's first row names its columns."""
-    encoding: str | None = None
-    sheet: str | None = None
-    """The sheet of a workbook; None takes the first that holds anything."""
-
-    def __post_init__(self) -> None:
-        is_one = self.delimiter is None or (len(self.delimiter) == 1 and self.delimiter not in '"\r\n')
-        _require(is_one, f"--delimiter {self.delimiter}: expected one character, or comma, semicolon, tab or pipe.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,19 +58,17 @@ class DataConfig:
     truncation: str = "head"
 
     def __post_init__(self) -> None:
-        _require(self.rows is None or self.rows >= 1, f"--rows {self.rows}: expected a number from 1, or 'all'.")
+        require(self.rows is None or self.rows >= 1, f"--rows {self.rows}: expected a number from 1, or 'all'.")
         _check_share("--test", self.test)
         _check_share("--validation", self.validation)
-        _require(
+        require(
             self.test + self.validation < 1,
             f"--test {self.test} and --validation {self.validation} leave no training rows.",
         )
-        _require(0 <= self.seed < 2**32, f"--seed {self.seed}: expected a number from 0 to {2**32 - 1}.")
-        _require(
-            self.max_length >= SHORTEST_LENGTH, f"--max-length {self.max_length}: expected {SHORTEST_LENGTH} tokens or more."
-        )
+        require(0 <= self.seed < 2**32, f"--seed {self.seed}: expected a number from 0 to {2**32 - 1}.")
+        require(self.max_length >= SHORTEST_LENGTH, f"--max-length {self.max_length}: expected {SHORTEST_LENGTH} tokens or more.")
         check_choice("--truncation", self.truncation, TRUNCATIONS)
-        _require(
+        require(
             self.on_error in ("fail", "skip"),
             f"--on-error {self.on_error}: choose fail or skip.",
             hint="A row without a label cannot be kept: nothing can be learned from it.",
@@ -140,23 +111,23 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_choice("--recipe", self.recipe, tuple(sorted(RECIPES)))
-        _require(self.unfreeze is None or self.unfreeze >= 0, f"--unfreeze {self.unfreeze}: expected 0 or more, or 'all'.")
-        _require(self.epochs >= 1, f"--epochs {self.epochs}: expected 1 or more.")
-        _require(self.batch_size >= 1, f"--batch-size {self.batch_size}: expected 1 or more.")
+        require(self.unfreeze is None or self.unfreeze >= 0, f"--unfreeze {self.unfreeze}: expected 0 or more, or 'all'.")
+        require(self.epochs >= 1, f"--epochs {self.epochs}: expected 1 or more.")
+        require(self.batch_size >= 1, f"--batch-size {self.batch_size}: expected 1 or more.")
         _check_positive("--learning-rate", self.learning_rate)
-        _require(
+        require(
             math.isfinite(self.weight_decay) and self.weight_decay >= 0,
             f"--weight-decay {self.weight_decay}: expected 0 or more.",
         )
-        _require(0 <= self.warmup <= 1, f"--warmup {self.warmup}: expected a share of the steps from 0 to 1.")
+        require(0 <= self.warmup <= 1, f"--warmup {self.warmup}: expected a share of the steps from 0 to 1.")
         is_size = type(self.feature_cache) is int and self.feature_cache >= 0
-        _require(
+        require(
             is_size or self.feature_cache in ("auto", "off"),
             f"--feature-cache {self.feature_cache}: expected auto, off or a size.",
         )
         if self.patience is not None:
-            _require(self.patience >= 1, f"--patience {self.patience}: expected 1 or more.")
-            _require(self.data.validation > 0, "--patience needs a validation split.", hint="Give --validation 0.1.")
+            require(self.patience >= 1, f"--patience {self.patience}: expected 1 or more.")
+            require(self.data.validation > 0, "--patience needs a validation split.", hint="Give --validation 0.1.")
 
 
 def make_train_config(recipe: str, *, data: dict[str, Any], run: dict[str, Any]) -> TrainConfig:
@@ -202,7 +173,7 @@ class EvaluateConfig:
             check_choice("--split", self.split, SPLITS)
         if self.escape_formulas:
             is_table = self.errors is not None and any(f".{name}" in self.errors.name for name in ("csv", "tsv", "tab"))
-            _require(is_table, "--escape-formulas is for CSV and TSV.", hint="Give --errors a name ending in .csv or .tsv.")
+            require(is_table, "--escape-formulas is for CSV and TSV.", hint="Give --errors a name ending in .csv or .tsv.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,7 +208,7 @@ class PredictConfig:
         check_choice("--on-error", self.on_error, ON_ERROR)
         if self.precision is not None:
             check_choice("--precision", self.precision, PRECISIONS)
-        _require(
+        require(
             0 <= self.min_confidence <= 1,
             f"--min-confidence {self.min_confidence}: expected a probability from 0 to 1.",
         )
@@ -254,7 +225,7 @@ class PruneConfig:
     dry_run: bool = False
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             self.older_than is not None or self.max_size is not None,
             "Nothing says what may go.",
             hint="Give --older-than 30d, --max-size 5GB, or both; --dry-run only shows what would go.",
@@ -263,17 +234,12 @@ class PruneConfig:
 
 def check_choice(flag: str, value: str, choices: tuple[str, ...]) -> None:
     """Raise UsageError unless `value` is one of `choices`."""
-    _require(value in choices, f"{flag} {value}: choose one of {', '.join(choices)}.")
+    require(value in choices, f"{flag} {value}: choose one of {', '.join(choices)}.")
 
 
 def _check_share(flag: str, value: float) -> None:
-    _require(0 <= value < 1, f"{flag} {value}: expected a share of the rows from 0 to below 1.")
+    require(0 <= value < 1, f"{flag} {value}: expected a share of the rows from 0 to below 1.")
 
 
 def _check_positive(flag: str, value: float) -> None:
-    _require(math.isfinite(value) and value > 0, f"{flag} {value}: expected a number above 0.")
-
-
-def _require(holds: bool, message: str, *, hint: str | None = None) -> None:
-    if not holds:
-        raise UsageError(message, hint=hint)
+    require(math.isfinite(value) and value > 0, f"{flag} {value}: expected a number above 0.")

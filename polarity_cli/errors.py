@@ -71,3 +71,9 @@ class HubError(PolarityError):
 
 class CacheError(PolarityError):
     """The cache directory cannot be read or written."""
+
+
+def require(holds: bool, message: str, *, hint: str | None = None) -> None:
+    """Raise UsageError unless something holds."""
+    if not holds:
+        raise UsageError(message, hint=hint)

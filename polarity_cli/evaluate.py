@@ -250,7 +250,7 @@ def _score(
     y_score = compute_scores(logits)[:, whole.positive]
     y_true = np.concatenate([part.labels for part in parts])
     if config.errors is not None and context.processes.is_main:
-        from polarity_cli.mistakes import Scored, write_mistakes
+        from polarity_cli.scoring.mistakes import Scored, write_mistakes
 
         files = _find_files(info, reviews, context)
         scored = [Scored(part, files.get(name, ())) for name, part in zip(reviews.names, parts, strict=True)]

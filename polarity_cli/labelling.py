@@ -169,7 +169,7 @@ def run_jobs(
                     writer = make_writer(format, sink, stream, columns, names)
                 elif format in _UNIFORM and own != columns:
                     raise DataError(
-                        f"{stream.name}: its columns are {', '.join(own[:8])}, those of the first input {', '.join(columns[:8])}.",
+                        f"{stream.name}: its columns are {', '.join(own[:8])}, not {', '.join(columns[:8])} as before.",
                         hint="Write each to a file of its own, --output FOLDER, or --format jsonl.",
                     )
                 assert sink is not None

@@ -121,7 +121,7 @@ def prepare_source(
     entry = get_entry(place, key, make, context.observer, is_sound=_is_sound)
     manifest = entry.manifest
     for note in manifest["notes"]:
-        (context.observer.warn if note.startswith("Left out") else context.observer.note)(note)
+        (context.observer.warn if note.startswith(("Left out", "Only ")) else context.observer.note)(note)
     if both_classes:
         train = manifest["splits"].get("train", {"n_negative": 0, "n_positive": 0})
         check_both_classes({NEGATIVE: train["n_negative"], POSITIVE: train["n_positive"]}, config.source)
@@ -249,7 +249,22 @@ def _divide(reviews: LabelledReviews, config: DataConfig) -> tuple[dict[str, lis
         return brought, notes
     if len({review.label for review in kept}) == 1 and any(missing.values()):
         _refuse_one_class(kept, config)
-    return {**split_reviews(kept, fractions=missing, seed=config.seed, rest="train"), **brought}, notes
+    splits = {**split_reviews(kept, fractions=missing, seed=config.seed, rest="train"), **brought}
+    return splits, [*notes, *_note_missing_classes(splits, missing)]
+
+
+def _note_missing_classes(splits: dict[str, list[Review]], shares: dict[str, float]) -> list[str]:
+    """Return what to say of splits that have no review of a class, since too many rows are copies of each other."""
+    notes = []
+    for label, name in enumerate(LABEL_NAMES):
+        without = [split for split, share in shares.items() if share and not any(r.label == label for r in splits[split])]
+        if without:
+            n_different = len({review_key(r.text) for members in splits.values() for r in members if r.label == label})
+            notes.append(
+                f"Only {n_different} of the {name} reviews differ, the others are copies; none is in the {' or '.join(without)} "
+                "split, whose scores say little."
+            )
+    return notes
 
 
 def _refuse_one_class(reviews: list[Review], config: DataConfig) -> None:

@@ -12,16 +12,18 @@ import pytest
 from tests.conftest import REPOSITORY
 
 PACKAGE = REPOSITORY / "polarity_cli"
-GROUND = {"errors", "records", "config", "recipes", "column_names", "cache", "hub", "processes", "ranks", "joining", "teams"}
-GROUND |= {"__init__"}
-VERBS = {"prepare", "train", "evaluate", "predict", "housekeeping", "launch"}
+GROUND = {
+    *("__init__", "cache", "column_names", "config", "context", "errors", "hub", "joining", "processes", "ranks", "read_options"),
+    *("recipes", "records", "teams"),
+}
+VERBS = {"prepare", "train", "evaluate", "predict", "housekeeping", "labelling", "launch"}
 ROOMS = {"formats", "data", "encoder", "training", "scoring", "serving", "sample"}
 DOWN = {
-    "formats": {"data"},
+    "formats": set[str](),
     "data": {"formats", "sample"},
     "encoder": {"data", "sample"},
     "training": {"data", "encoder", "scoring"},
-    "scoring": set[str](),
+    "scoring": {"data", "formats"},
     "serving": {"data", "encoder", "formats"},
     "sample": set[str](),
 }
@@ -44,7 +46,7 @@ def may_import(place: str) -> set[str]:
     if place == "cli":
         return GROUND | VERBS | ROOMS | {"cli"}
     if place in VERBS:
-        return GROUND | ROOMS | {"prepare"}
+        return GROUND | ROOMS | {"prepare"} | ({"predict"} if place == "labelling" else set())
     if place in ROOMS:
         return GROUND | DOWN[place] | {place}
     return GROUND | {"__version__"}

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,8 +22,10 @@ from polarity_cli.formats.record import Record, Stream
 from polarity_cli.formats.results import DocumentWriter, Names, Writer, make_writer
 from polarity_cli.labelling import Job, plan_jobs, run_jobs
 from polarity_cli.predict import find_checkpoint, open_predictor
-from polarity_cli.serving.predictor import Predictor
 from polarity_cli.serving.terminal import TerminalWriter, open_terminal
+
+if TYPE_CHECKING:
+    from polarity_cli.serving.predictor import Predictor
 
 EXAMPLES = options.paragraphs(
     """

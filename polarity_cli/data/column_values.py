@@ -29,6 +29,15 @@ def has_texts(values: Sequence[object]) -> bool:
     return len(texts) * 2 > len(filled) and len(set(texts)) * 2 > len(texts)
 
 
+def has_words(name: str, values: Sequence[object]) -> bool:
+    """Return whether a column holds something in words, however short: neither labels nor numbers nor the names of rows."""
+    filled = [value for value in values if not _is_blank(value)]
+    if is_identifier(name) or not filled or has_labels(name, values):
+        return False
+    words = [value for value in filled if isinstance(value, str) and _WORD.search(value) and not _ADDRESS.match(value.strip())]
+    return len(words) * 10 >= len(filled) * 9
+
+
 def has_labels(name: str, values: Sequence[object]) -> bool:
     """Return whether a column's values are a few labels of one usual form, at least two, and do not number the rows."""
     if is_identifier(name) or any(isinstance(value, list | dict | tuple | set) for value in values):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, time
 from decimal import Decimal
 
 from polarity_cli.column_names import is_known_name, is_nameless, label_rank, normalise_name, text_rank, title_rank
-from polarity_cli.data.column_values import has_labels, has_texts
+from polarity_cli.data.column_values import has_labels, has_texts, has_words
 from polarity_cli.data.label_forms import join_words, list_for_shell
 from polarity_cli.data.label_values import show
 from polarity_cli.errors import DataError
@@ -19,6 +20,8 @@ _MOST_LISTED = 20
 _LONGEST_LIST = 400
 """Names, and their characters, that a message lists."""
 _MOST_SUGGESTED = 3
+_PLACE = re.compile(r"column_\d+")
+"""What a column of a table without a header is called: its place, which says nothing of another file's columns."""
 
 
 def choose_text_columns(
@@ -39,7 +42,8 @@ def choose_text_columns(
     """
     if asked:
         return tuple(_resolve(columns, asked, where, flag="--text"))
-    found = [_find_alike(columns, name) for name in preferred or ()]
+    by_place = bool(preferred) and all(map(_PLACE.fullmatch, preferred or ()))
+    found = [] if by_place else [_find_alike(columns, name) for name in preferred or ()]
     if found and found[-1] is not None:
         return tuple(dict.fromkeys(name for name in found if name is not None))
     bodies = _find_best(columns, text_rank)
@@ -47,6 +51,11 @@ def choose_text_columns(
     if not bodies:
         others = [name for name in columns if title_rank(name) is None and not is_nameless(name)]
         bodies = [name for name in others if has_texts((samples or {}).get(name, ()))]
+        if not bodies and not titles:
+            short = [name for name in others if has_words(name, (samples or {}).get(name, ()))]
+            bodies = short if len(short) == 1 else []
+    if len(bodies) != 1 and not titles and by_place and all(name in columns for name in preferred or ()):
+        return tuple(preferred or ())
     if len(titles) > 1 and len(bodies) <= 1:
         raise _refuse(columns, titles, "the title", where, hint=_suggest_texts([*titles[:1], *bodies], columns))
     if len(bodies) > 1 or not (bodies or titles):

@@ -83,6 +83,7 @@ class _Reader:
         self._losses = Losses()
         self._without = {"text": _Places(), "label": _Places()}
         self._has_more = False
+        self._passed_over: set[str] = set()
 
     def read_split(self, split: str, paths: tuple[Path, ...], limit: int | None) -> None:
         """Take the first `limit` rows of a split (None: all) and count what their labels are."""
@@ -122,6 +123,8 @@ class _Reader:
                     hint="Expected fastText's '__label__1 text', a text, a tab and its label, or a table with a header.",
                 )
             assert self._columns is not None  # chosen with the file's first rows
+            if not any(record.fields.values()):
+                continue  # a blank line
             value = record.fields.get(self._columns[1])
             if not record.text:
                 self._without["text"].add(record.where)
@@ -142,12 +145,13 @@ class _Reader:
         Raises:
             DataError: a file of the train split has none, or it is not clear which column they are in.
         """
-        where = f"{reading.stream.name}"
+        where = reading.stream.name
         if self._columns is None:
             label = choose_label_column(reading.columns, self._config.label, where, samples=reading.samples, exclude=reading.text)
             self._columns = reading.text, label
             self._tally.column = label
         elif self._columns[1] not in reading.columns and split != "train":
+            self._passed_over.add(split)
             self._notes.append(f"{where}: passed over, since it has no column {self._columns[1]!r} with labels.")
             return False
         else:
@@ -197,7 +201,8 @@ class _Reader:
         empty = [split for split, rows in self._rows.items() if not rows and split != "train"]
         for split in empty:
             del self._rows[split]
-            self._notes.append(f"{self._name}: its {split} split has no labels; it is passed over.")
+            if split not in self._passed_over:
+                self._notes.append(f"{self._name}: its {split} split has no labels; it is passed over.")
 
     def _refuse_empty(self) -> None:
         problems = self._say_left_out()

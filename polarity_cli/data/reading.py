@@ -69,7 +69,7 @@ def read_texts(
     samples = {name: [record.fields.get(name) for record in good if record.fields] for name in columns}
     chooser = _Chooser(stream, asked=asked, preferred=preferred)
     if columns:
-        where = good[0].where if good else stream.name
+        where = stream.place or (good[0].where if good else stream.name)
         chooser.choose(columns, where, samples)
     head = list(chooser.compose(head))
     records = itertools.chain(head, chooser.compose(stream.records))

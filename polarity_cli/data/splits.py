@@ -24,7 +24,8 @@ def split_reviews(reviews: Sequence[Review], *, fractions: dict[str, float], see
     """Divide reviews among the splits named in `fractions` (each 0 to 1 of the reviews) and `rest`.
 
     Each split takes its fraction of each label, rounded, and at least one review where the fraction is not 0; a review and its
-    copies go together. Reviews keep their order within a split.
+    copies go together. Reviews keep their order within a split. Where many rows of a label are copies of a few reviews, those
+    stay together in `rest` and the other splits in turn, as far as they go.
 
     Raises:
         DataError: a label has too few reviews to be on every side.
@@ -36,13 +37,15 @@ def split_reviews(reviews: Sequence[Review], *, fractions: dict[str, float], see
     wanted = {name: fraction for name, fraction in fractions.items() if fraction > 0}
     for label in sorted({review.label for review in reviews}):
         members = [group for group in groups.items() if _label_of(group[1], reviews) == label]
-        if len(members) <= len(wanted):
+        n_rows = sum(len(indices) for _, indices in members)
+        if n_rows <= len(wanted):
             raise DataError(
                 f"{len(members)} different {LABEL_NAMES[label]} reviews cannot be split into {rest}, {', '.join(wanted)}.",
                 hint="Add reviews, or leave splits out: --test 0 --validation 0 in training, --split all in evaluation.",
             )
         members.sort(key=lambda group: hashlib.blake2b(group[0], key=str(seed).encode()[:64], digest_size=16).digest())
-        _deal([indices for _, indices in members], wanted, where)
+        reached = dict(list(wanted.items())[: len(members) - 1])
+        _deal([indices for _, indices in members], reached, where)
     return {name: [r for r, side in zip(reviews, where, strict=True) if side == name] for name in (rest, *fractions)}
 
 

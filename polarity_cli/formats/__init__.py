@@ -6,6 +6,7 @@ Every verb reads through `open_path` and `open_pipe`, and writes through `output
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import stat
@@ -14,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from polarity_cli.config import ReadOptions
 from polarity_cli.errors import DataError, UsageError
 from polarity_cli.formats.compression import COMPRESSIONS, find_suffix, open_bytes, report_damage, split_suffix
 from polarity_cli.formats.record import Input, Record, Stream
+from polarity_cli.read_options import ReadOptions
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def find_format(path: Path, *, flag: str = "", asked: str | None = None) -> str:
     if not suffix and path.exists() and not path.is_file():
         return "text"
     where = f"{flag} {path}" if flag else str(path)
-    shown = f"{suffix!r}" if suffix else "(no suffix)"
+    shown = repr(suffix or "(no suffix)")
     message, hint = f"{where}: unknown format {shown}.", _KNOWN
     if flag:
         raise UsageError(message, hint=f"{hint} Or say the format: {'--format' if flag == '--output' else '--input-format'} csv.")
@@ -104,10 +105,8 @@ def open_pipe(stream: IO[bytes], options: ReadOptions, *, format: str | None, na
         DataError: it is not of its format.
     """
     is_file = False
-    try:
+    with contextlib.suppress(OSError, AttributeError):
         is_file = stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
-    except (OSError, AttributeError):
-        pass
     with report_damage(name):
         return _open(Input(name, format or "text", stream, options, "", is_file))
 

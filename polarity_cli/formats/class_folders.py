@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from polarity_cli.config import ReadOptions
 from polarity_cli.errors import DataError
 from polarity_cli.formats.compression import LONGEST_RECORD, open_bytes, split_suffix
 from polarity_cli.formats.decoding import Lines
 from polarity_cli.formats.record import Record, Stream
+from polarity_cli.read_options import ReadOptions
 
 UNLABELLED = frozenset({"unsup", "unlabeled", "unlabelled"})
 """Folders beside the classes whose texts have no label."""

@@ -1,7 +1,7 @@
 """Bytes as lines of text: byte order marks, encodings, line ends. Between `formats/compression` and the formats of lines.
 
-Nothing is read ahead of what a stream holds, so a line that trickles in is a line at once. Bytes that are not of the encoding stay
-in a line as surrogates, so that they can be written as they came.
+Nothing is read ahead of what a stream holds, so a line that trickles in is a line at once. Bytes that are not of the encoding
+stay in a line as surrogates, so that they can be written as they came.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _CONTENTS = (
     (b"%PDF-", "PDF", "", ""),
     (b"SQLite format 3\x00", "a SQLite database", "", ""),
 )
-"""How files begin that are no text, what they are, the suffix under which they are read, and what makes text of them in a pipe."""
+"""How files begin that are no text, what they are, the suffix that has them read, and what makes text of them in a pipe."""
 _LFS = b"version https://git-lfs"
 _SURROGATE = re.compile("[\udc80-\udcff]")
 _HALF_PAIRS = re.compile("[\ud800-\udc7f\udd00-\udfff]")

@@ -68,7 +68,7 @@ def _make_stream(source: Input, lines: Lines, rows: Rows, first_rows: list[list[
     )
     if is_named:
         names = ["", *first.values] if dialect.has_row_names else first.values
-        stream.columns, stream.header = name_columns(names), list(names)
+        stream.columns, stream.header, stream.place = name_columns(names), list(names), f"{name}:{first.line}"
         check_names(stream.columns, f"{name}:{first.line}")
     else:
         is_2015 = is_2015 and source.options.header is None

@@ -26,7 +26,7 @@ class Dialect:
 
     delimiter: str
     quoting: str = "doubled"
-    """`doubled` or `backslash` for a quote inside a quoted cell, `none` where quotes mean nothing, `open` where no quote was met."""
+    """`doubled` or `backslash` for a quote inside a quoted cell, `none` where quotes mean nothing, `open` where none was met."""
     skips_spaces: bool = False
     """Whether a space behind a delimiter belongs to no cell."""
     sep_line: str = ""
@@ -104,28 +104,35 @@ def _find_quoting(lines: Sequence[str], delimiter: str, *, is_whole: bool) -> _R
     if any('\\"' in line for line in lines):
         others.append(Dialect(delimiter, "backslash"))
     readings = [_read(lines, dialect, is_whole=is_whole) for dialect in others]
-    # Quotes mean nothing only where no cell is quoted from end to end.
-    if not any(len(cell) > 1 and cell.endswith('"') for cell in begins):
+    # Quotes mean nothing where several cells begin with one, and none is quoted from end to end.
+    if len(begins) > 1 and not any(len(cell) > 1 and cell.endswith('"') for cell in begins):
         readings.append(none)
     best = min(readings, key=lambda reading: reading.n_bad)
     return best if best.n_bad == 0 else doubled
 
 
 def _read(lines: Sequence[str], dialect: Dialect, *, is_whole: bool) -> _Reading:
-    rows, n_broken = _split(lines, dialect)
+    rows, n_broken = _split(lines, dialect, is_whole=is_whole)
     if not is_whole and rows:
         rows = rows[:-1] or rows  # the last may be cut
     rows = [row for row in rows if any(row)]
     if not rows:
         return _Reading(dialect, rows, n_broken)
     width = len(rows[0])
-    if len(rows) > 1 and n_broken == 0 and all(len(row) == width + 1 for row in rows[1:]) and any(row[-1] for row in rows[1:]):
+    if n_broken == 0 and _have_names(rows, width):
         return _Reading(dialect, rows, 0, has_row_names=True)
     n_bad = sum(len(row) < width or any(row[width:]) for row in rows)
     return _Reading(dialect, rows, n_bad + n_broken)
 
 
-def _split(lines: Sequence[str], dialect: Dialect) -> tuple[list[list[str]], int]:
+def _have_names(rows: list[list[str]], width: int) -> bool:
+    """Tell whether each row has one cell more than the header, and another in front than all others, as R writes row names."""
+    below = rows[1:]
+    has_one_more = len(below) > 1 and all(len(row) == width + 1 for row in below)
+    return has_one_more and any(row[-1] for row in below) and len({row[0] for row in below}) == len(below)
+
+
+def _split(lines: Sequence[str], dialect: Dialect, *, is_whole: bool) -> tuple[list[list[str]], int]:
     """Return the rows of lines, and how many could not be read; a last one that is cut counts as none."""
     if dialect.quoting in ("none", "open"):
         return [line.rstrip("\r\n").split(dialect.delimiter) for line in lines], 0
@@ -138,7 +145,7 @@ def _split(lines: Sequence[str], dialect: Dialect) -> tuple[list[list[str]], int
     except csv.Error:
         if reader.line_num < len(lines):
             return rows, max(1, len(lines) - reader.line_num)
-        return rows, 0 if rows and reader.line_num >= len(lines) and _is_open(lines, dialect, rows) else 1
+        return rows, 0 if not is_whole and rows and reader.line_num >= len(lines) and _is_open(lines, dialect, rows) else 1
     return rows, 0
 
 

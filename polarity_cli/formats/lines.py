@@ -1,4 +1,4 @@
-"""Lines of text: `.txt` as fastText writes it, as text, tab and label, or plain; `x.neg` and `x.pos`. Read only; see `formats`."""
+"""Lines of text: `.txt` as fastText writes it, as text, tab and label, or plain; `x.neg` and `x.pos`. Read only."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from polarity_cli.config import ReadOptions
 from polarity_cli.errors import DataError
+from polarity_cli.read_options import ReadOptions
 
 
 @dataclass(slots=True)
@@ -49,6 +49,8 @@ class Stream:
     """The columns of a table; None where each record has its own, or is a line."""
     header: list[str] | None = None
     """The columns as the input's header spells them; None where it has none."""
+    place: str = ""
+    """Where the header stands, for messages; empty where there is none."""
     delimiter: str | None = None
     """What stands between the cells of a delimited table."""
     is_quoted: bool = False
@@ -90,7 +92,8 @@ class Input:
 
 def name_columns(header: Sequence[str]) -> list[str]:
     """Return the names of a table's columns: without space around them, and numbered from 1 where the header has none."""
-    return [name.strip() or f"column_{number}" for number, name in enumerate(header, 1)]
+    is_named = any(name.strip() for name in header)
+    return [name.strip() or f"{'unnamed' if is_named else 'column'}_{number}" for number, name in enumerate(header, 1)]
 
 
 def check_names(columns: Sequence[str], where: str) -> None:

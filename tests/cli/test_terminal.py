@@ -116,7 +116,7 @@ def test_what_is_shown_of_marks_that_nobody_sees() -> None:
 def test_explained_words_hold_no_sequences_of_their_own() -> None:
     words = (("\x1b[2Jgood", 1.0), ("\u202ebad", -0.9))
     for colour in (True, False):
-        shown = format_terminal(Record("x", ""), Prediction("positive", 0.9, words), colour=colour)
+        shown = format_terminal(Record({}, "", "in:1", text="x"), Prediction("positive", 0.9, words), colour=colour)
         for own in ("\033[1;32m", "\033[1;31m", "\033[32m", "\033[0m"):
             shown = shown.replace(own, "")
         assert not set(STEERING) & set(shown)

@@ -280,7 +280,7 @@ def test_stream_of_any_bytes_gives_its_records_or_a_data_error() -> None:
             continue
         n_whole += 1
         n_lines = data.count(b"\n") + (not data.endswith(b"\n") and data != b"")
-        if on_error == "keep" and kind in ("text", "jsonl"):
+        if on_error == "keep" and kind in ("text", "jsonl") and b"\n" in data:
             assert n_records == n_lines
     assert n_whole > N["streams"] // 5
 
