@@ -68,7 +68,7 @@ def test_arrow_file_is_one_that_datasets_reads(
     polarity("prepare", reviews_csv, "--encoder", tiny_encoder)
     (path,) = (cache_dir / "data").glob("*/train.arrow")
     rows = datasets.Dataset.from_file(str(path))
-    assert rows.column_names == ["input_ids", "label", "text", "where"]
+    assert rows.column_names == ["input_ids", "label", "text", "where", "file", "row"]
     assert len(rows) == 42
     assert rows[0]["where"].startswith("reviews.csv:")
 
@@ -200,9 +200,9 @@ def test_evaluate_takes_another_file_and_lists_the_mistakes(polarity: Polarity, 
     assert len(mistakes) == metrics["positive_as_negative"] + metrics["negative_as_positive"]
     scores = [float(row["score"]) for row in mistakes]
     assert scores == sorted(scores, reverse=True)
-    (wrong,) = [row for row in mistakes if row["where"] == "other.csv:5"]
-    assert (wrong["label"], wrong["predicted"]) == ("negative", "positive")
-    assert wrong["text"] == f"{rows[3][1]}: {rows[3][2]}"
+    (wrong,) = [row for row in mistakes if row["row"] == "4"]
+    assert (wrong["expected"], wrong["predicted"]) == ("negative", "positive")
+    assert (wrong["label"], wrong["title"], wrong["content"]) == rows[3]
 
 
 def test_evaluate_of_one_class_gives_what_is_defined(polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path) -> None:

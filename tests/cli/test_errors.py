@@ -65,7 +65,7 @@ def check_outcome(outcome: Outcome, code: int, *phrases: str) -> None:
         (("predict", "x"), ("No checkpoint in", "polarity train")),
         (("predict", "x", "--checkpoint", "nowhere"), ("nowhere: no such folder",)),
         (("predict", "x", "--min-confidence", "1.5"), ("--min-confidence 1.5",)),
-        (("predict", "--format", "xml", "x"), ("--format xml", "csv, jsonl, text, tsv")),
+        (("predict", "--format", "xml", "x"), ("--format xml", "csv, jsonl, parquet, text, tsv, xlsx")),
         (("predict", "x", "--input", "reviews.csv"), ("texts or --input",)),
         (("nonsense",), ("nonsense",)),
         (("train", "--nonsense"), ("--nonsense",)),
@@ -82,26 +82,26 @@ def test_wrong_command_line_is_quoted_and_ends_with_2(
     ("rows", "header", "more", "phrases"),
     [
         ([], ("label", "text"), (), ("no reviews in it",)),
-        ([("1", "a")], ("stars", "text"), (), ("no column looks like the label", "'stars'", "--label")),
-        ([("1", "a")], ("label", "words"), (), ("no column looks like the text", "'words'", "--text title,content")),
+        ([("1", "a")], ("weight", "text"), (), ("no column looks like the label", "'weight'", "--label")),
+        ([("1", "7")], ("label", "words"), (), ("no column looks like the text", "'words'", "--text words")),
         (ROWS, ("label", "title", "content"), ("--text", "title,body"), ("no column 'body'", "'content'")),
         (ROWS, ("label", "title", "content"), ("--label", "stars"), ("no column 'stars'", "--label")),
         (
-            [*ROWS, ("neutral", "so", "so")],
+            [*ROWS, ("praise", "so", "so")],
             ("label", "title", "content"),
             (),
-            ("3 different labels", "'neutral'", "reviews.csv:42"),
+            ("'praise' (1 row, first at", "reviews.csv:42", "--positive"),
         ),
-        ([(str(i % 5 + 1), "t", f"c {i}") for i in range(20)], ("label", "title", "content"), (), ("5 different labels",)),
+        ([(str(i % 6), "t", f"c {i}") for i in range(20)], ("label", "title", "content"), (), ("not clear", "--positive")),
         ([r for r in ROWS if r[0] == "positive"], ("label", "title", "content"), (), ("no negative reviews", "--rows all")),
         (
             [(r[0][:1], *r[1:]) for r in ROWS],
             ("label", "title", "content"),
             (),
-            ("not clear which label is positive", "--positive"),
+            ("not clear which labels are positive", "--positive n --negative p, or --positive p --negative n"),
         ),
-        ([("1", *r[1:]) for r in ROWS], ("label", "title", "content"), (), ("not clear which label is positive", "--positive")),
-        ([*ROWS, ("", "no", "label")], ("label", "title", "content"), (), ("reviews.csv:42: no label",)),
+        ([("1", *r[1:]) for r in ROWS], ("label", "title", "content"), (), ("not clear which labels are positive", "--positive")),
+        ([("", "no", "label")], ("label", "title", "content"), (), ("no reviews with text and label", "reviews.csv:2")),
         (ROWS[:4], ("label", "title", "content"), (), ("cannot be split", "--test 0")),
         ([*ROWS, ("positive", "short")], ("label", "title", "content"), (), ("reviews.csv:42: 2 fields, expected 3",)),
     ],
@@ -142,7 +142,8 @@ def test_empty_file_is_refused(polarity: Polarity, tmp_path: Path, tiny_encoder:
 
 def test_folder_without_reviews_is_refused_with_what_it_holds(polarity: Polarity, tmp_path: Path, tiny_encoder: Path) -> None:
     (tmp_path / "data").mkdir()
-    write_csv(tmp_path / "data" / "books.csv", ROWS)
+    for name in ("books.csv", "dvd.csv"):
+        write_csv(tmp_path / "data" / name, ROWS)
     check_outcome(
         polarity("prepare", "data", "--encoder", tiny_encoder), 2, "expected files named train.* and test.*", "books.csv"
     )
@@ -152,7 +153,7 @@ def test_rows_without_text_are_left_out_with_a_note(polarity: Polarity, tmp_path
     source = write_csv(tmp_path / "reviews.csv", [*ROWS, ("positive", "", " ")])
     outcome = polarity("prepare", source, "--encoder", tiny_encoder)
     assert outcome.code == 0
-    assert "Left out 1 rows without text" in outcome.stderr
+    assert "Left out 1 row without text" in outcome.stderr
     assert "reviews.csv:42" in outcome.stderr
 
 

@@ -157,8 +157,8 @@ def test_formulas_in_mistakes_are_escaped(polarity: Polarity, tiny_checkpoint: P
     for flags in ((), ("--escape-formulas",)):
         assert polarity(*args, *flags).code == 0
         with (tmp_path / "mistakes.csv").open(newline="", encoding="utf-8") as file:
-            starts[flags] = {row["text"][:3] for row in csv.DictReader(file)}
-    assert list(starts.values()) == [{"=1:"}, {"'=1"}]
+            starts[flags] = {row["title"][:3] for row in csv.DictReader(file)}
+    assert list(starts.values()) == [{"=1"}, {"'=1"}]
 
 
 @pytest.mark.parametrize(
