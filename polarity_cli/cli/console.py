@@ -91,9 +91,13 @@ def make_context(*, cache_dir: Path | None, offline: bool, quiet: bool, joins: b
     """
     if offline:  # read by the libraries when they are imported, which is later
         os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
+    folder = cache_dir or default_cache_dir()
+    # torch, when imported, makes a folder for what it compiles, which is nothing here: one that is there spares /tmp another.
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(there))
     processes = join_processes() if joins else ALONE
     console = Console(quiet=quiet or not processes.is_main)
-    return Context(cache_dir=cache_dir or default_cache_dir(), offline=offline, observer=console, processes=processes)
+    return Context(cache_dir=folder, offline=offline, observer=console, processes=processes)
 
 
 def print_json(value: object) -> None:
