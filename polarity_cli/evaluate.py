@@ -10,9 +10,10 @@ from polarity_cli.cache import hash_file
 from polarity_cli.cache.entries import Entry
 from polarity_cli.config import Context, DataConfig, EvaluateConfig
 from polarity_cli.data.sources import find_source
+from polarity_cli.data.splits import review_key
 from polarity_cli.encoder.checkpoint import CheckpointInfo, find_newest, read_checkpoint
 from polarity_cli.encoder.location import EncoderLocation
-from polarity_cli.errors import UsageError
+from polarity_cli.errors import CheckpointError, UsageError
 from polarity_cli.prepare import find_prepared, prepare_source
 from polarity_cli.records import LABEL_NAMES
 
@@ -32,6 +33,8 @@ class EvaluateResult:
     split: str
     metrics: dict[str, float | None]
     errors: Path | None
+    n_seen_in_training: int | None
+    """Reviews scored that stood in the training split; None where no source was named, or the checkpoint does not say."""
 
 
 def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
@@ -63,9 +66,10 @@ def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
     parts = [read_split(entry.folder / f"{name}.arrow") for name in wanted]
     if processes.state is not None:
         _check_same(folder, entry, context)
+    n_seen = _count_seen(folder, parts, context) if config.source is not None else None
     metrics = _score(info, parts, config, context)
     processes.leave()
-    return EvaluateResult(folder, source, config.split, metrics, config.errors)
+    return EvaluateResult(folder, source, config.split, metrics, config.errors, n_seen)
 
 
 def _find_splits(info: CheckpointInfo, config: EvaluateConfig, context: Context) -> tuple[str, Entry]:
@@ -99,6 +103,24 @@ def _check_same(folder: Path, entry: Entry, context: Context) -> None:
         raise UsageError(
             f"{folder}: it, or the reviews, are not the same on every machine.", hint="Copy the same files to all of them."
         )
+
+
+def _count_seen(folder: Path, parts: list[TokenizedSplit], context: Context) -> int | None:
+    """Return how many reviews stood in the checkpoint's training split, and say so where there are some."""
+    from polarity_cli.encoder.seen import find_seen, read_seen
+
+    try:
+        seen = read_seen(folder)
+    except CheckpointError as error:
+        context.observer.note(f"{error} Whether reviews stood in training is not looked at.")
+        return None
+    if seen is None:
+        return None
+    found = sum(int(find_seen(seen, map(review_key, part.iterate_texts())).sum()) for part in parts)
+    if found:
+        n_all = sum(map(len, parts))
+        context.observer.note(f"{found:,} of the {n_all:,} reviews scored stood in the training split; their scores say little.")
+    return found
 
 
 def _reads_otherwise(config: EvaluateConfig) -> bool:

@@ -5,7 +5,7 @@ Columns: `input_ids` (list of int32, special tokens included, no padding), `labe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -53,6 +53,11 @@ class TokenizedSplit:
     def get_text(self, index: int) -> str:
         """Return a review's text."""
         return str(self.table["text"][index])
+
+    def iterate_texts(self) -> Iterator[str]:
+        """Yield all reviews' texts in order."""
+        for chunk in self.table["text"].chunks:
+            yield from map(str, chunk)
 
     def get_where(self, index: int) -> str:
         """Return the file and row that a review came from."""

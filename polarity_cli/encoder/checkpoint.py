@@ -5,6 +5,7 @@
     model.onnx, model.int8.onnx         the same model as graphs, which `predict` runs
     polarity.json                       the manifest: how it was made, what it scored, and which files belong to it
     history.jsonl                       a line for every step and epoch
+    training_texts.u64                  hashes of the reviews that it was trained on, see `encoder/seen`
     README.md                           the model card
 
 Last step of a training run; `evaluate` and `predict` start here.
