@@ -90,7 +90,7 @@ def _find_splits(info: CheckpointInfo, config: EvaluateConfig, context: Context)
     location = EncoderLocation(str(info.folder), info.folder, "")
     prepared = prepare_source(source, location, data, context, both_classes=False)
     if config.source is None and prepared.manifest["key"]["files"] != trained.get("files"):
-        context.observer.note(
+        context.observer.warn(
             f"{data.source} has changed since the checkpoint was trained: reviews may stand in another split now."
         )
     return data.source, prepared.entry
@@ -112,7 +112,7 @@ def _count_seen(folder: Path, parts: list[TokenizedSplit], context: Context) -> 
     try:
         seen = read_seen(folder)
     except CheckpointError as error:
-        context.observer.note(f"{error} Whether reviews stood in training is not looked at.")
+        context.observer.warn(f"{error} Whether reviews stood in training is not looked at.")
         return None
     if seen is None:
         return None

@@ -119,6 +119,9 @@ class Observer(Protocol):
     def note(self, message: str) -> None:
         """Take a sentence the user should see."""
 
+    def warn(self, message: str) -> None:
+        """Take a sentence the user must see, even one who wants to see little: rows were lost, or a file is not what it was."""
+
     def track(self, task: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
         """Follow a task of `total` units; the function given advances it by so many."""
 
@@ -131,6 +134,10 @@ class SilentObserver:
 
     def note(self, message: str) -> None:
         """Drop the note."""
+
+    def warn(self, message: str) -> None:
+        """Take it as a note."""
+        self.note(message)
 
     def track(self, task: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
         """Count nothing."""

@@ -20,15 +20,21 @@ from polarity_cli.records import clean_text, escape_unprintable, make_printable
 
 
 class Console:
-    """Show notes and progress on standard error, bars on a terminal alone, nothing when quiet."""
+    """Show notes and progress on standard error, bars on a terminal alone; when quiet, warnings alone."""
 
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
+    def __init__(self, *, quiet: bool, silent: bool = False) -> None:
+        """Show what a person wants to see; `silent` shows nothing at all, in a process that another speaks for."""
+        self._quiet, self._silent = quiet or silent, silent
         self._bars: Any = None
 
     def note(self, message: str) -> None:
+        """Print a sentence, unless quiet."""
+        if not self._quiet:
+            self.warn(message)
+
+    def warn(self, message: str) -> None:
         """Print a sentence."""
-        if self._quiet:
+        if self._silent:
             return
         message = make_printable(message)
         if self._bars is not None:
@@ -96,7 +102,7 @@ def make_context(*, cache_dir: Path | None, offline: bool, quiet: bool, joins: b
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(there))
     processes = join_processes() if joins else ALONE
-    console = Console(quiet=quiet or not processes.is_main)
+    console = Console(quiet=quiet, silent=not processes.is_main)
     return Context(cache_dir=folder, offline=offline, observer=console, processes=processes)
 
 

@@ -151,7 +151,7 @@ def read_checkpoint(folder: Path) -> CheckpointInfo:
 
 
 def find_newest(cache_dir: Path, observer: Observer) -> Path:
-    """Return the checkpoint that was made last and is whole; damaged ones are passed over with a note.
+    """Return the checkpoint that was made last and is whole; damaged ones are passed over with a warning.
 
     Raises:
         CheckpointError: the cache holds none.
@@ -164,7 +164,7 @@ def find_newest(cache_dir: Path, observer: Observer) -> Path:
             and are_whole(folder, manifest["files"], Place(cache_dir, KIND, folder.name).notes)  # type: ignore[arg-type]
         ):
             return folder
-        observer.note(f"{folder}: not as it was written; it is passed over.")
+        observer.warn(f"{folder}: not as it was written; it is passed over.")
     raise CheckpointError(f"No checkpoint in {cache_dir} yet.", hint="Make one with `polarity train`, or name a folder.")
 
 

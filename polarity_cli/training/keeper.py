@@ -118,7 +118,7 @@ class Keeper:
                 self._records = list(state.history)
                 self._saved_step = state.course.step
                 return state
-            self._observer.note(f"{path}: the state is torn or of another program; it is set aside.")
+            self._observer.warn(f"{path}: the state is torn or of another program; it is set aside.")
             set_state_aside(path)
         return None
 
@@ -171,7 +171,7 @@ class Keeper:
             write_state(self.folder, course, tensors, groups, history=self._records, run=self._run)
             self._saved_step = course.step
         except (OSError, CacheError, SafetensorError) as error:
-            self._observer.note(f"{self.folder}: the state cannot be written ({error}).")
+            self._observer.warn(f"{self.folder}: the state cannot be written ({error}).")
         self._due = time.monotonic() + max(EVERY_S, (time.monotonic() - begun) / _SHARE)
 
     @contextmanager
