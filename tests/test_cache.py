@@ -337,6 +337,9 @@ def test_training_on_a_full_disk_ends_with_an_error_and_no_half_checkpoint(
     outcome = polarity("train", reviews_csv, *more)
     assert outcome.code == 1, outcome.stderr
     assert "checkpoint cannot be written" in outcome.stderr
+    is_kept = any(small_disk.glob("runs/*/state-*"))
+    assert ("the same command goes on from there" in outcome.stderr) is is_kept
+    assert ("Nothing of what was learned is kept: the same command starts over" in outcome.stderr) is not is_kept
     assert list_names(small_disk / "checkpoints") == []
     assert not (tmp_path / "ckpt").exists()
     (small_disk / "filler").unlink()
