@@ -43,18 +43,26 @@ class DivergedError(PolarityError):
 
 
 class InterruptedRunError(PolarityError):
-    """A signal ended a training run."""
+    """A signal ended a training run; with `goes_on` the same command does not start over."""
 
-    def __init__(self, number: int, *, kept: str) -> None:
+    def __init__(self, number: int, *, kept: str, goes_on: bool) -> None:
         super().__init__(f"interrupted. {kept}.")
         self.exit_code = 128 + number
+        self.goes_on = goes_on
 
 
 class LostProcessError(PolarityError):
-    """Another process of the same run is gone, and this one cannot go on without it."""
+    """Another process of the same run is gone, and this one cannot go on without it.
+
+    With `goes_on` the same command does not start over.
+    """
 
     exit_code = 76
     """Of a process that is not to blame, see `launch`."""
+
+    def __init__(self, message: str, *, goes_on: bool = False) -> None:
+        super().__init__(message)
+        self.goes_on = goes_on
 
 
 class WorkerError(PolarityError):

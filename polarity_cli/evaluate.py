@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polarity_cli.cache import hash_file
 from polarity_cli.cache.entries import Entry
-from polarity_cli.config import Context, DataConfig, EvaluateConfig, ReadOptions
-from polarity_cli.data.labels import LabelRule
-from polarity_cli.data.sources import Source, find_source
+from polarity_cli.config import Context, EvaluateConfig
+from polarity_cli.data.splits import review_key
 from polarity_cli.encoder.checkpoint import CheckpointInfo, find_newest, read_checkpoint
-from polarity_cli.encoder.location import EncoderLocation
-from polarity_cli.errors import HubError, UsageError
-from polarity_cli.prepare import find_prepared, prepare_source
+from polarity_cli.errors import CheckpointError, UsageError
+from polarity_cli.reviews_to_score import ScoredReviews, find_files, find_reviews
 
 if TYPE_CHECKING:
     from polarity_cli.data.tokenized import TokenizedSplit
@@ -34,33 +32,8 @@ class EvaluateResult:
     """Rows of the source that were not scored, by why."""
     metrics: dict[str, float | None]
     errors: Path | None
-
-
-@dataclass(frozen=True)
-class _Reviews:
-    """The reviews to score, tokenized."""
-
-    source: str
-    entry: Entry
-    split: str
-    """The split that is scored, or `all`."""
-    is_whole: bool
-    """Whether all that the source holds is scored."""
-    files: Source | None
-    """Where they were read from; None where the tokenized ones of the training run are taken."""
-
-    @property
-    def names(self) -> list[str]:
-        """The names of the tokenized splits to score."""
-        splits = sorted(self.entry.manifest["splits"])
-        return splits if self.split == "all" or self.is_whole else [self.split]
-
-    @property
-    def in_words(self) -> str:
-        """What of the source is scored, without the number of rows."""
-        if self.split == "all":
-            return f"all of {self.source}"
-        return f"the {self.split} split of {self.source}"
+    n_seen_in_training: int | None
+    """Reviews scored that stood in the training split; None where no source was named, or the checkpoint does not say."""
 
 
 def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
@@ -78,7 +51,7 @@ def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
     folder = config.checkpoint or processes.hear_main(newest)
     assert folder is not None  # the main process found it
     info = read_checkpoint(folder)
-    reviews = processes.take_turns(context.cache_dir, lambda: _find_reviews(info, config, context))
+    reviews = processes.take_turns(context.cache_dir, lambda: find_reviews(info, config, context))
     splits = reviews.entry.manifest["splits"]
     missing = [name for name in reviews.names if name not in splits]
     if missing or not reviews.names:
@@ -91,12 +64,13 @@ def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
     parts = [read_split(reviews.entry.folder / f"{name}.arrow") for name in reviews.names]
     if processes.state is not None:
         _check_same(folder, reviews.entry, context)
+    n_seen = _count_seen(folder, parts, context) if config.sources else None
     metrics = _score(info, reviews, parts, config, context)
     processes.leave()
     n_rows = sum(map(len, parts))
     scored = f"{n_rows:,} {'row' if n_rows == 1 else 'rows'}, {reviews.in_words}"
     left_out = reviews.entry.manifest["left_out"]
-    return EvaluateResult(folder, reviews.source, reviews.split, scored, left_out, metrics, config.errors)
+    return EvaluateResult(folder, reviews.source, reviews.split, scored, left_out, metrics, config.errors, n_seen)
 
 
 def _check_errors_path(config: EvaluateConfig) -> None:
@@ -113,84 +87,6 @@ def _check_errors_path(config: EvaluateConfig) -> None:
     check_extra(kind)
 
 
-def _find_reviews(info: CheckpointInfo, config: EvaluateConfig, context: Context) -> _Reviews:
-    """Return the reviews to score, tokenized for the checkpoint."""
-    trained = info.manifest["data"] if info.manifest else {}
-    if config.sources:
-        return _read_source(info, config, trained, context)
-    if not trained:
-        raise UsageError(
-            f"{info.folder} does not say what it was trained on.",
-            hint=f"Name the reviews: polarity evaluate {info.folder} reviews.csv",
-        )
-    split = config.split or "test"
-    # The tokenized reviews of the training run, while the cache has them: its source need not be there any more.
-    entry = find_prepared(context.cache_dir, str(trained["fingerprint"]))
-    if entry is not None and split != "all" and not _reads_otherwise(config):
-        return _Reviews(trained["source"], entry, split, False, None)
-    data = _make_trained_config(info, config, trained)
-    source = find_source(data.sources, rows=data.rows, context=context)
-    prepared = prepare_source(source, _locate(info), data, context, both_classes=False)
-    if prepared.manifest["key"]["files"] != trained.get("files"):
-        context.observer.warn(
-            f"{data.source} has changed since the checkpoint was trained: reviews may stand in another split now."
-        )
-    return _Reviews(data.source, prepared.entry, split, split == "all", source)
-
-
-def _read_source(info: CheckpointInfo, config: EvaluateConfig, trained: dict[str, Any], context: Context) -> _Reviews:
-    """Return the reviews of a source that was named: its own test split or all of it, or what `config.split` says."""
-    rows = None if config.rows == "default" else config.rows
-    source = find_source(config.sources, rows=rows, context=context)
-    split = config.split or ("test" if source.brings_test else "all")
-    is_own = split in source.files and (split != "train" or len(source.files) > 1)
-    data = DataConfig(
-        source=config.sources[0],
-        more_sources=config.sources[1:],
-        encoder=str(info.folder),
-        read=config.read,
-        on_error=config.on_error,
-        text=config.text,
-        preferred_text=info.text,
-        label=config.label,
-        positive=config.positive,
-        negative=config.negative,
-        rows=rows,
-        max_length=info.max_length or DataConfig.max_length,
-        truncation=info.truncation,
-        test=0.0,
-        validation=0.0,
-    )
-    if is_own:  # read as the only split, so that nothing is divided or taken for a copy of what is not scored
-        source = Source(source.name, {"train": source.files[split]}, source.revision, source.entry, source.notes)
-    elif split == "all":
-        files = tuple(path for paths in source.files.values() for path in paths)
-        source = Source(source.name, {"train": files}, source.revision, source.entry, source.notes)
-    else:
-        shares = {name: trained.get(name, getattr(DataConfig(), name)) for name in ("test", "validation", "seed")}
-        data = replace(data, **shares)
-    prepared = prepare_source(source, _locate(info), data, context, both_classes=False, known=find_rule(trained))
-    return _Reviews(source.name, prepared.entry, split, is_own or split == "all", source)
-
-
-def find_rule(trained: dict[str, Any]) -> LabelRule | None:
-    """Return what labels meant in training, by a manifest's `data`; None where that is not known."""
-    try:
-        if "rule" in trained:
-            return LabelRule.from_json(trained["rule"])
-        labels = trained.get("labels")
-        if not isinstance(labels, dict):
-            return None
-        sides = {side: tuple(value for value, name in labels.items() if name == side) for side in ("positive", "negative")}
-        return LabelRule(str(trained.get("label")), sides["positive"], sides["negative"])
-    except ValueError:
-        return None
-
-
-def _locate(info: CheckpointInfo) -> EncoderLocation:
-    return EncoderLocation(str(info.folder), info.folder, "")
-
-
 def _check_same(folder: Path, entry: Entry, context: Context) -> None:
     """Refuse to add up what machines find of different checkpoints or reviews."""
     found = [entry.folder.name, *(hash_file(path) for path in sorted(folder.glob("*.safetensors")))]
@@ -200,40 +96,8 @@ def _check_same(folder: Path, entry: Entry, context: Context) -> None:
         )
 
 
-def _reads_otherwise(config: EvaluateConfig) -> bool:
-    """Tell whether options ask for other reviews, or for reading them in another way, than in training."""
-    is_read_otherwise = config.read != ReadOptions() or config.on_error != "fail"
-    return config.rows != "default" or is_read_otherwise or any((config.text, config.label, config.positive, config.negative))
-
-
-def _make_trained_config(info: CheckpointInfo, config: EvaluateConfig, trained: dict[str, Any]) -> DataConfig:
-    """Return how the reviews of the training run are read, so that they fall into the same splits."""
-    defaults = DataConfig()
-    read = ReadOptions(**trained.get("read", {})) if config.read == ReadOptions() else config.read
-    positive = trained.get("positive") or ()
-    is_asked = bool(config.positive or config.negative)
-    return DataConfig(
-        source=trained["source"],
-        more_sources=tuple(trained.get("more_sources", ())),
-        encoder=str(info.folder),
-        read=read,
-        on_error=config.on_error if config.on_error != "fail" else trained.get("on_error", "fail"),
-        text=config.text,
-        preferred_text=info.text,
-        label=config.label or trained.get("label"),
-        positive=config.positive if is_asked else (positive,) if isinstance(positive, str) else tuple(positive),
-        negative=config.negative if is_asked else tuple(trained.get("negative") or ()),
-        rows=trained.get("rows", defaults.rows) if config.rows == "default" else config.rows,
-        test=0.0 if config.split == "all" else trained.get("test", defaults.test),
-        validation=0.0 if config.split == "all" else trained.get("validation", defaults.validation),
-        seed=trained.get("seed", defaults.seed),
-        max_length=info.max_length or defaults.max_length,
-        truncation=info.truncation,
-    )
-
-
 def _score(
-    info: CheckpointInfo, reviews: _Reviews, parts: list[TokenizedSplit], config: EvaluateConfig, context: Context
+    info: CheckpointInfo, reviews: ScoredReviews, parts: list[TokenizedSplit], config: EvaluateConfig, context: Context
 ) -> dict[str, float | None]:
     import numpy as np
 
@@ -252,29 +116,25 @@ def _score(
     if config.errors is not None and context.processes.is_main:
         from polarity_cli.scoring.mistakes import Scored, write_mistakes
 
-        files = _find_files(info, reviews, context)
+        files = find_files(info, reviews, context)
         scored = [Scored(part, files.get(name, ())) for name, part in zip(reviews.names, parts, strict=True)]
         write_mistakes(config.errors, scored, y_true, y_score, read=config.read, escaped=config.escape_formulas)
     return compute_metrics(y_true, y_score)
 
 
-def _find_files(info: CheckpointInfo, reviews: _Reviews, context: Context) -> dict[str, tuple[Path, ...]]:
-    """Return the files that each tokenized split was read from; none where they are not there as they were."""
-    source = reviews.files
-    if source is None:
-        trained = info.manifest["data"] if info.manifest else {}
-        names = (trained["source"], *trained.get("more_sources", ()))
-        try:
-            source = find_source(names, rows=trained.get("rows"), context=replace(context, offline=True))
-            if source.identify() != trained.get("files"):
-                source = None
-        except (UsageError, HubError):
-            source = None
-    if source is None:
-        context.observer.note(
-            f"{reviews.source} is not there as it was read: the mistakes are written without its other columns."
-        )
-        return {}
-    own = source.files
-    # Splits that were divided from the train files have their rows there.
-    return {name: own.get(name, own.get("train", ())) for name in reviews.names}
+def _count_seen(folder: Path, parts: list[TokenizedSplit], context: Context) -> int | None:
+    """Return how many reviews stood in the checkpoint's training split, and say so where there are some."""
+    from polarity_cli.encoder.seen import find_seen, read_seen
+
+    try:
+        seen = read_seen(folder)
+    except CheckpointError as error:
+        context.observer.warn(f"{error} Whether reviews stood in training is not looked at.")
+        return None
+    if seen is None:
+        return None
+    found = sum(int(find_seen(seen, map(review_key, part.iterate_texts())).sum()) for part in parts)
+    if found:
+        n_all = sum(map(len, parts))
+        context.observer.warn(f"{found:,} of the {n_all:,} reviews scored stood in the training split; their scores say little.")
+    return found

@@ -104,7 +104,7 @@ def launch(command: Sequence[str], how: Launch, *, debug: bool = False) -> int:
     try:
         launch_command(launch_command_parser().parse_args([*flags, "-m", "polarity_cli", *command]))
     except ChildFailedError as error:
-        raise _explain(error.failures, how) from error
+        raise _explain(error.failures, how, trains=command[:1] == ["train"]) from error
     except SignalException as error:
         raise WorkerError("", exit_code=128 + error.sigval) from error
     finally:
@@ -147,7 +147,7 @@ def _list_flags(how: Launch) -> list[str]:
     return ["--multi_gpu", *(str(word) for pair in flags.items() for word in pair)]
 
 
-def _explain(failures: Mapping[int, Any], how: Launch) -> WorkerError:
+def _explain(failures: Mapping[int, Any], how: Launch, *, trains: bool) -> WorkerError:
     """Return the error that says which process failed first: all others were lost without it, or ended by the launcher."""
     rank, code = min(
         ((rank, found.exitcode) for rank, found in failures.items()), key=lambda pair: (_rank_blame(pair[1]), pair[0])
@@ -157,9 +157,11 @@ def _explain(failures: Mapping[int, Any], how: Launch) -> WorkerError:
         return WorkerError(f"the run ended because a process{where} did.", exit_code=1)
     if code > 0:  # it has said why
         return WorkerError("", exit_code=code)
-    hint = "Run the same command again: training goes on from the last state that was kept." if rank == 0 else None
+    again = "Run the same command again: training goes on from the last state that was kept, if there is one."
     count, name = how.n_processes * how.n_machines, signal.Signals(-code).name
-    return WorkerError(f"process {rank} of {count} was ended by {name}.", exit_code=1, hint=hint)
+    return WorkerError(
+        f"process {rank} of {count} was ended by {name}.", exit_code=1, hint=again if trains and rank == 0 else None
+    )
 
 
 def _rank_blame(code: int) -> int:

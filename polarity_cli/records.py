@@ -116,7 +116,7 @@ class Observer(Protocol):
         """Take a sentence the user should see."""
 
     def warn(self, message: str) -> None:
-        """Take a sentence that the user must see: rows were lost, or a file changed."""
+        """Take a sentence the user must see, even one who wants to see little: rows were lost, or a file is not what it was."""
 
     def track(self, task: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
         """Follow a task of `total` units; the function given advances it by so many."""
@@ -132,7 +132,8 @@ class SilentObserver:
         """Drop the note."""
 
     def warn(self, message: str) -> None:
-        """Drop the warning."""
+        """Take it as a note."""
+        self.note(message)
 
     def track(self, task: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
         """Count nothing."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from polarity_cli.cache import hash_file, publish
 from polarity_cli.config import Context, TrainConfig
+from polarity_cli.data.splits import review_key
 from polarity_cli.errors import PolarityError, UsageError
 from polarity_cli.prepare import Prepared, prepare_together
 from polarity_cli.processes import ALONE
@@ -43,6 +44,7 @@ def train(config: TrainConfig, context: Context) -> TrainResult:
         PolarityError: the command line, the data, the encoder or the output is wrong; each kind as its room raises it.
     """
     from polarity_cli.encoder.checkpoint import check_out, publish_checkpoint, save_checkpoint, seal_checkpoint
+    from polarity_cli.encoder.seen import write_seen
     from polarity_cli.training.description import describe_run
     from polarity_cli.training.keeper import open_keeper
 
@@ -63,6 +65,7 @@ def train(config: TrainConfig, context: Context) -> TrainResult:
         manifest = _describe(run, prepared, metrics)
         with publish(checkpoint) as work:
             save_checkpoint(work, run.model, run.tokenizer, manifest, history)
+            write_seen(work, map(review_key, run.examples["train"].split.iterate_texts()))
             manifest["graphs"] = _export(run, work) if config.graphs else None
             manifest["seconds"] = round(time.perf_counter() - started, 1)
             seal_checkpoint(work, manifest)

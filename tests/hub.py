@@ -201,3 +201,48 @@ configs:
   - {split: test, path: amazon_polarity/test-*}
 ---
 """
+
+
+def build_configured_set(folder: Path) -> None:
+    """Write a set of two configurations: `stars`, whose test split has no labels, and `plain`, which has no test split."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    generator = random.Random(1)
+    sizes = {"stars": {"train": 60, "validation": 20, "test": 30}, "plain": {"train": 40, "validation": 10}}
+    for config, splits in sizes.items():
+        (folder / config).mkdir(parents=True)
+        for split, n_rows in splits.items():
+            columns: dict[str, list[int] | list[str]] = _make_reviews(generator, n_rows)
+            if (config, split) == ("stars", "test"):
+                columns["label"] = [-1] * n_rows
+            pq.write_table(pa.table(columns), folder / config / f"{split}-00000-of-00001.parquet")
+    (folder / "README.md").write_text(CONFIGURED_CARD)
+
+
+CONFIGURED_CARD = """\
+---
+dataset_info:
+- config_name: stars
+  features:
+  - name: label
+    dtype: {class_label: {names: {'0': negative, '1': positive}}}
+  - {name: title, dtype: string}
+  - {name: content, dtype: string}
+- config_name: plain
+  features:
+  - {name: label, dtype: int64}
+  - {name: title, dtype: string}
+  - {name: content, dtype: string}
+configs:
+- config_name: stars
+  data_files:
+  - {split: train, path: stars/train-*}
+  - {split: validation, path: stars/validation-*}
+  - {split: test, path: stars/test-*}
+- config_name: plain
+  data_files:
+  - {split: train, path: plain/train-*}
+  - {split: validation, path: plain/validation-*}
+---
+"""

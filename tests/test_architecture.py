@@ -16,7 +16,7 @@ GROUND = {
     *("__init__", "cache", "column_names", "config", "context", "errors", "hub", "joining", "processes", "ranks", "read_options"),
     *("recipes", "records", "teams"),
 }
-VERBS = {"prepare", "train", "evaluate", "predict", "housekeeping", "labelling", "launch"}
+VERBS = {"prepare", "train", "evaluate", "predict", "housekeeping", "labelling", "launch", "reviews_to_score"}
 ROOMS = {"formats", "data", "encoder", "training", "scoring", "serving", "sample"}
 DOWN = {
     "formats": set[str](),
@@ -46,7 +46,7 @@ def may_import(place: str) -> set[str]:
     if place == "cli":
         return GROUND | VERBS | ROOMS | {"cli"}
     if place in VERBS:
-        return GROUND | ROOMS | {"prepare"} | ({"predict"} if place == "labelling" else set())
+        return GROUND | ROOMS | {"prepare"} | {"labelling": {"predict"}, "evaluate": {"reviews_to_score"}}.get(place, set[str]())
     if place in ROOMS:
         return GROUND | DOWN[place] | {place}
     return GROUND | {"__version__"}

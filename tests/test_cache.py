@@ -218,7 +218,7 @@ def test_damaged_entry_is_noted_and_made_again(
     time.sleep(0.15)  # so that what was checked is noted, and a stale note could be believed
     assert json.loads(polarity("prepare", reviews_csv, "--encoder", tiny_encoder, "--json").stdout)["from_cache"] is True
     damage_entry(folder, how)
-    again = polarity("prepare", reviews_csv, "--encoder", tiny_encoder, "--json")
+    again = polarity("prepare", reviews_csv, "--encoder", tiny_encoder, "--json", "--quiet")
     assert again.code == 0
     assert f"{folder}: damaged (" in again.stderr
     assert "it is made again" in again.stderr
@@ -255,7 +255,7 @@ def test_damaged_checkpoint_is_passed_over(polarity: Polarity, reviews_csv: Path
     older, newer = sorted((cache_dir / "checkpoints").iterdir())
     assert json.loads(polarity("evaluate", "--json").stdout)["checkpoint"] == str(newer)
     os.truncate(newer / "model.safetensors", 1000)
-    outcome = polarity("evaluate", "--json")
+    outcome = polarity("evaluate", "--json", "--quiet")
     assert f"{newer}: not as it was written; it is passed over" in outcome.stderr
     assert json.loads(outcome.stdout)["checkpoint"] == str(older)
     (older / "config.json").unlink()
@@ -337,6 +337,9 @@ def test_training_on_a_full_disk_ends_with_an_error_and_no_half_checkpoint(
     outcome = polarity("train", reviews_csv, *more)
     assert outcome.code == 1, outcome.stderr
     assert "checkpoint cannot be written" in outcome.stderr
+    is_kept = any(small_disk.glob("runs/*/state-*"))
+    assert ("the same command goes on from there" in outcome.stderr) is is_kept
+    assert ("Nothing of what was learned is kept: the same command starts over" in outcome.stderr) is not is_kept
     assert list_names(small_disk / "checkpoints") == []
     assert not (tmp_path / "ckpt").exists()
     (small_disk / "filler").unlink()

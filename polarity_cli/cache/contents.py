@@ -132,7 +132,8 @@ def _read_manifest(place: Place) -> tuple[str, str | None]:
     needs = None
     match place.kind:
         case "hub":
-            said = [_get(manifest, "key", "repo"), _count(_get(manifest, "key", "rows") or "all", "row")]
+            said = [_get(manifest, "key", "repo"), _get(manifest, "key", "config"), _get(manifest, "split")]
+            said.append(_count(_get(manifest, "key", "rows") or "all", "row"))
         case "data":
             splits = _get(manifest, "splits")
             rows = [_get(counts, "n_rows") for counts in splits.values()] if isinstance(splits, dict) else []

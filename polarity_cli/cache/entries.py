@@ -137,7 +137,7 @@ def _make_alone(
             if found is not None:
                 return found
         except _DamagedError as error:
-            observer.note(f"{place.folder}: damaged ({error}); it is made again.")
+            observer.warn(f"{place.folder}: damaged ({error}); it is made again.")
             with report_unwritable(place.folder):
                 remove_tree(place.folder)
         if is_alone:

@@ -7,6 +7,7 @@ import io
 import os
 import shlex
 import sys
+import tempfile
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -87,14 +88,14 @@ def run(args: Sequence[str]) -> int:
             _show_usage_error(error)
         return 2
     except InterruptedRunError as error:
-        _print_error(str(error), f"Go on with: {_repeat(args)}")
+        _print_error(str(error), _say_again(args, goes_on=error.goes_on))
         return error.exit_code
     except PolarityError as error:
         if debug:
             raise
         if isinstance(error, LostProcessError):
             if not is_follower():
-                _print_error(str(error), f"Go on with: {_repeat(args)}")
+                _print_error(str(error), _say_again(args, goes_on=error.goes_on))
             let_others_end()
         elif str(error) and claim_failure(is_same_for_all=isinstance(error, UsageError)):
             _print_error(str(error), error.hint)
@@ -104,26 +105,48 @@ def run(args: Sequence[str]) -> int:
             raise
         where = f"{error.filename}: " if error.filename else ""
         if claim_failure():
-            _print_error(f"{where}{error.strerror}.", _MACHINE_ERRORS.get(error.errno))
+            _print_error(f"{where}{str(error.strerror).rstrip('.')}.", _advise(error.errno, args))
         return 1
 
 
-def _repeat(args: Sequence[str]) -> str:
-    """Return the command line that goes on with an interrupted run: the same, but for --fresh, which would start over."""
+def _say_again(args: Sequence[str], *, goes_on: bool) -> str:
+    """Return the command line to type after a run that was cut off.
+
+    It is the same, but for --fresh, which would start over where the run can go on.
+    """
     end = args.index("--") if "--" in args else len(args)
-    return shlex.join(["polarity", *(arg for i, arg in enumerate(args) if arg != "--fresh" or i > end)])
+    line = shlex.join(["polarity", *(arg for i, arg in enumerate(args) if arg != "--fresh" or i > end)])
+    return f"{'Go on' if goes_on else 'Start again'} with: {line}"
 
 
+_OUTPUTS = {"train": " or --out", "evaluate": " or --errors", "predict": " or --output"}
+"""How a command is told where else to write than in the cache."""
 _MACHINE_ERRORS: dict[int, str] = {
-    errno.EACCES: "Check the permissions, or choose another folder with --cache-dir or --out.",
-    errno.EDQUOT: "Free some of the quota, or choose another disk with --cache-dir or --out.",
-    errno.EFBIG: "The file is larger than this process may write.",
+    errno.EACCES: "Check its permissions; what is written goes to another folder with {options}.",
+    errno.EDQUOT: "Free some of the quota, or choose another disk with {options}.",
+    errno.EFBIG: "The file is larger than this process may write (ulimit -f).",
     errno.EIO: "The disk or the stream failed.",
     errno.ENOENT: "Something removed a file or folder that this run was using.",
-    errno.ENOSPC: "Free some space, or choose another disk with --cache-dir or --out.",
-    errno.EPERM: "Check the permissions, or choose another folder with --cache-dir or --out.",
-    errno.EROFS: "Choose a folder that can be written with --cache-dir or --out.",
+    errno.ENOSPC: "Free some space, or choose another disk with {options}.",
+    errno.EPERM: "Check its permissions; what is written goes to another folder with {options}.",
+    errno.EROFS: "Choose a folder that can be written with {options}.",
 }
+
+
+def _advise(number: int, args: Sequence[str]) -> str | None:
+    """Return what to do about an error of the system, by the options that the command has."""
+    if number == errno.ENOENT and not _has_temporary_folder():
+        return "Set TMPDIR to a folder that can be written: libraries put files there for a moment."
+    advice = _MACHINE_ERRORS.get(number)
+    options = f"--cache-dir{_OUTPUTS.get(args[0] if args else '', '')}"
+    return advice and advice.format(options=options)
+
+
+def _has_temporary_folder() -> bool:
+    try:
+        return bool(tempfile.gettempdir())
+    except OSError:
+        return False
 
 
 def _show_usage_error(error: typer.TyperException) -> None:

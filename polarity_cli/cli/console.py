@@ -20,24 +20,22 @@ from polarity_cli.records import clean_text, escape_unprintable, make_printable
 
 
 class Console:
-    """Show notes and progress on standard error, bars on a terminal alone, nothing when quiet."""
+    """Show notes and progress on standard error, bars on a terminal alone; when quiet, warnings alone."""
 
-    def __init__(self, *, quiet: bool, speaks: bool = True) -> None:
-        """Show what there is to show; a process that does not speak shows nothing at all."""
-        self._quiet, self._speaks = quiet or not speaks, speaks
+    def __init__(self, *, quiet: bool, silent: bool = False) -> None:
+        """Show what a person wants to see; `silent` shows nothing at all, in a process that another speaks for."""
+        self._quiet, self._silent = quiet or silent, silent
         self._bars: Any = None
 
     def note(self, message: str) -> None:
-        """Print a sentence."""
+        """Print a sentence, unless quiet."""
         if not self._quiet:
-            self._print(message)
+            self.warn(message)
 
     def warn(self, message: str) -> None:
-        """Print a sentence, quiet or not."""
-        if self._speaks:
-            self._print(message)
-
-    def _print(self, message: str) -> None:
+        """Print a sentence."""
+        if self._silent:
+            return
         message = make_printable(message)
         if self._bars is not None:
             self._bars.console.print(message, markup=False, highlight=False)
@@ -99,9 +97,13 @@ def make_context(*, cache_dir: Path | None, offline: bool, quiet: bool, joins: b
     """
     if offline:  # read by the libraries when they are imported, which is later
         os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
+    folder = cache_dir or default_cache_dir()
+    # torch, when imported, makes a folder for what it compiles, which is nothing here: one that is there spares /tmp another.
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(there))
     processes = join_processes() if joins else ALONE
-    console = Console(quiet=quiet, speaks=processes.is_main)
-    return Context(cache_dir=cache_dir or default_cache_dir(), offline=offline, observer=console, processes=processes)
+    console = Console(quiet=quiet, silent=not processes.is_main)
+    return Context(cache_dir=folder, offline=offline, observer=console, processes=processes)
 
 
 def print_json(value: object) -> None:

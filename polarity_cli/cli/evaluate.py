@@ -111,5 +111,7 @@ def command(
     if result.errors is not None:
         n_mistakes = int(result.metrics["positive_as_negative"] or 0) + int(result.metrics["negative_as_positive"] or 0)
         pairs["mistakes"] = f"{n_mistakes:,} in {result.errors}"
+    if result.n_seen_in_training:
+        pairs["seen"] = f"{result.n_seen_in_training:,} of them in training"
     print_pairs({**pairs, **format_metrics(result.metrics)})
     return 0

@@ -27,7 +27,7 @@ CacheDir = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", envvar="POLARITY_JSON", help="Print one JSON document on standard output.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", envvar="POLARITY_QUIET", help="No progress and no notes.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", envvar="POLARITY_QUIET", help="No progress and no notes; warnings stay.")]
 Offline = Annotated[
     bool,
     typer.Option("--offline", envvar="POLARITY_OFFLINE", help="Make no connection; use what an earlier run fetched."),

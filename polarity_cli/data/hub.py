@@ -5,15 +5,17 @@ Reads no more than the rows asked for need, so that a part of a set costs a part
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from polarity_cli.cache import report_unwritable
 from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry, get_entry
 from polarity_cli.config import Context
-from polarity_cli.errors import DataError, HubError
+from polarity_cli.data.hub_sets import Wanted, find_builder
+from polarity_cli.errors import DataError, HubError, UsageError
 from polarity_cli.hub import connect, find_revision, is_of_content
 from polarity_cli.hub.files import fetch_files
 from polarity_cli.hub.retries import CONTENT_HINT, TRIES_AT_CONTENT, Retries, first_line
@@ -21,7 +23,7 @@ from polarity_cli.hub.retries import CONTENT_HINT, TRIES_AT_CONTENT, Retries, fi
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT = 2
+FORMAT = 3
 """Raised when what is written changes, so that older rows are fetched again."""
 _BATCH = 1000
 """Rows in a batch of a set that is not Parquet."""
@@ -29,61 +31,70 @@ _BLOCK_BYTES = 1 << 20
 """Bytes fetched at once: about seven row groups of Amazon Polarity."""
 
 
-def fetch_rows(repo: str, *, rows: int | None, context: Context) -> tuple[Entry, str]:
-    """Return an entry with `train.parquet` (and `test.parquet`, where all rows are asked and the set has one), and the revision.
+def fetch_rows(name: str, *, rows: int | None, context: Context, splits: Sequence[str] | None = None) -> tuple[Entry, str]:
+    """Return an entry with a Parquet file for each split that was read, and the revision.
 
-    A number of rows is the first so many of the train split; its test split is then not downloaded.
+    Args:
+        name: the set's on the Hub, and behind a colon the configuration's where it has several: `nyu-mll/glue:sst2`.
+        rows: the first so many of a split, None for all. Without `splits`, a number of rows comes from the train split alone, and
+            all rows from the train, validation and test splits, as far as the set has them.
+        context: where, and with whose progress.
+        splits: read only one, the first of these that the set has. The entry's manifest holds its name as `split`, and the names
+            of all that the set has as `splits`.
 
     Raises:
+        UsageError: the name cannot be a set's.
+        DataError: it has no such configuration or split, or several configurations and none is named.
         HubError: the Hub is out of reach, or has no such data set.
         CacheError: the cache cannot be written.
     """
+    repo, colon, config = name.partition(":")
+    if colon and not config:
+        raise UsageError(f"{name}: a configuration is missing after the colon.", hint=f"Leave the colon out: {repo}")
     revision = find_revision(repo, kind="dataset", context=context)
-    name = f"{repo.replace('/', '--')}/{revision}/{f'first-{rows}' if rows else 'all'}"
-    place = Place(context.cache_dir, "hub", name)
-    key = {"format": FORMAT, "repo": repo, "revision": revision, "rows": rows}
+    amount = f"first-{rows}" if rows else "all"
+    parts = [amount if splits is None else f"{'-or-'.join(splits)}-{amount}", *([quote(config, safe="")] if config else [])]
+    place = Place(context.cache_dir, "hub", f"{repo.replace('/', '--')}/{revision}/{'--'.join(parts)}")
+    key = {
+        "format": FORMAT,
+        "repo": repo,
+        "config": config or None,
+        "revision": revision,
+        "rows": rows,
+        "splits": splits and list(splits),
+    }
 
     def fetch(work: Path) -> Manifest:
         with report_unwritable(place.folder):
-            _download(repo, revision, rows, work, context)
-        return {}
+            return _download(Wanted(repo, config or None, revision, rows, splits), work, context)
 
     if not context.offline:
         return get_entry(place, key, fetch, context.observer), revision
     entry = find_entry(place, key)
     if entry is None:
-        raise HubError(f"{repo}: these rows are not in the cache, or not whole.", hint="Run once without --offline.")
+        raise HubError(f"{name}: these rows are not in the cache, or not whole.", hint="Run once without --offline.")
     return entry, revision
 
 
-def _download(repo: str, revision: str, rows: int | None, folder: Path, context: Context) -> None:
+def _download(wanted: Wanted, folder: Path, context: Context) -> Manifest:
+    """Write a file for each split that is wanted, and return what the entry's manifest says of them."""
     import datasets
 
     datasets.disable_progress_bars()
     datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # a request to a host that is not the Hub
     # The library reads the card from the Hub's cache, so what lies there has been checked.
-    fetch_files(repo, revision, ["README.md"], kind="dataset", context=context)
-    with connect(repo, context.observer):
-        builder = _find_builder(repo, revision)
-        files: dict[str, list[str]] = builder.config.data_files or {}
-        if "train" not in files:
-            raise DataError(f"{repo}: no train split; its splits are {', '.join(map(str, files)) or 'not named'}.")
-        names = ["train"] if rows else [name for name in ("train", "validation", "test") if name in files]
+    fetch_files(wanted.repo, wanted.revision, ["README.md"], kind="dataset", context=context)
+    with connect(wanted.repo, context.observer):
+        builder = find_builder(wanted)
+        there = list(map(str, builder.config.data_files or {}))
+        names = wanted.choose(there)
         for name in names:
-            total = rows or _count(builder, name)
-            with context.observer.track(f"Reading {repo}" + (f" ({name})" if len(names) > 1 else ""), total) as advance:
-                tables = _read_tables(builder, name, rows, Retries(repo, context.observer))
+            total = wanted.rows or _count(builder, name)
+            which = f" ({name})" if len(names) > 1 or name != "train" else ""
+            with context.observer.track(f"Reading {wanted.name}{which}", total) as advance:
+                tables = _read_tables(builder, name, wanted.rows, Retries(wanted.repo, context.observer))
                 _write(_name_classes(tables, builder.info.features, advance), folder / f"{name}.parquet")
-
-
-def _find_builder(repo: str, revision: str) -> Any:
-    import datasets
-
-    try:
-        return datasets.load_dataset_builder(repo, revision=revision)
-    except (datasets.exceptions.DatasetsError, ValueError, RuntimeError) as error:
-        # A set with several configurations, with code instead of data, or without files of a known format.
-        raise DataError(f"{repo}: not a data set that can be read ({str(error).splitlines()[0]}).") from error
+    return {} if wanted.splits is None else {"split": names[0], "splits": there}
 
 
 def _count(builder: Any, split: str) -> int | None:

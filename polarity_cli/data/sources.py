@@ -48,6 +48,8 @@ class Source:
     """Where the cache keeps those rows."""
     notes: tuple[str, ...] = ()
     """What of it was passed over."""
+    hub_split: str | None = None
+    """The one split that was fetched of a Hub data set; None where they are as training reads them."""
 
     def identify(self) -> dict[str, object]:
         """Return what the source's content is known by: names and SHA-256 of its files."""
@@ -65,8 +67,10 @@ def _identify(path: Path) -> list[list[str]]:
     return [[path.name, hash_file(path)]]
 
 
-def find_source(names: str | Sequence[str], *, rows: int | None, context: Context) -> Source:
+def find_source(names: str | Sequence[str], *, rows: int | None, context: Context, splits: Sequence[str] | None = None) -> Source:
     """Return the files of a source, fetched first where it is a Hub data set.
+
+    Of a Hub data set only the first of `splits` that it has is read, where they are given.
 
     Raises:
         UsageError: there is no such file.
@@ -87,7 +91,10 @@ def find_source(names: str | Sequence[str], *, rows: int | None, context: Contex
         return _find_local(name, local[0])
     if name not in HUB_NAMES and _looks_like_a_path(name):
         raise UsageError(f"{name}: no such file or folder.")
-    entry, revision = fetch_rows(HUB_NAMES.get(name, name), rows=rows, context=context)
+    entry, revision = fetch_rows(HUB_NAMES.get(name, name), rows=rows, context=context, splits=splits)
+    if splits is not None:
+        split = str(entry.manifest["split"])
+        return Source(name, {split: (entry.folder / f"{split}.parquet",)}, revision, entry, hub_split=split)
     files, _ = _list_folder(entry.folder)
     return Source(name, files, revision, entry)
 

@@ -6,7 +6,7 @@ line), `file` and `row` (numbers of its file among those of its split, and of it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -61,6 +61,11 @@ class TokenizedSplit:
     def get_text(self, index: int) -> str:
         """Return a review's text."""
         return str(self.table["text"][index])
+
+    def iterate_texts(self) -> Iterator[str]:
+        """Yield all reviews' texts in order."""
+        for chunk in self.table["text"].chunks:
+            yield from map(str, chunk)
 
     def get_where(self, index: int) -> str:
         """Return the file and row that a review came from."""

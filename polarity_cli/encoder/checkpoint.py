@@ -5,6 +5,7 @@
     model.onnx, model.int8.onnx         the same model as graphs, which `predict` runs
     polarity.json                       the manifest: how it was made, what it scored, and which files belong to it
     history.jsonl                       a line for every step and epoch
+    training_texts.u64                  hashes of the reviews that it was trained on, see `encoder/seen`
     README.md                           the model card
 
 Last step of a training run; `evaluate` and `predict` start here.
@@ -22,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polarity_cli.cache import hash_file, read_json, write_json
+from polarity_cli.cache import hash_file, read_json, report_unwritable, write_json
 from polarity_cli.cache.entries import Place
 from polarity_cli.cache.hashes import are_whole
 from polarity_cli.cache.locks import Hold, hold
@@ -89,14 +90,14 @@ def save_checkpoint(
     try:
         model.save_pretrained(folder)
         _save_tokenizer(tokenizer, folder)
+        with (folder / HISTORY).open("w", encoding="utf-8") as lines:
+            for record in history:
+                lines.write(json.dumps({"kind": "step" if isinstance(record, StepRecord) else "epoch", **asdict(record)}) + "\n")
     except (OSError, SafetensorError) as error:
         raise CacheError(
             f"{folder.parent}: the checkpoint cannot be written ({error}).",
-            hint="Free some space, or choose another folder with --cache-dir; the same command goes on with this run.",
+            hint="Free some space there, or choose another folder with --cache-dir.",
         ) from error
-    with (folder / HISTORY).open("w", encoding="utf-8") as lines:
-        for record in history:
-            lines.write(json.dumps({"kind": "step" if isinstance(record, StepRecord) else "epoch", **asdict(record)}) + "\n")
 
 
 def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
@@ -114,12 +115,17 @@ def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
 
 
 def seal_checkpoint(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write the model card, and the manifest with the SHA-256 of every file."""
-    write_card(folder / "README.md", manifest)
-    for path in folder.iterdir():
-        path.chmod(0o644)  # safetensors writes for the owner alone
-    files = {path.name: hash_file(path) for path in sorted(folder.iterdir())}
-    write_json(folder / MANIFEST, {**manifest, "files": files})
+    """Write the model card, and the manifest with the SHA-256 of every file.
+
+    Raises:
+        CacheError: the disk refuses.
+    """
+    with report_unwritable(folder.parent):
+        write_card(folder / "README.md", manifest)
+        for path in folder.iterdir():
+            path.chmod(0o644)  # safetensors writes for the owner alone
+        files = {path.name: hash_file(path) for path in sorted(folder.iterdir())}
+        write_json(folder / MANIFEST, {**manifest, "files": files})
 
 
 def read_checkpoint(folder: Path) -> CheckpointInfo:
@@ -144,18 +150,20 @@ def read_checkpoint(folder: Path) -> CheckpointInfo:
     if manifest is None or not is_sound(manifest):
         raise CheckpointError(
             f"{folder / MANIFEST}: the manifest is damaged.",
-            hint="Publish the checkpoint again, or remove the manifest.",
+            hint=f"Copy the folder again from where it came (`polarity cache list` shows the cache's), or remove {MANIFEST}: "
+            "it is then read as a model of another program.",
         )
     return CheckpointInfo(folder, manifest, held)
 
 
 def find_newest(cache_dir: Path, observer: Observer) -> Path:
-    """Return the checkpoint that was made last and is whole; damaged ones are passed over with a note.
+    """Return the checkpoint that was made last and is whole; damaged ones are passed over with a warning.
 
     Raises:
         CheckpointError: the cache holds none.
     """
-    for folder in reversed(list_checkpoints(cache_dir)):
+    folders = list_checkpoints(cache_dir)
+    for folder in reversed(folders):
         manifest = read_json(folder / MANIFEST)
         if (
             manifest is not None
@@ -163,8 +171,9 @@ def find_newest(cache_dir: Path, observer: Observer) -> Path:
             and are_whole(folder, manifest["files"], Place(cache_dir, KIND, folder.name).notes)  # type: ignore[arg-type]
         ):
             return folder
-        observer.note(f"{folder}: not as it was written; it is passed over.")
-    raise CheckpointError(f"No checkpoint in {cache_dir} yet.", hint="Make one with `polarity train`, or name a folder.")
+        observer.warn(f"{folder}: not as it was written; it is passed over.")
+    what = "is whole" if folders else "yet"
+    raise CheckpointError(f"No checkpoint in {cache_dir} {what}.", hint="Make one with `polarity train`, or name a folder.")
 
 
 def list_checkpoints(cache_dir: Path) -> list[Path]:

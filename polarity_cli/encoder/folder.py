@@ -40,6 +40,7 @@ _LARGEST: dict[str, int | None] = {
     ".txt": 256 * _MIB,
     ".onnx": 2048 * _MIB,
     ".safetensors": None,
+    ".u64": 8192 * _MIB,
 }
 """Bytes of the largest file of a name or a suffix: the largest vocabularies take 35 MB, configs some KB, and a graph holds less
 than 2 GiB. Weights are measured against the config, by `encoder/demand`. What is not in this table is never opened."""
@@ -54,6 +55,7 @@ _OWN_NAMES = (
     "polarity",
     "special_tokens",
     "tokenizer",
+    "training_texts",
     "vocab",
 )
 """How the names of a model's own texts begin; others, a file of reviews or of scores, are not opened."""

@@ -28,6 +28,7 @@ def is_sound(manifest: dict[str, Any]) -> bool:
         and re.fullmatch(r"[0-9a-f]{16}", str(data.get("fingerprint"))) is not None
         and (rows is None or (type(rows) is int and rows >= 1))
         and all(type(data.get(name)) in (int, float) and 0 <= data[name] < 1 for name in ("test", "validation"))
+        and data["test"] + data["validation"] < 1
         and type(data.get("seed")) is int
         and 0 <= data["seed"] < 2**32
         and type(manifest.get("max_length")) is int

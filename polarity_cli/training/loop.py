@@ -17,10 +17,10 @@ from polarity_cli.data.batches import Batch
 from polarity_cli.encoder.processor import release_freed_memory
 from polarity_cli.errors import DivergedError
 from polarity_cli.records import EpochRecord, StepRecord
-from polarity_cli.training.keeper import Keeper, take_up
+from polarity_cli.training.keeper import Keeper
 from polarity_cli.training.learner import Examples, Learner
 from polarity_cli.training.optim import make_optimizer, scale_learning_rate
-from polarity_cli.training.state import Course, Record, State
+from polarity_cli.training.state import Course, Record, State, set_random_states
 
 MAX_GRADIENT_NORM = 1.0
 
@@ -54,7 +54,7 @@ def fit(
     optimizer = learner.prepare(make_optimizer(learner.top, learning_rate=config.learning_rate, weight_decay=config.weight_decay))
     course, best_weights = Course(), None
     if state is not None:
-        take_up(state, learner, optimizer)
+        _take_up(state, learner, optimizer)
         course, best_weights = state.course, state.best
     n_steps = sum(map(len, plan))
     read_every = 1 if learner.accelerator.device.type == "cpu" else _READ_EVERY
@@ -85,6 +85,13 @@ def fit(
             keeper.follow(course, [record], learner, optimizer, best_weights, is_end=is_end)
     if best_weights is not None:
         learner.restore_top(best_weights)
+
+
+def _take_up(state: State, learner: Learner, optimizer: torch.optim.Optimizer) -> None:
+    """Put a state into a learner, its optimizer and the random generators."""
+    learner.restore_top(state.top)
+    optimizer.load_state_dict(state.optimizer)
+    set_random_states(state.random)
 
 
 def _follow(

@@ -88,6 +88,4 @@ def _check_tracker(name: str) -> None:
     if name not in known:
         raise UsageError(f"--track {name}: choose one of {', '.join(known)}.")
     if name not in [str(kind.value if hasattr(kind, "value") else kind) for kind in get_available_trackers()]:
-        raise UsageError(
-            f"--track {name}: its package is not installed.", hint="pip install 'polarity[track]' brings tensorboard."
-        )
+        raise UsageError(f"--track {name}: its package is not installed.", hint=f"Install it: pip install {name}")

@@ -45,3 +45,14 @@ def test_terminal_shows_the_seconds_that_are_left(monkeypatch: pytest.MonkeyPatc
 def test_without_a_terminal_a_pause_is_one_line(capsys: pytest.CaptureFixture[str], quiet: bool) -> None:
     Console(quiet=quiet).countdown(REASON, 0.01)
     assert capsys.readouterr().err == ("" if quiet else f"{REASON}; trying again in 0 s.\n")
+
+
+def test_quiet_console_still_warns_and_a_silent_one_does_not(capsys: pytest.CaptureFixture[str]) -> None:
+    for console, expected in (
+        (Console(quiet=False), "a note\na warning\n"),
+        (Console(quiet=True), "a warning\n"),
+        (Console(quiet=False, silent=True), ""),
+    ):
+        console.note("a note")
+        console.warn("a warning")
+        assert capsys.readouterr().err == expected

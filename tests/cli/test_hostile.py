@@ -247,7 +247,7 @@ def test_unchanged_source_is_not_called_changed(
     assert "has changed" not in again.stderr
     write_csv(reviews_csv, make_reviews(62))
     shutil.rmtree(cache_dir / "data")
-    assert "has changed since" in polarity("evaluate", "ckpt").stderr
+    assert "has changed since" in polarity("evaluate", "ckpt", "--quiet").stderr
 
 
 @pytest.mark.slow

@@ -164,6 +164,20 @@ def test_repository_that_is_not_there_is_said(
     assert "Traceback" not in outcome.stderr
 
 
+def test_configuration_is_part_of_the_name(environment: dict[str, str], tmp_path: Path, tiny_encoder: Path) -> None:
+    def prepare(source: str) -> Outcome:
+        more = ("--rows", 100, "--json", "--encoder", tiny_encoder)
+        return run_polarity("prepare", source, *more, cwd=tmp_path, cache=tmp_path / "cache", environment=environment)
+
+    outcome = prepare(f"{DATA_SET}:amazon_polarity")
+    assert outcome.code == 0, outcome.stderr
+    assert json.loads(outcome.stdout)["source"] == f"{DATA_SET}:amazon_polarity"
+    outcome = prepare(f"{DATA_SET}:sst2")
+    assert outcome.code == 2
+    assert "it has no such configuration" in outcome.stderr
+    assert f"{DATA_SET}:amazon_polarity" in outcome.stderr
+
+
 @pytest.mark.parametrize("args", [("train", "--unfreeze", "2"), ("prepare",), ("train", "--plan")], ids=" ".join)
 def test_hub_out_of_reach_ends_the_default_job_at_once_with_the_ways_out(tmp_path: Path, args: tuple[str, ...]) -> None:
     started = time.monotonic()

@@ -47,6 +47,7 @@ class GraphEngine:
         import onnxruntime as ort
         from onnxruntime.capi import onnxruntime_pybind11_state as raised
 
+        ort.disable_telemetry_events()  # also where it was imported before this package
         self._errors = (raised.Fail, raised.InvalidArgument, raised.RuntimeException, RuntimeError, MemoryError)
         self._name, self._n_threads = name, n_threads
         options = ort.SessionOptions()
