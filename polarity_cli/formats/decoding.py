@@ -105,8 +105,9 @@ class Lines:
         return found
 
     def _read_ahead(self) -> str:
-        line = self._read()
-        self._again.append(line)
+        n_waiting = len(self._again)
+        line = self._read()  # which may put lines behind it
+        self._again.insert(n_waiting, line)
         return line
 
     def _read(self) -> str:
