@@ -158,7 +158,7 @@ def test_training_and_prediction_refuse_the_same(polarity: Polarity, tiny_checkp
 
 
 def test_bytes_of_another_encoding_are_refused_or_counted(polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path) -> None:
-    texts = ["I don\u2019t like it", "it isn\u2019t good", "great, it\u2019s fine", "won\u2019t buy again"]
+    texts = ["I don\u2019t like it", "it isn\u2019t good", "great: it\u2019s fine", "won\u2019t buy again"]
     rows = "label,text\n" + "".join(f"{i % 2},{text}\n" for i, text in enumerate(texts))
     (tmp_path / "w.csv").write_bytes(rows.encode("cp1252"))
     with pytest.raises(PolarityError, match=r"w\.csv:2: not UTF-8") as raised:
