@@ -48,7 +48,7 @@ SOURCE_HELP = (
     "Reviews: amazon_polarity, another Hub data set (NAME or NAME:CONFIG), sample, or files, globs or a folder: .csv .tsv .jsonl "
     ".json .parquet .txt .xlsx, each also .gz .bz2 .xz .zst .zip."
 )
-Sources = Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help=SOURCE_HELP, show_default=False)]
+Sources = Annotated[list[str] | None, typer.Argument(metavar="SOURCE", help=SOURCE_HELP, show_default=False)]
 Text = Annotated[
     list[str] | None,
     typer.Option(

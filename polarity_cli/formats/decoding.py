@@ -76,6 +76,7 @@ class Lines:
             source.read(len(mark))
         errors = "strict" if is_wide else "surrogateescape"
         self._text = io.TextIOWrapper(source, encoding=self.encoding, errors=errors, newline=ends)
+        self._readline = self._text.readline
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -112,7 +113,7 @@ class Lines:
 
     def _read(self) -> str:
         try:
-            line = self._text.readline(LONGEST_RECORD + 1)
+            line: str = self._readline(LONGEST_RECORD + 1)
         except UnicodeError as error:
             raise DataError(f"{self._name}:{self._place()}: not {self.encoding.upper()} ({error}).") from error
         if not line:

@@ -102,19 +102,16 @@ def _describe(dialect: Dialect, lines: Lines, *, default: str, columns: list[str
 def _read_records(rows: Rows, lines: Lines, stream: Stream, first: Row | None, *, breaks_lines: bool) -> Iterator[Record]:
     columns, name = stream.columns or [], stream.name
     n_columns, number = len(columns), 0
+    cells_size = _CELL * n_columns
     lines.take_undecodable()
     row = first or next(rows, None)
     while row is not None:
         values, number = row.values, number + 1
         where = f"{name}:{row.line}"
         undecodable = lines.take_undecodable() if lines.undecodable else 0
-        size = len(row.raw) + sum(map(len, values)) + _CELL * n_columns
-        if values in ([], [""]) and not row.error and n_columns > 1:
-            values = [""] * n_columns
-        elif not values and not row.error:
-            values = [""]
+        size = row.size + cells_size
         if len(values) != n_columns and not row.error:
-            values = _fit_blank(values, n_columns)
+            values = [""] * n_columns if values in ([], [""]) else _fit_blank(values, n_columns)
         if row.error or len(values) != n_columns:
             yield _break(row, values, stream, where, number, size)
         else:
@@ -150,6 +147,8 @@ class Row:
     values: list[str]
     line: int
     """The line that it begins on."""
+    size: int
+    """Characters that it takes in the file."""
     raw: str = ""
     """The line, where it is broken."""
     error: str | None = None
@@ -186,13 +185,16 @@ class Rows:
         except StopIteration:
             raise
         except csv.Error as error:
-            return self._read_otherwise() or Row([], line, self._replay.go_back(), f"not valid {self._kind} ({error})")
+            return self._read_otherwise() or self._break(line, f"not valid {self._kind} ({error})")
         if self.n_columns is not None and len(values) != self.n_columns:
             other = self._read_otherwise()
             if other is not None:
                 return other
-        self._replay.go_on()
-        return Row(values, line)
+        return Row(values, line, self._replay.go_on())
+
+    def _break(self, line: int, problem: str) -> Row:
+        raw = self._replay.go_back()
+        return Row([], line, len(raw), raw, problem)
 
     def _split(self) -> Row | None:
         """Return the next line as a row; None where it is the first with a quote, and quotes mean something."""
@@ -203,8 +205,7 @@ class Rows:
             if self.dialect.quoting == "doubled":
                 self._replay.go_back_whole()
                 return None
-        self._replay.go_on()
-        return Row(strip_end(line).split(self.dialect.delimiter), first)
+        return Row(strip_end(line).split(self.dialect.delimiter), first, self._replay.go_on())
 
     def _is_quoted(self, line: str) -> bool:
         """Tell whether quotes in a line stand around its cells: as such it has the cells that it should."""
@@ -227,8 +228,7 @@ class Rows:
             values = []
         self._replay.unescapes = self.dialect.quoting == "backslash"
         if len(values) == self.n_columns:
-            self._replay.go_on()
-            return Row(values, line)
+            return Row(values, line, self._replay.go_on())
         self._replay.go_back_whole()
         self._reader = make_reader(self._replay, self.dialect)
         try:  # as it was before
@@ -246,7 +246,7 @@ class _Replay:
     """Lines that can be read again, so that a broken record costs no more than its first line."""
 
     def __init__(self, lines: Lines) -> None:
-        self._lines, self._again = lines, deque[str]()
+        self._next_line, self._again = lines.__next__, deque[str]()
         self._taken: list[str] = []
         self._size = 0
         self.first = lines.number + 1
@@ -258,7 +258,7 @@ class _Replay:
         return self
 
     def __next__(self) -> str:
-        line = self._again.popleft() if self._again else next(self._lines)
+        line = self._again.popleft() if self._again else self._next_line()
         self._taken.append(line)
         self._size += len(line)
         if self._size > LONGEST_RECORD:
@@ -269,10 +269,13 @@ class _Replay:
         """Tell whether a line of the record holds something."""
         return any(part in line for line in self._taken)
 
-    def go_on(self) -> None:
-        """Begin the next record."""
+    def go_on(self) -> int:
+        """Begin the next record, and return the characters of the one that was taken."""
+        size = self._size
         self.first += len(self._taken)
-        self._taken, self._size = [], 0
+        self._taken.clear()
+        self._size = 0
+        return size
 
     def go_back(self) -> str:
         """Return the record's first line, and begin the next record behind it."""
