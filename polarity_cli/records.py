@@ -76,6 +76,18 @@ class EpochRecord:
     is_best: bool
 
 
+def list_meanings(labels: object) -> list[tuple[str, str]]:
+    """Return what each value of a label column means, as a manifest tells it: positive first, what is left out last.
+
+    A manifest may come from anywhere: what is no pair of a value and a meaning is passed over.
+    """
+    if not isinstance(labels, dict):
+        return []
+    order = ("positive", "negative", "left out")
+    pairs = [(str(value), "left out" if meaning is None else meaning) for value, meaning in labels.items()]
+    return sorted((pair for pair in pairs if pair[1] in order), key=lambda pair: order.index(pair[1]))
+
+
 def join_text(parts: Iterable[str]) -> str:
     """Return title and content as one text: `title: content`, as the fastText copies of the data set write it.
 
