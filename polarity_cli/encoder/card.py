@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from polarity_cli.config import DEFAULT_SOURCE, SAMPLE
-from polarity_cli.records import list_meanings, make_printable
+from polarity_cli.records import describe_meanings, make_printable
 
 _SHOWN = {
     "f1": "F1 (positive)",
@@ -22,8 +22,6 @@ _SHOWN = {
 
 _LONGEST_NAME = 200
 """Characters of a name that the card shows."""
-_MOST_VALUES = 12
-"""Values of a label column that the card shows."""
 _ENGLISH = (DEFAULT_SOURCE, f"fancyzhx/{DEFAULT_SOURCE}", f"fancyzhx/{DEFAULT_SOURCE}:{DEFAULT_SOURCE}")
 """Sets on the Hub whose reviews are known to be of products, and in English; so are those of the sample."""
 
@@ -101,12 +99,8 @@ def _describe_reviews(source: str, *, is_known: bool) -> str:
 
 def _describe_labels(data: dict[str, Any]) -> str:
     """Return how the label column was read, as a sentence."""
-    pairs = list_meanings(data["labels"])
-    shown = ", ".join(
-        f"{_quote(value)} {'is' if meaning != 'left out' else 'was'} {meaning}" for value, meaning in pairs[:_MOST_VALUES]
-    )
-    more = f", and {len(pairs) - _MOST_VALUES:,} more values" if len(pairs) > _MOST_VALUES else ""
-    return f"Labels come from the column {_quote(data['label'])}{f': {shown}{more}' if shown else ''}."
+    shown = describe_meanings(data["labels"], quote=_quote)
+    return f"Labels come from the column {_quote(data['label'])}{f': {shown}' if shown else ''}."
 
 
 def _describe_trained(plan: dict[str, Any]) -> str:
