@@ -14,6 +14,9 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 _JOINERS = "\u200c\u200d"
 _SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 
+_MOST_VALUES = 12
+"""Values of a label column that are shown."""
+
 NEGATIVE, POSITIVE = 0, 1
 LABEL_NAMES = ("negative", "positive")
 
@@ -70,6 +73,19 @@ class EpochRecord:
     """Metrics of the validation split after the epoch; None without one."""
     seconds: float
     is_best: bool
+
+
+def describe_meanings(labels: object, *, quote: Callable[[str], str] = str) -> str:
+    """Return what each value of a label column means, as a manifest tells it: positive first, what is left out last.
+
+    A manifest may come from anywhere: what is no pair of a value and a meaning is passed over.
+    """
+    order = ("positive", "negative", "left out")
+    named = [(str(value), meaning or "left out") for value, meaning in (labels.items() if isinstance(labels, dict) else ())]
+    pairs = sorted((pair for pair in named if pair[1] in order), key=lambda pair: order.index(pair[1]))
+    shown = [f"{quote(value)} {'was' if meaning == 'left out' else 'is'} {meaning}" for value, meaning in pairs[:_MOST_VALUES]]
+    more = f", and {len(pairs) - _MOST_VALUES:,} more values" if len(pairs) > _MOST_VALUES else ""
+    return ", ".join(shown) + more
 
 
 def join_text(parts: Iterable[str]) -> str:

@@ -45,7 +45,7 @@ def train(config: TrainConfig, context: Context) -> TrainResult:
     """
     from polarity_cli.encoder.checkpoint import check_out, publish_checkpoint, save_checkpoint, seal_checkpoint
     from polarity_cli.encoder.seen import write_seen
-    from polarity_cli.training.description import describe_run
+    from polarity_cli.training.description import describe_run, describe_training
     from polarity_cli.training.keeper import open_keeper
 
     check_out(config.out)
@@ -62,7 +62,7 @@ def train(config: TrainConfig, context: Context) -> TrainResult:
         context.processes.leave()
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         checkpoint = context.cache_dir / "checkpoints" / name
-        manifest = _describe(run, prepared, metrics)
+        manifest = _describe(run, prepared, metrics) | {"training": describe_training(history, epochs=config.epochs)}
         with publish(checkpoint) as work:
             save_checkpoint(work, run.model, run.tokenizer, manifest, history)
             write_seen(work, map(review_key, run.examples["train"].split.iterate_texts()))

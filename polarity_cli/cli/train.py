@@ -11,6 +11,7 @@ from polarity_cli.cli import options
 from polarity_cli.cli.console import format_metrics, make_context, print_json, print_pairs
 from polarity_cli.config import DEFAULT_ENCODER, DEFAULT_SOURCE, DataConfig, make_train_config
 from polarity_cli.recipes import RECIPES
+from polarity_cli.records import describe_meanings
 
 if TYPE_CHECKING:
     from polarity_cli.encoder.cut import FreezePlan
@@ -211,12 +212,30 @@ def _print_plan(plan: FreezePlan, *, as_json: bool) -> None:
     )
 
 
+def _describe_end(manifest: dict[str, Any]) -> dict[str, str]:
+    """Return which epoch was kept, and why there are no more of them."""
+    training, values = manifest["training"], manifest["recipe"]["values"]
+    n_run, f1 = training["epochs_run"], training["validation_f1"]
+    kept = f"epoch {training['epoch_kept']} of {n_run}"
+    if "validation" not in manifest["metrics"]:
+        return {"kept": f"{kept}, the last: without a validation split none is known to be better"}
+    said = {"kept": f"{kept} (validation F1 {'-' if f1 is None else f'{f1:.4f}'}), the best"}
+    if training["stopped"] == "patience":
+        n_waited = "1 epoch" if values["patience"] == 1 else f"{values['patience']} epochs"
+        said["stopped"] = f"after epoch {n_run} of {values['epochs']}: no better validation F1 for {n_waited}"
+    return said
+
+
 def _print_result(result: TrainResult, *, as_json: bool) -> None:
     if as_json:
         print_json({"checkpoint": str(result.out), "in_cache": str(result.checkpoint), **result.manifest})
         return
-    plan = result.manifest["freeze_plan"]
-    pairs = {"trained": f"{plan['n_trainable']:,} of {plan['n_trainable'] + plan['n_frozen']:,} parameters"}
+    plan, data = result.manifest["freeze_plan"], result.manifest["data"]
+    pairs = {
+        "labels": f"{data['label']}: {describe_meanings(data['labels'])}".removesuffix(": "),
+        "trained": f"{plan['n_trainable']:,} of {plan['n_trainable'] + plan['n_frozen']:,} parameters",
+        **_describe_end(result.manifest),
+    }
     for split, metrics in result.manifest["metrics"].items():
         shown = format_metrics(metrics)
         pairs[split] = f"F1 {shown['f1']}, accuracy {shown['accuracy']}, {shown['n']} reviews"

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from polarity_cli.records import make_printable
+from polarity_cli.config import DEFAULT_SOURCE, SAMPLE
+from polarity_cli.records import describe_meanings, make_printable
 
 _SHOWN = {
     "f1": "F1 (positive)",
@@ -21,6 +22,8 @@ _SHOWN = {
 
 _LONGEST_NAME = 200
 """Characters of a name that the card shows."""
+_ENGLISH = (DEFAULT_SOURCE, f"fancyzhx/{DEFAULT_SOURCE}", f"fancyzhx/{DEFAULT_SOURCE}:{DEFAULT_SOURCE}")
+"""Sets on the Hub whose reviews are known to be of products, and in English; so are those of the sample."""
 
 
 def write_card(path: Path, manifest: dict[str, Any]) -> None:
@@ -32,19 +35,22 @@ def _make_card(manifest: dict[str, Any]) -> str:
     data, plan, encoder = manifest["data"], manifest["freeze_plan"], manifest["encoder"]
     source, columns = _quote(_last_part(data["source"])), _quote(": ".join(data["text"]))
     n_parameters = plan["n_trainable"] + plan["n_frozen"]
+    is_known = data["source"] == SAMPLE or (data["revision"] is not None and data["source"] in _ENGLISH)
+    language = "language: en\n" if is_known else ""
     base_model = f"base_model: {json.dumps(encoder['hub_id'])}\n" if encoder["hub_id"] else ""
     return f"""---
-language: en
-library_name: transformers
+{language}library_name: transformers
 pipeline_tag: text-classification
 {base_model}tags: [sentiment-analysis]
 ---
 
-# Sentiment of product reviews: negative or positive
+# Sentiment of {"product " if is_known else ""}reviews: negative or positive
 
 {_quote(encoder["hub_id"] or _last_part(encoder["name"]))} with {_describe_trained(plan)} trained ({plan["n_trainable"]:,} of
 {n_parameters:,} parameters) on reviews of {source}, read as {columns}, of which
 {manifest["max_length"]} tokens are read ({manifest["truncation"]} kept).
+
+{_describe_labels(data)}
 
 ## Scores
 
@@ -66,8 +72,11 @@ pipeline_tag: text-classification
 | Encoder revision | {_quote(encoder["revision"])} |
 | Made | {manifest["created"]} with polarity {manifest["versions"]["polarity"]} |
 
-It was trained on English product reviews of two classes and knows no neutral one. Reviews of other kinds of goods, other
-languages and texts that are no reviews are outside what its scores speak for.
+It was trained on {_describe_reviews(source, is_known=is_known)}. It knows two classes and no neutral one.
+Reviews of other kinds of goods, other languages and texts that are no reviews are outside what its scores speak for.
+
+`training_texts.u64` holds eight bytes of a hash of each training review. `polarity evaluate . reviews.csv` counts by them the
+reviews that stood in training.
 """
 
 
@@ -82,6 +91,16 @@ def _quote(text: str) -> str:
 def _last_part(name: str) -> str:
     """Return a local path's last part: a card that is published tells nothing of the disk it was made on."""
     return name if name.count("/") < 2 and not name.startswith((".", "/", "~")) else Path(name).name
+
+
+def _describe_reviews(source: str, *, is_known: bool) -> str:
+    return "English product reviews" if is_known else f"reviews of {source}; their language was not recorded"
+
+
+def _describe_labels(data: dict[str, Any]) -> str:
+    """Return how the label column was read, as a sentence."""
+    shown = describe_meanings(data["labels"], quote=_quote)
+    return f"Labels come from the column {_quote(data['label'])}{f': {shown}' if shown else ''}."
 
 
 def _describe_trained(plan: dict[str, Any]) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from polarity_cli import __version__
 from polarity_cli.config import TrainConfig
-from polarity_cli.records import clean_text
+from polarity_cli.records import EpochRecord, StepRecord, clean_text
 
 if TYPE_CHECKING:
     from polarity_cli.encoder.cut import FreezePlan
@@ -105,6 +105,19 @@ def describe_checkpoint(
         "features": dict(features),
         "metrics": dict(metrics),
         "versions": read_versions(),
+    }
+
+
+def describe_training(history: Iterable[StepRecord | EpochRecord], *, epochs: int) -> dict[str, Any]:
+    """Return which epoch's weights were kept, how many were run of the `epochs` wanted, and why the run ended there."""
+    run = [record for record in history if isinstance(record, EpochRecord)]
+    kept = [record for record in run if record.is_best][-1]
+    n_run = run[-1].epoch
+    return {
+        "epoch_kept": kept.epoch,
+        "epochs_run": n_run,
+        "stopped": "all epochs done" if n_run >= epochs else "patience",
+        "validation_f1": kept.validation["f1"] if kept.validation else None,
     }
 
 
