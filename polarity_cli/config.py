@@ -143,8 +143,8 @@ def make_train_config(recipe: str, *, data: dict[str, Any], run: dict[str, Any])
 class EvaluateConfig:
     """One evaluation of a checkpoint."""
 
-    checkpoint: Path | None = None
-    """None takes the newest in the cache."""
+    checkpoint: str | Path | None = None
+    """A folder or a Hub id; None takes that of `POLARITY_CHECKPOINT`, `./ckpt`, or the newest in the cache."""
     source: str | None = None
     """None takes the reviews that the checkpoint was made from."""
     split: str = "test"
@@ -154,7 +154,7 @@ class EvaluateConfig:
     rows: int | Literal["as trained"] | None = "as trained"
     """Rows read from the source; `as trained` reads as many as the training run did, so that its test split is the same."""
     positive_class: str | None = None
-    """The model's class that means positive, where its names do not tell."""
+    """The model's class that means positive, by its name or as 0 or 1; None goes by the usual names."""
     errors: Path | None = None
     """Where the mistakes are written: `.csv`, `.tsv` or `.jsonl`."""
     escape_formulas: bool = False
@@ -176,13 +176,14 @@ class EvaluateConfig:
 class PredictConfig:
     """How texts are labelled."""
 
-    checkpoint: Path | None = None
+    checkpoint: str | Path | None = None
+    """As in `EvaluateConfig`."""
     text: tuple[str, ...] | None = None
     """Columns of structured records that make the text; None takes those that the checkpoint was trained on."""
     min_confidence: float = 0.0
     """Below this probability the label is `uncertain`."""
     positive_class: str | None = None
-    """The model's class that means positive, where its names do not tell."""
+    """The model's class that means positive, by its name or as 0 or 1; None goes by the usual names."""
     precision: str | None = None
     """Of the graph; None takes int8 where the export found that it turns hardly a label, else fp32."""
     on_error: str = "fail"

@@ -10,7 +10,8 @@ from polarity_cli.cache import hash_file
 from polarity_cli.cache.entries import Entry
 from polarity_cli.config import Context, DataConfig, EvaluateConfig
 from polarity_cli.data.sources import find_source
-from polarity_cli.encoder.checkpoint import CheckpointInfo, find_newest, read_checkpoint
+from polarity_cli.encoder.checkpoint import CheckpointInfo, read_checkpoint
+from polarity_cli.encoder.choice import find_checkpoint
 from polarity_cli.encoder.location import EncoderLocation
 from polarity_cli.errors import UsageError
 from polarity_cli.prepare import find_prepared, prepare_source
@@ -22,12 +23,15 @@ if TYPE_CHECKING:
 
     from polarity_cli.data.tokenized import TokenizedSplit
 
+_SIGMOID = "Its head scores each class by itself (sigmoid); the metrics compare the two."
+
 
 @dataclass(frozen=True)
 class EvaluateResult:
     """How a checkpoint did on one split."""
 
-    checkpoint: Path
+    checkpoint: str
+    """Its folder, or what it is called on the Hub."""
     source: str
     split: str
     metrics: dict[str, float | None]
@@ -45,10 +49,8 @@ def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
     processes, errors = context.processes, config.errors
     if processes.is_main and errors is not None and (errors.is_dir() or not errors.parent.is_dir()):
         raise UsageError(f"--errors {errors}: it is a folder, or its folder does not exist.")
-    newest = find_newest(context.cache_dir, context.observer) if config.checkpoint is None and processes.is_main else None
-    folder = config.checkpoint or processes.hear_main(newest)
-    assert folder is not None  # the main process found it
-    info = read_checkpoint(folder)
+    info = _find_checkpoint(config, context)
+    folder = info.folder
     source, entry = processes.take_turns(context.cache_dir, lambda: _find_splits(info, config, context))
     splits = entry.manifest["splits"]
     wanted = sorted(splits) if config.split == "all" else [config.split]
@@ -65,7 +67,18 @@ def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
         _check_same(folder, entry, context)
     metrics = _score(info, parts, config, context)
     processes.leave()
-    return EvaluateResult(folder, source, config.split, metrics, config.errors)
+    return EvaluateResult(info.name, source, config.split, metrics, config.errors)
+
+
+def _find_checkpoint(config: EvaluateConfig, context: Context) -> CheckpointInfo:
+    """Return the checkpoint that the main process finds; on a machine that lacks its folder, the same one from the Hub."""
+    processes = context.processes
+    mine = find_checkpoint(config.checkpoint, context) if processes.is_main else None
+    found = processes.hear_main((mine.folder, mine.called) if mine else None)
+    if mine is not None or found is None:
+        return mine or find_checkpoint(config.checkpoint, context)
+    folder, called = found
+    return read_checkpoint(folder, called) if folder.is_dir() or called is None else find_checkpoint(called, context)
 
 
 def _find_splits(info: CheckpointInfo, config: EvaluateConfig, context: Context) -> tuple[str, Entry]:
@@ -74,8 +87,8 @@ def _find_splits(info: CheckpointInfo, config: EvaluateConfig, context: Context)
     if config.source is None:
         if not trained:
             raise UsageError(
-                f"{info.folder} does not say what it was trained on.",
-                hint=f"Name the reviews: polarity evaluate {info.folder} reviews.csv",
+                f"{info.name} does not say what it was trained on.",
+                hint=f"Name the reviews: polarity evaluate {info.name} reviews.csv",
             )
         # The tokenized reviews of the training run, while the cache has them: its source need not be there any more.
         entry = find_prepared(context.cache_dir, str(trained["fingerprint"]))
@@ -83,7 +96,7 @@ def _find_splits(info: CheckpointInfo, config: EvaluateConfig, context: Context)
             return trained["source"], entry
     data = _make_data_config(info, config, trained)
     source = find_source(data.source, rows=data.rows, context=context)
-    location = EncoderLocation(str(info.folder), info.folder, "")
+    location = EncoderLocation(info.name, info.folder, "")
     prepared = prepare_source(source, location, data, context, both_classes=False)
     if config.source is None and prepared.manifest["key"]["files"] != trained.get("files"):
         context.observer.note(
@@ -107,9 +120,19 @@ def _reads_otherwise(config: EvaluateConfig) -> bool:
 
 
 def _make_data_config(info: CheckpointInfo, config: EvaluateConfig, trained: dict[str, Any]) -> DataConfig:
-    """Return how the reviews are read: as in training, so that the same source falls into the same splits."""
+    """Return how the reviews are read: as in training, so that the same source falls into the same splits.
+
+    Of a stranger's checkpoint, as many tokens as `predict` reads.
+    """
     same = config.source is None
     defaults = DataConfig()
+    max_length, truncation = info.max_length, info.truncation
+    if max_length is None:
+        from polarity_cli.encoder.loading import load_config, load_tokenizer
+        from polarity_cli.encoder.reading import find_reading
+
+        reading = find_reading(info, load_config(info.folder), load_tokenizer(info.folder))
+        max_length, truncation = reading.max_length, reading.truncation
     return DataConfig(
         source=config.source or trained["source"],
         encoder=str(info.folder),
@@ -121,8 +144,8 @@ def _make_data_config(info: CheckpointInfo, config: EvaluateConfig, trained: dic
         test=0.0 if config.split == "all" else trained.get("test", defaults.test),
         validation=0.0 if config.split == "all" else trained.get("validation", defaults.validation),
         seed=trained.get("seed", defaults.seed),
-        max_length=info.max_length or defaults.max_length,
-        truncation=info.truncation,
+        max_length=max_length,
+        truncation=truncation,
     )
 
 
@@ -131,6 +154,7 @@ def _score(
 ) -> dict[str, float | None]:
     import numpy as np
 
+    from polarity_cli.encoder.classes import describe_guess
     from polarity_cli.encoder.inference import compute_scores
     from polarity_cli.scoring.metrics import compute_metrics
     from polarity_cli.serving.whole import WholeCheckpoint
@@ -141,15 +165,25 @@ def _score(
     token_ids = [ids for part in parts for ids in part.get_ids(range(len(part)))]
     with context.observer.track("Evaluating", len(token_ids)) as advance:
         logits = engine.compute_logits(token_ids, advance, processes=context.processes)
+    for said in (describe_guess(whole.class_names, config.positive_class), *whole.notes, _SIGMOID if whole.sigmoid else None):
+        if said is not None:
+            context.observer.note(said)
     y_score = compute_scores(logits)[:, whole.positive]
+    confidence = compute_scores(logits, sigmoid=whole.sigmoid).max(1)
     y_true = np.concatenate([part.labels for part in parts])
     if config.errors is not None and context.processes.is_main:
-        _write_errors(config.errors, parts, y_true, y_score, escaped=config.escape_formulas)
+        _write_errors(config.errors, parts, y_true, y_score, confidence, escaped=config.escape_formulas)
     return compute_metrics(y_true, y_score)
 
 
 def _write_errors(
-    path: Path, parts: list[TokenizedSplit], y_true: NDArray[np.int64], y_score: NDArray[np.float64], *, escaped: bool
+    path: Path,
+    parts: list[TokenizedSplit],
+    y_true: NDArray[np.int64],
+    y_score: NDArray[np.float64],
+    confidence: NDArray[np.float64],
+    *,
+    escaped: bool,
 ) -> None:
     """Write the mistakes, the most confident first."""
     import numpy as np
@@ -157,7 +191,6 @@ def _write_errors(
     from polarity_cli.serving.writers import write_table
 
     y_pred = (y_score >= 0.5).astype(np.int64)
-    confidence = np.maximum(y_score, 1 - y_score)
     wrong = np.flatnonzero(y_pred != y_true)
     places = [(part, index) for part in parts for index in range(len(part))]
     rows = []

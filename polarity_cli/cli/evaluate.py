@@ -27,7 +27,8 @@ EXAMPLES = options.paragraphs(
 def command(
     call: typer.Context,
     checkpoint: Annotated[
-        Path | None, typer.Argument(help="A checkpoint folder. [default: the newest in the cache]", show_default=False)
+        str | None,
+        typer.Argument(help=options.CHECKPOINT_HELP, show_default=False),
     ] = None,
     source: Annotated[
         str | None,
@@ -92,7 +93,7 @@ def command(
     if json:
         print_json({key: str(value) if isinstance(value, Path) else value for key, value in asdict(result).items()})
         return 0
-    pairs = {"checkpoint": str(result.checkpoint), "reviews": f"{result.source}, split {result.split}"}
+    pairs = {"checkpoint": result.checkpoint, "reviews": f"{result.source}, split {result.split}"}
     if result.errors is not None:
         n_mistakes = int(result.metrics["positive_as_negative"] or 0) + int(result.metrics["negative_as_positive"] or 0)
         pairs["mistakes"] = f"{n_mistakes:,} in {result.errors}"

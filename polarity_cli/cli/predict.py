@@ -16,8 +16,9 @@ import typer
 from polarity_cli.cli import options
 from polarity_cli.cli.console import make_context
 from polarity_cli.config import FORMATS, PredictConfig, check_choice
+from polarity_cli.encoder.choice import find_checkpoint
 from polarity_cli.errors import UsageError
-from polarity_cli.predict import find_checkpoint, open_predictor, predict
+from polarity_cli.predict import open_predictor, predict
 from polarity_cli.records import clean_text
 from polarity_cli.serving.outputs import find_output_format, open_output
 from polarity_cli.serving.readers import Chooser, Record, find_format, make_chooser, open_records, read_records
@@ -96,7 +97,7 @@ def command(
     ] = None,
     min_confidence: Annotated[float, typer.Option(metavar="P", help="Answer `uncertain` below this probability.")] = 0.0,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="A checkpoint folder. [default: the newest in the cache]", show_default=False)
+        str | None, typer.Option(help=options.CHECKPOINT_HELP, show_default=False)
     ] = None,
     positive_class: options.PositiveClass = None,
     cache_dir: options.CacheDir = None,
@@ -122,9 +123,7 @@ def command(
     _check_inputs(texts, input_path)
     kind = find_format(input_path, input_format)
     written = find_output_format(output, output_format, kind)
-    info = find_checkpoint(config, context)
-    if checkpoint is None and sys.stderr.isatty():
-        context.observer.note(f"Using {info.folder}")
+    info = find_checkpoint(config.checkpoint, context)
     for text_given in texts or []:
         if text_given != "-" and os.path.isfile(text_given):
             context.observer.note(
@@ -138,10 +137,10 @@ def command(
     choose = make_chooser(config.text, info.text)
     with _open_input(texts or ["-"], input_path, kind, choose) as records, open_output(output) as stream:
         with context.observer.track("Loading the checkpoint"):
-            predictor = open_predictor(info, config, context)
+            predictor = open_predictor(info, config, context, own_texts=[given for given in texts or [] if given != "-"])
         if str(output or "-") == "-" and sys.stdout.isatty() and not (for_terminal and not json):
             stream = open_terminal(stream, as_json=json or written == "jsonl")
-        writer = _choose_writer(stream, as_json=json, kind=written, for_terminal=for_terminal, escape=escape)
+        writer = _choose_writer(stream, model=info.name, as_json=json, kind=written, for_terminal=for_terminal, escape=escape)
         for window in predict(records, predictor, config, context.observer):
             for record, prediction in window:
                 writer.write(record, prediction)
@@ -176,9 +175,9 @@ def _open_stdin() -> IO[bytes]:
     return open(os.dup(0), "rb")
 
 
-def _choose_writer(stream: IO[bytes], *, as_json: bool, kind: str, for_terminal: bool, escape: bool) -> Writer:
+def _choose_writer(stream: IO[bytes], *, model: str, as_json: bool, kind: str, for_terminal: bool, escape: bool) -> Writer:
     if as_json:
-        return DocumentWriter(stream)
+        return DocumentWriter(stream, checkpoint=model)
     if for_terminal:
         return LineWriter(stream, functools.partial(format_terminal, colour="NO_COLOR" not in os.environ))
     if escape:

@@ -125,6 +125,11 @@ def is_plain_name(name: object) -> bool:
     return isinstance(name, str) and name not in ("", ".", "..") and "\0" not in name and PurePath(name).name == name
 
 
+def is_path(name: str) -> bool:
+    """Tell whether a name is a folder's: there is one, or nothing on the Hub is called so."""
+    return Path(name).exists() or name.startswith((".", "/", "~")) or name.count("/") > 1 or name.endswith("/")
+
+
 def read_object(path: Path) -> dict[str, Any]:
     """Return the object in a JSON file.
 

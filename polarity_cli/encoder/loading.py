@@ -25,8 +25,9 @@ from transformers import (
 from polarity_cli.cache import read_json
 from polarity_cli.config import SHORTEST_LENGTH
 from polarity_cli.encoder.demand import check_demand
-from polarity_cli.encoder.families import FAMILIES, Family, find_family
+from polarity_cli.encoder.families import FAMILIES, Family, count_reserved_positions, find_family
 from polarity_cli.encoder.folder import check_folder
+from polarity_cli.encoder.kinds import check_kind, refuse_decoder
 from polarity_cli.errors import CheckpointError
 from polarity_cli.records import LABEL_NAMES
 
@@ -75,7 +76,7 @@ def load_config(folder: Path) -> Any:
     if stored.get("transformers_weights"):
         raise CheckpointError(f"{path}: it names a file of weights of its own.", hint="Call the file model.safetensors.")
     if stored.get("is_decoder") or stored.get("add_cross_attention"):
-        raise CheckpointError(f"{path}: a decoder, which reads only what stands before each token.", hint="Choose an encoder.")
+        refuse_decoder(path)
     n_blocks = stored.get("num_hidden_layers", stored.get("n_layers", 1))
     if type(n_blocks) is not int or not 1 <= n_blocks <= _MOST_BLOCKS:
         raise CheckpointError(f"{path}: {n_blocks!r} blocks, expected 1 to {_MOST_BLOCKS}.")
@@ -83,6 +84,7 @@ def load_config(folder: Path) -> Any:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except _LOADING_ERRORS as error:
         raise CheckpointError(f"{path}: not an encoder's config ({_first_line(error)}).") from error
+    check_kind(config, path)
     config.return_dict = True
     return config
 
@@ -118,9 +120,8 @@ def get_longest_input(config: Any, tokenizer: PreTrainedTokenizerFast, folder: P
         raise CheckpointError(f"{folder}: the tokenizer has {n_tokens} tokens, the encoder knows {config.vocab_size}.")
     if not isinstance(tokenizer.model_max_length, int | float):
         raise CheckpointError(f"{folder}: model_max_length is {tokenizer.model_max_length!r}, expected a number.")
-    family = FAMILIES.get(config.model_type)
-    n_reserved = family.n_reserved_positions if family else 0
     n_positions = getattr(config, "max_position_embeddings", None) or tokenizer.model_max_length
+    n_reserved = count_reserved_positions(config.model_type, getattr(config, "pad_token_id", None))
     longest = min(int(n_positions) - n_reserved, int(tokenizer.model_max_length))
     if longest < SHORTEST_LENGTH:
         raise CheckpointError(f"{folder}: it reads at most {longest} tokens, too few for a review.")
@@ -142,6 +143,7 @@ def load_model(folder: Path, *, new_head: bool) -> PreTrainedModel:
         find_family(config)
         config.id2label = dict(enumerate(LABEL_NAMES))
         config.label2id = {name: index for index, name in enumerate(LABEL_NAMES)}
+        config.problem_type = None  # a sigmoid's, say, which the new head is not trained for
     elif config.num_labels != 2:
         raise CheckpointError(f"{folder}: the model tells {config.num_labels} classes apart, expected 2.")
     is_needed = functools.partial(_is_pretrained, family=find_family(config)) if new_head else lambda name: True

@@ -138,10 +138,10 @@ def format_tsv_line(values: Sequence[str]) -> str:
 
 
 class DocumentWriter:
-    """One JSON document: the records with `label` and `score`, written when `finish` is called."""
+    """One JSON document: which checkpoint answered, and the records with `label` and `score`, written when `finish` is called."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
+    def __init__(self, stream: IO[bytes], *, checkpoint: str) -> None:
+        self._stream, self._checkpoint = stream, checkpoint
         self._predictions: list[dict[str, object]] = []
 
     def write(self, record: Record, prediction: Prediction) -> None:
@@ -152,7 +152,7 @@ class DocumentWriter:
 
     def finish(self) -> None:
         """Write the document."""
-        _emit(self._stream, dump_json({"predictions": self._predictions}) + "\n")
+        _emit(self._stream, dump_json({"checkpoint": self._checkpoint, "predictions": self._predictions}) + "\n")
 
 
 TABLES: dict[str, Callable[[Sequence[str]], str]] = {"csv": format_csv_line, "tsv": format_tsv_line}

@@ -200,7 +200,7 @@ class Notes(SilentObserver):
 
 def settle(data: bytes, kind: str, on_error: str, to: str | None = None) -> tuple[bytes, list[str]]:
     observer, stream = Notes(), io.BytesIO()
-    writer = DocumentWriter(stream) if to == "document" else WRITERS[to or kind](stream)
+    writer = DocumentWriter(stream, checkpoint="ckpt") if to == "document" else WRITERS[to or kind](stream)
     for record in _settle(read(data, kind), on_error, observer):
         writer.write(record, ANSWER if record.text.strip() else BLANK)
     writer.finish()
