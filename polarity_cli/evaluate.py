@@ -12,6 +12,7 @@ from polarity_cli.config import Context, DataConfig, EvaluateConfig
 from polarity_cli.data.sources import find_source
 from polarity_cli.encoder.checkpoint import CheckpointInfo, read_checkpoint
 from polarity_cli.encoder.choice import find_checkpoint
+from polarity_cli.encoder.classes import check_classes, describe_guess
 from polarity_cli.encoder.location import EncoderLocation
 from polarity_cli.errors import UsageError
 from polarity_cli.prepare import find_prepared, prepare_source
@@ -51,6 +52,7 @@ def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
         raise UsageError(f"--errors {errors}: it is a folder, or its folder does not exist.")
     info = _find_checkpoint(config, context)
     folder = info.folder
+    check_classes(folder, info.name, config.positive_class)  # before reviews are read for it
     source, entry = processes.take_turns(context.cache_dir, lambda: _find_splits(info, config, context))
     splits = entry.manifest["splits"]
     wanted = sorted(splits) if config.split == "all" else [config.split]
@@ -154,7 +156,6 @@ def _score(
 ) -> dict[str, float | None]:
     import numpy as np
 
-    from polarity_cli.encoder.classes import describe_guess
     from polarity_cli.encoder.inference import compute_scores
     from polarity_cli.scoring.metrics import compute_metrics
     from polarity_cli.serving.whole import WholeCheckpoint

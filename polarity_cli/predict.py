@@ -37,9 +37,7 @@ _N_NOTED = 10
 """Broken records that are named; the rest are counted."""
 
 
-def open_predictor(
-    info: CheckpointInfo, config: PredictConfig, context: Context, *, own_texts: Sequence[str] = ()
-) -> Predictor:
+def open_predictor(info: CheckpointInfo, config: PredictConfig, context: Context, *, own_texts: Sequence[str] = ()) -> Predictor:
     """Return what predicts with a checkpoint: its graph, made first where it has none, or torch where there can be none.
 
     Args:
@@ -60,15 +58,15 @@ def open_predictor(
         own = None
     graph = own.read(config.precision) if own else None
     if own and graph:
-        return _open_graph(own, graph, config, context)
+        return _open_graph(info, own, graph, config, context)
     if own:
         lost = own.describe_loss(config.precision)
     entry = find_entry(place, key, is_sound=is_sound_entry)
     is_known, whole = entry is not None, None
     if entry is None:
+        whole = _load_whole(info, config)
         note(f"{lost}; one is made now, once. That takes a minute.")
         with context.observer.track("Exporting the checkpoint"):
-            whole = _load_whole(info, config)
             entry = _export_into_cache(whole, place, key, context.observer)
     cached = open_cached_graphs(entry)
     if cached:
@@ -77,7 +75,7 @@ def open_predictor(
         graph = cached.read(precision)
         if graph:
             _tell(context, said, *cached.notes)
-            return _open_graph(cached, graph, config, context)
+            return _open_graph(info, cached, graph, config, context)
     from polarity_cli.serving.predictor import Predictor
 
     whole = whole or _load_whole(info, config, check=not is_known)
@@ -103,17 +101,15 @@ def _tell(context: Context, *notes: str | None) -> None:
             context.observer.note(said)
 
 
-def _open_graph(found: GraphFolder, graph: bytes, config: PredictConfig, context: Context) -> Predictor:
+def _open_graph(info: CheckpointInfo, found: GraphFolder, graph: bytes, config: PredictConfig, context: Context) -> Predictor:
     from polarity_cli.encoder.processor import choose_threads
     from polarity_cli.serving.graphs.engine import GraphEngine
     from polarity_cli.serving.predictor import Predictor
 
-    positive = find_positive_class(found.class_names, config.positive_class, found.folder)
+    positive = find_positive_class(found.class_names, config.positive_class, info.name)
     _tell(context, describe_guess(found.class_names, config.positive_class))
     engine = GraphEngine(graph, name=str(found.folder), n_threads=choose_threads())
-    return Predictor(
-        engine, found.load_encoder(), positive=positive, min_confidence=config.min_confidence, sigmoid=found.sigmoid
-    )
+    return Predictor(engine, found.load_encoder(), positive=positive, min_confidence=config.min_confidence, sigmoid=found.sigmoid)
 
 
 def _export_into_cache(whole: WholeCheckpoint, place: Place, key: Manifest, observer: Observer) -> Entry:

@@ -98,17 +98,22 @@ def _make_attentive(model: Any, tokenizer: Any) -> None:
         length = min(tokenizer.model_max_length, 40)
         inputs = [tokenizer(text, truncation=True, max_length=length, return_tensors="pt") for text in TEXTS]
         logits = torch.cat([model(**each).logits for each in inputs])
-        return logits[:, 1] - logits[:, 0]
+        return logits[:, -1] - logits[:, 0] * (logits.shape[1] > 1)
 
     model.eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() == 2:
                 parameter.mul_(8.0 if "embedding" in name else 5.0)
-        last = [module for module in model.modules() if isinstance(module, torch.nn.Linear) and module.out_features == 2][-1]
+        last = [
+            module
+            for module in model.modules()
+            if isinstance(module, torch.nn.Linear) and module.out_features == model.config.num_labels
+        ][-1]
         spread = answer().sort().values
         last.weight.mul_(2.0 / (spread[8] - spread[2]))
-        last.bias[1] -= answer().sort().values[4:6].mean()
+        if last.bias is not None:
+            last.bias[-1] -= answer().sort().values[4:6].mean()
 
 
 def _roberta(name: str, **more: Any) -> tuple[Any, Any]:

@@ -44,7 +44,9 @@ NumberOfProcesses = Annotated[
     ),
 ]
 
-CHECKPOINT_HELP = "A checkpoint folder, or a model's id on the Hub. [default: $POLARITY_CHECKPOINT, ./ckpt, or the newest in the cache]"
+CHECKPOINT_HELP = (
+    "A checkpoint folder, or a model's id on the Hub. [default: $POLARITY_CHECKPOINT, ./ckpt, or the newest in the cache]"
+)
 SOURCE_HELP = (
     "Reviews: amazon_polarity, another Hub data set, sample, a file (.csv .tsv .jsonl .json .parquet, fastText's .txt, each also "
     ".gz .bz2 .zst), or a folder with train and test files."
@@ -71,7 +73,9 @@ Positive = Annotated[
 ]
 PositiveClass = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="The model's class that means positive, or 0 or 1. [default: by its names]", show_default=False),
+    typer.Option(
+        metavar="NAME", help="The model's class that means positive, or 0 or 1. [default: by its names]", show_default=False
+    ),
 ]
 EscapeFormulas = Annotated[
     bool,

@@ -96,9 +96,7 @@ def command(
         typer.Option(metavar="int8|fp32", help="[default: int8, where it was found to agree with the model]", show_default=False),
     ] = None,
     min_confidence: Annotated[float, typer.Option(metavar="P", help="Answer `uncertain` below this probability.")] = 0.0,
-    checkpoint: Annotated[
-        str | None, typer.Option(help=options.CHECKPOINT_HELP, show_default=False)
-    ] = None,
+    checkpoint: Annotated[str | None, typer.Option(help=options.CHECKPOINT_HELP, show_default=False)] = None,
     positive_class: options.PositiveClass = None,
     cache_dir: options.CacheDir = None,
     json: options.Json = False,

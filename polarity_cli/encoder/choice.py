@@ -51,7 +51,7 @@ def _read_named(name: str, context: Context) -> CheckpointInfo:
     found = fetch_encoder(name, context)
     manifest = read_json(found.folder / MANIFEST)
     if manifest is not None and is_sound(manifest):
-        graphs = [graph for graph in _GRAPHS if graph in manifest["files"]]
+        graphs = sorted(set(_GRAPHS) & set(manifest["files"]))  # type: ignore[call-overload]
         if graphs:
             fetch_files(name, found.revision, graphs, kind="model", context=context, part="graphs")
     return read_checkpoint(found.folder, name)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from polarity_cli.data.labels import normalise_label
+from polarity_cli.encoder.folder import read_object
 from polarity_cli.errors import CheckpointError
 
 _WORDS = (("neg", "pos"), ("negative", "positive"), ("false", "true"))
@@ -21,21 +22,21 @@ _SHOWN = 40
 """Characters of a class's name that a message shows."""
 
 
-def read_names(config: Mapping[str, Any], folder: Path) -> dict[int, str]:
+def read_names(config: Mapping[str, Any], where: Path | str) -> dict[int, str]:
     """Return the two classes' names by index, from a config as it is stored.
 
-    Where `id2label` names nothing and `label2id` does, its names are taken; transformers would call such classes LABEL_0, LABEL_1.
+    Where `id2label` names nothing and `label2id` does, its names are taken; transformers calls such classes LABEL_0 and LABEL_1.
 
     Raises:
         CheckpointError: there are not two classes, or they are not told as an index and a name.
     """
-    names = _read_id2label(config, folder)
+    names = _read_id2label(config, where)
     if len(names) != 2:
         if len(names) == 1:
-            raise CheckpointError(f"{folder}: the model gives one number, as for a regression or a yes or no; expected 2 classes.")
-        raise CheckpointError(f"{folder}: the model tells {len(names)} classes apart, expected 2.")
+            raise CheckpointError(f"{where}: the model gives one number, as for a regression or a yes or no; expected 2 classes.")
+        raise CheckpointError(f"{where}: the model tells {len(names)} classes apart, expected 2.")
     if sorted(names) != [0, 1]:
-        raise CheckpointError(f"{folder}: the classes in id2label are numbered {_list(map(str, names))}, expected 0 and 1.")
+        raise CheckpointError(f"{where}: the classes in id2label are numbered {_list(map(str, names))}, expected 0 and 1.")
     if _normalise(names) in (("label_0", "label_1"), ("label_1", "label_0")):
         others = config.get("label2id")
         if isinstance(others, dict) and sorted(map(str, others.values())) == ["0", "1"]:
@@ -43,7 +44,7 @@ def read_names(config: Mapping[str, Any], folder: Path) -> dict[int, str]:
     return names
 
 
-def check_head(config: Mapping[str, Any], folder: Path) -> bool:
+def check_head(config: Mapping[str, Any], where: Path | str) -> bool:
     """Return whether a head scores each class by itself (sigmoid) instead of both together, as transformers' pipeline has it.
 
     Raises:
@@ -51,11 +52,22 @@ def check_head(config: Mapping[str, Any], folder: Path) -> bool:
     """
     problem = config.get("problem_type")
     if problem == "regression":
-        raise CheckpointError(f"{folder}: the model's head is a regression (problem_type), which gives numbers and no classes.")
+        raise CheckpointError(f"{where}: the model's head is a regression (problem_type), which gives numbers and no classes.")
     return problem == "multi_label_classification"
 
 
-def find_positive_class(names: Mapping[int, str], positive: str | None, folder: Path) -> int:
+def check_classes(folder: Path, name: str, positive: str | None) -> None:
+    """Refuse a checkpoint that is not of two classes of which one is known to be positive; `name` is what the user calls it.
+
+    Raises:
+        CheckpointError: see `read_names`, `check_head` and `find_positive_class`.
+    """
+    config = read_object(folder / "config.json")
+    find_positive_class(read_names(config, name), positive, name)
+    check_head(config, name)
+
+
+def find_positive_class(names: Mapping[int, str], positive: str | None, where: Path | str) -> int:
     """Return the index, 0 or 1, of the class that means positive: the one called `positive`, else by the usual names.
 
     Where no class is called so, `positive` may be an index or `LABEL_0`, `LABEL_1`.
@@ -64,7 +76,7 @@ def find_positive_class(names: Mapping[int, str], positive: str | None, folder: 
         CheckpointError: no class is called `positive`, or it is not given and the names do not tell.
     """
     if positive is not None:
-        return _find_asked(names, positive, folder)
+        return _find_asked(names, positive, where)
     first, second = _normalise(names)
     for pair in (*_WORDS, *_NUMBERS):
         if (first, second) == pair:
@@ -72,7 +84,7 @@ def find_positive_class(names: Mapping[int, str], positive: str | None, folder: 
         if (second, first) == pair:
             return 0
     raise CheckpointError(
-        f"{folder}: it is not clear which class is positive, {_list(names.values())}.", hint="Name it with --positive-class."
+        f"{where}: it is not clear which class is positive, {_list(names.values())}.", hint="Name it with --positive-class."
     )
 
 
@@ -95,7 +107,7 @@ def describe_contradiction(config: Mapping[str, Any], names: Mapping[int, str]) 
     return f"Its id2label and label2id contradict each other; id2label holds, where class 1 is {names[1]}."
 
 
-def _read_id2label(config: Mapping[str, Any], folder: Path) -> dict[int, str]:
+def _read_id2label(config: Mapping[str, Any], where: Path | str) -> dict[int, str]:
     names = config.get("id2label")
     if names is None:
         n_classes = config.get("num_labels", 2)
@@ -103,10 +115,10 @@ def _read_id2label(config: Mapping[str, Any], folder: Path) -> dict[int, str]:
     try:
         return {int(index): str(name) for index, name in names.items()}
     except (AttributeError, ValueError) as error:
-        raise CheckpointError(f"{folder}: id2label is not an object from an index to a name.") from error
+        raise CheckpointError(f"{where}: id2label is not an object from an index to a name.") from error
 
 
-def _find_asked(names: Mapping[int, str], positive: str, folder: Path) -> int:
+def _find_asked(names: Mapping[int, str], positive: str, where: Path | str) -> int:
     exact = [index for index, name in names.items() if name == positive]
     alike = [index for index, name in names.items() if normalise_label(name) == normalise_label(positive)]
     found = exact or alike
@@ -114,7 +126,7 @@ def _find_asked(names: Mapping[int, str], positive: str, folder: Path) -> int:
         return _BY_INDEX[normalise_label(positive)]
     if len(found) == 1:
         return found[0]
-    wrong = "both classes are called so" if found else f"{folder} has no such class"
+    wrong = "both classes are called so" if found else f"{where} has no such class"
     raise CheckpointError(
         f"--positive-class {positive}: {wrong}; its classes are {_list(names.values())}.",
         hint="Give a name, or 0 or 1 for the first or the second.",

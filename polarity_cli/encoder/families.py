@@ -98,7 +98,7 @@ def count_reserved_positions(model_type: str, pad_token_id: object) -> int:
     if model_type not in _COUNT_FROM_PADDING:
         return 0
     is_fixed = model_type == "mpnet" or type(pad_token_id) is not int  # MPNet's code has it as 1, whatever the config says
-    return 2 if is_fixed else int(pad_token_id) + 1  # type: ignore[call-overload,no-any-return]
+    return 2 if is_fixed else int(pad_token_id) + 1  # type: ignore[call-overload]
 
 
 def find_family(config: PretrainedConfig) -> Family:

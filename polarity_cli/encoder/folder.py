@@ -107,7 +107,10 @@ def find_weights(folder: Path) -> list[Path]:
                 f"{folder}: the weights cannot be loaded ({pickled[0]} is pickled, which is code, and not read).",
                 hint=_HOW_TO_CONVERT,
             )
-        raise CheckpointError(f"{folder}: the weights cannot be loaded (there is no {WEIGHTS} in it).")
+        raise CheckpointError(
+            f"{folder}: the weights cannot be loaded (there is no {WEIGHTS} in it).",
+            hint=f"Save the model with save_pretrained, or call its file of weights {WEIGHTS}.",
+        )
     index = read_object(folder / INDEX)
     shards = index.get("weight_map")
     if not isinstance(shards, dict) or not shards or not isinstance(index.get("metadata"), dict):

@@ -53,9 +53,9 @@ def find_head(folder: Path, name: str) -> Head | None:
     config = read_object(folder / "config.json")
     try:
         _check_whole(family, stored, name)
-        names = read_names(config, Path(name))
-        check_head(config, Path(name))
-        positive = find_positive_class(names, None, Path(name))
+        names = read_names(config, name)
+        check_head(config, name)
+        positive = find_positive_class(names, None, name)
     except CheckpointError as error:
         return Head(None, f"The classifier is drawn anew: {error}")
     said = f"The classifier of {name} is kept."

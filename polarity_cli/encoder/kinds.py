@@ -35,7 +35,7 @@ def check_kind(config: Any, path: Path) -> None:
         refuse_decoder(path)
     if kind == "big_bird" and config.attention_type == _SPARSE:
         raise CheckpointError(
-            f"{path}: BigBird's sparse attention ends for good at the first short text, so that answers depend on what came before.",
+            f"{path}: BigBird's sparse attention ends for good at the first short text, so answers depend on what came before.",
             hint='Set "attention_type": "original_full" in its config.json.',
         )
 

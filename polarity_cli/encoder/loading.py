@@ -103,7 +103,10 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
         # The Rust tokenizers raise plain Exception on a damaged file.
-        raise CheckpointError(f"{folder}: no tokenizer that can be read ({_first_line(error)}).") from error
+        raise CheckpointError(
+            f"{folder}: no tokenizer that can be read ({_first_line(error)}).",
+            hint="Save it with its tokenizer.json: AutoTokenizer.from_pretrained(MODEL).save_pretrained(FOLDER).",
+        ) from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise CheckpointError(f"{folder}: no fast tokenizer (tokenizer.json) for {type(tokenizer).__name__}.")
     return tokenizer
@@ -172,6 +175,11 @@ def _check_complete(folder: Path, model: PreTrainedModel, info: dict[str, Any], 
     """Refuse a model whose pretrained weights were not all there, which transformers would draw at random."""
     absent = sorted(set(info["missing_keys"]) | {str(key[0]) for key in info["mismatched_keys"]})
     wrong = [key for key in absent if not new_head or _is_pretrained(key, find_family(model.config))]
+    if wrong and not new_head and set(wrong) == {key for key in info["missing_keys"] if not _is_below(key, model)}:
+        raise CheckpointError(
+            f"{folder}: an encoder without a classifier ({wrong[-1]} is missing).",
+            hint=f"Train one: polarity train reviews.csv --encoder {folder}",
+        )
     if wrong:
         shown = ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
         raise CheckpointError(f"{folder}: weights are missing or of another shape than its config says: {shown}.")
@@ -201,6 +209,11 @@ def _has_stored(name: str, module: nn.Module, missing: set[str]) -> bool:
 def _is_pretrained(key: str, family: Family) -> bool:
     """Tell whether a weight belongs to the encoder; a pooler may be new, since some encoders are stored without theirs."""
     return key.startswith(f"{family.base}.") and not key.startswith(tuple(f"{family.path(name)}." for name in family.after))
+
+
+def _is_below(key: str, model: PreTrainedModel) -> bool:
+    """Tell whether a weight is one of the encoder itself; a pooler may go with the classifier."""
+    return key.startswith(f"{model.base_model_prefix}.") and ".pooler." not in key
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""How texts are read for a checkpoint: how many tokens of each, and what a long one keeps. Used by both verbs, so that they agree."""
+"""How texts are read for a checkpoint: how many tokens of each, and what a long one keeps. The same for both verbs."""
 
 from __future__ import annotations
 

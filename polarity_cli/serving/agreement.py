@@ -1,7 +1,7 @@
 """Check that a stranger's checkpoint is read here as transformers' own code reads it. Used by `serving/whole`.
 
-Families differ in more than this program knows of: special tokens, segments, how padding is masked, where positions begin. So a few
-texts are answered both ways, once as transformers' pipeline does it and once as this program does, and a model whose answers
+Families differ in more than this program knows of: special tokens, segments, how padding is masked, where positions begin. So a
+few texts are answered both ways, once as transformers' pipeline does it and once as this program does, and a model whose answers
 differ is refused: a wrong label that nobody notices is the worst answer.
 """
 
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from polarity_cli.data.text import TextEncoder
-from polarity_cli.errors import CheckpointError, PolarityError
+from polarity_cli.errors import CheckpointError
 
 if TYPE_CHECKING:
     from polarity_cli.serving.whole import WholeCheckpoint
@@ -39,6 +39,7 @@ def check_agreement(whole: WholeCheckpoint) -> None:
 
     Raises:
         CheckpointError: transformers cannot answer with it, or the tokens of a text or its logits differ.
+        PolarityError: its answers are not finite.
     """
     n_tokens = min(whole.max_length, _LONGEST)
     texts = _make_texts(n_tokens)
@@ -49,8 +50,8 @@ def check_agreement(whole: WholeCheckpoint) -> None:
         raise CheckpointError(f"{whole.folder}: its tokenizer cuts or marks texts in a way that is not known here.", hint=_HINT)
     try:
         found = whole.make_engine().compute_logits(found_ids)
-    except PolarityError as error:
-        raise CheckpointError(f"{whole.folder}: {error}", hint=error.hint or _HINT) from error
+    except CheckpointError as error:
+        raise CheckpointError(f"{whole.folder}: {error}", hint=_HINT) from error
     difference = float(np.abs(found - expected).max())
     if not difference <= _TOLERANCE * (1 + float(np.abs(expected).max())):
         raise CheckpointError(

@@ -60,8 +60,10 @@ class TorchEngine:
         def answer(batch: Batch) -> torch.Tensor:
             ids, mask = pad([token_ids[i] for i in batch], pad_id=self._pad_id)
             try:
-                logits: torch.Tensor = self._whole(torch.from_numpy(ids).to(self._device), torch.from_numpy(mask).to(self._device))
-            except (IndexError, TypeError, ValueError) as error:
+                logits: torch.Tensor = self._whole(
+                    torch.from_numpy(ids).to(self._device), torch.from_numpy(mask).to(self._device)
+                )
+            except (IndexError, RuntimeError, TypeError, ValueError) as error:
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
                 raise CheckpointError(f"The model cannot read a text of {ids.shape[1]} tokens ({reason}).") from error
             return logits
@@ -90,9 +92,9 @@ class WholeCheckpoint:
         self.folder = folder = info.folder
         config = load_config(folder)
         stored = read_object(folder / "config.json")
-        self.class_names = read_names(stored, folder)
-        self.positive = find_positive_class(self.class_names, positive_class, folder)
-        self.sigmoid = check_head(stored, folder)
+        self.class_names = read_names(stored, info.name)
+        self.positive = find_positive_class(self.class_names, positive_class, info.name)
+        self.sigmoid = check_head(stored, info.name)
         self.tokenizer: PreTrainedTokenizerFast = load_tokenizer(folder)
         reading = find_reading(info, config, self.tokenizer)
         self.max_length, self.truncation = reading.max_length, reading.truncation
