@@ -147,8 +147,8 @@ def make_train_config(recipe: str, *, data: dict[str, Any], run: dict[str, Any])
 class EvaluateConfig:
     """One evaluation of a checkpoint."""
 
-    checkpoint: Path | None = None
-    """None takes the newest in the cache."""
+    checkpoint: str | Path | None = None
+    """A folder or a Hub id; None takes that of `POLARITY_CHECKPOINT`, `./ckpt`, or the newest in the cache."""
     sources: tuple[str, ...] = ()
     """None takes the reviews that the checkpoint was made from."""
     split: str | None = None
@@ -162,7 +162,7 @@ class EvaluateConfig:
     rows: int | Literal["default"] | None = "default"
     """Rows read from the source; `default` reads all of one that is named, and as many as the training run of its own."""
     positive_class: str | None = None
-    """The model's class that means positive, where its names do not tell."""
+    """The model's class that means positive, by its name or as 0 or 1; None goes by the usual names."""
     errors: Path | None = None
     """Where the mistakes are written, in any written format of rows."""
     escape_formulas: bool = False
@@ -180,7 +180,8 @@ class EvaluateConfig:
 class PredictConfig:
     """How texts are labelled."""
 
-    checkpoint: Path | None = None
+    checkpoint: str | Path | None = None
+    """As in `EvaluateConfig`."""
     inputs: tuple[str, ...] = ()
     """Files, globs and folders; none where texts are given or come by standard input."""
     input_format: str | None = None
@@ -197,7 +198,7 @@ class PredictConfig:
     min_confidence: float = 0.0
     """Below this probability the label is `uncertain`."""
     positive_class: str | None = None
-    """The model's class that means positive, where its names do not tell."""
+    """The model's class that means positive, by its name or as 0 or 1; None goes by the usual names."""
     precision: str | None = None
     """Of the graph; None takes int8 where the export found that it turns hardly a label, else fp32."""
     on_error: str = "fail"

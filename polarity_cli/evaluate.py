@@ -10,19 +10,24 @@ from polarity_cli.cache import hash_file
 from polarity_cli.cache.entries import Entry
 from polarity_cli.config import Context, EvaluateConfig
 from polarity_cli.data.splits import review_key
-from polarity_cli.encoder.checkpoint import CheckpointInfo, find_newest, read_checkpoint
+from polarity_cli.encoder.checkpoint import CheckpointInfo, read_checkpoint
+from polarity_cli.encoder.choice import find_checkpoint
+from polarity_cli.encoder.classes import check_classes, describe_guess
 from polarity_cli.errors import CheckpointError, UsageError
 from polarity_cli.reviews_to_score import ScoredReviews, find_files, find_reviews
 
 if TYPE_CHECKING:
     from polarity_cli.data.tokenized import TokenizedSplit
 
+_SIGMOID = "Its head scores each class by itself (sigmoid); the metrics compare the two."
+
 
 @dataclass(frozen=True)
 class EvaluateResult:
     """How a checkpoint did on some reviews."""
 
-    checkpoint: Path
+    checkpoint: str
+    """Its folder, or what it is called on the Hub."""
     source: str
     split: str
     """The split that was scored, or `all`."""
@@ -47,10 +52,9 @@ def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
     processes = context.processes
     if processes.is_main:
         _check_errors_path(config)
-    newest = find_newest(context.cache_dir, context.observer) if config.checkpoint is None and processes.is_main else None
-    folder = config.checkpoint or processes.hear_main(newest)
-    assert folder is not None  # the main process found it
-    info = read_checkpoint(folder)
+    info = _find_checkpoint(config, context)
+    folder = info.folder
+    check_classes(folder, info.name, config.positive_class)  # before reviews are read for it
     reviews = processes.take_turns(context.cache_dir, lambda: find_reviews(info, config, context))
     splits = reviews.entry.manifest["splits"]
     missing = [name for name in reviews.names if name not in splits]
@@ -70,7 +74,18 @@ def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
     n_rows = sum(map(len, parts))
     scored = f"{n_rows:,} {'row' if n_rows == 1 else 'rows'}, {reviews.in_words}"
     left_out = reviews.entry.manifest["left_out"]
-    return EvaluateResult(folder, reviews.source, reviews.split, scored, left_out, metrics, config.errors, n_seen)
+    return EvaluateResult(info.name, reviews.source, reviews.split, scored, left_out, metrics, config.errors, n_seen)
+
+
+def _find_checkpoint(config: EvaluateConfig, context: Context) -> CheckpointInfo:
+    """Return the checkpoint that the main process finds; on a machine that lacks its folder, the same one from the Hub."""
+    processes = context.processes
+    mine = find_checkpoint(config.checkpoint, context) if processes.is_main else None
+    found = processes.hear_main((mine.folder, mine.called) if mine else None)
+    if mine is not None or found is None:
+        return mine or find_checkpoint(config.checkpoint, context)
+    folder, called = found
+    return read_checkpoint(folder, called) if folder.is_dir() or called is None else find_checkpoint(called, context)
 
 
 def _check_errors_path(config: EvaluateConfig) -> None:
@@ -111,14 +126,18 @@ def _score(
     token_ids = [ids for part in parts for ids in part.get_ids(range(len(part)))]
     with context.observer.track("Evaluating", len(token_ids)) as advance:
         logits = engine.compute_logits(token_ids, advance, processes=context.processes)
+    for said in (describe_guess(whole.class_names, config.positive_class), *whole.notes, _SIGMOID if whole.sigmoid else None):
+        if said is not None:
+            context.observer.note(said)
     y_score = compute_scores(logits)[:, whole.positive]
+    confidence = compute_scores(logits, sigmoid=whole.sigmoid).max(1)
     y_true = np.concatenate([part.labels for part in parts])
     if config.errors is not None and context.processes.is_main:
         from polarity_cli.scoring.mistakes import Scored, write_mistakes
 
         files = find_files(info, reviews, context)
         scored = [Scored(part, files.get(name, ())) for name, part in zip(reviews.names, parts, strict=True)]
-        write_mistakes(config.errors, scored, y_true, y_score, read=config.read, escaped=config.escape_formulas)
+        write_mistakes(config.errors, scored, y_true, y_score, confidence, read=config.read, escaped=config.escape_formulas)
     return compute_metrics(y_true, y_score)
 
 

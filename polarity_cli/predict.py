@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polarity_cli.cache import report_unwritable
 from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry, get_entry
 from polarity_cli.config import Context, PredictConfig, ReadOptions
-from polarity_cli.encoder.checkpoint import CheckpointInfo, find_newest, read_checkpoint
+from polarity_cli.encoder.checkpoint import CheckpointInfo
+from polarity_cli.encoder.classes import describe_guess, find_positive_class
 from polarity_cli.errors import ExportError
 from polarity_cli.formats import open_path
 from polarity_cli.formats.record import Record
@@ -24,6 +25,7 @@ from polarity_cli.serving.graphs.find import (
     open_cached_graphs,
     place_cached_graphs,
 )
+from polarity_cli.serving.graphs.precision import choose_precision
 from polarity_cli.serving.windows import WINDOW, ReadAhead
 
 if TYPE_CHECKING:
@@ -34,61 +36,79 @@ _EXPLAINED = 4
 """Most records explained together: each is as many texts as it has words."""
 
 
-def find_checkpoint(config: PredictConfig, context: Context) -> CheckpointInfo:
-    """Return the checkpoint asked for, or the newest in the cache.
-
-    Raises:
-        CheckpointError: there is none.
-    """
-    return read_checkpoint(config.checkpoint or find_newest(context.cache_dir, context.observer))
-
-
-def open_predictor(info: CheckpointInfo, config: PredictConfig, context: Context) -> Predictor:
+def open_predictor(info: CheckpointInfo, config: PredictConfig, context: Context, *, own_texts: Sequence[str] = ()) -> Predictor:
     """Return what predicts with a checkpoint: its graph, made first where it has none, or torch where there can be none.
 
+    Args:
+        info: the checkpoint.
+        config: the precision and the positive class that are asked for.
+        context: where graphs are kept, and who is told.
+        own_texts: some of the texts that will be labelled, where they are known. On them int8 is compared with full precision
+            where nothing says that it was checked on texts like them.
+
     Raises:
-        CheckpointError: the checkpoint is damaged, or not of two classes.
+        CheckpointError: the checkpoint is damaged, not of two classes, or would be read here in another way than it should.
     """
+    note = context.observer.note
     place, key = place_cached_graphs(info, context.cache_dir)
-    own = find_own_graphs(info)
+    own, lost = find_own_graphs(info), f"{info.name} has no graph to predict with"
     if own is not None and not fit_together(own, context.cache_dir):
-        context.observer.note(f"{info.folder}: its graphs were made from other weights, config or tokenizer than those in it.")
+        note(f"{info.name}: its graphs were made from other weights, config or tokenizer than those in it.")
         own = None
     graph = own.read(config.precision) if own else None
     if own and graph:
-        return _open_graph(own, graph, config)
+        return _open_graph(info, own, graph, config, context)
+    if own:
+        lost = own.describe_loss(config.precision)
     entry = find_entry(place, key, is_sound=is_sound_entry)
-    whole = None
+    is_known, whole = entry is not None, None
     if entry is None:
-        context.observer.note(f"{info.folder} has no graph to predict with; it is made now, once. That takes a minute.")
+        whole = _load_whole(info, config)
+        note(f"{lost}; one is made now, once. That takes a minute.")
         with context.observer.track("Exporting the checkpoint"):
-            whole = _load_whole(info, config)
             entry = _export_into_cache(whole, place, key, context.observer)
     cached = open_cached_graphs(entry)
-    graph = cached.read(config.precision) if cached else None
-    if cached and graph:
-        return _open_graph(cached, graph, config)
+    if cached:
+        encoder = cached.load_encoder()
+        precision, said = choose_precision(cached, config.precision, encoder, own_texts)
+        graph = cached.read(precision)
+        if graph:
+            _tell(context, said, *cached.notes)
+            return _open_graph(info, cached, graph, config, context)
     from polarity_cli.serving.predictor import Predictor
 
-    whole = whole or _load_whole(info, config)
-    return Predictor(whole.make_engine(), whole.make_encoder(), positive=whole.positive, min_confidence=config.min_confidence)
+    whole = whole or _load_whole(info, config, check=not is_known)
+    _tell(context, describe_guess(whole.class_names, config.positive_class), *whole.notes)
+    return Predictor(
+        whole.make_engine(),
+        whole.make_encoder(),
+        positive=whole.positive,
+        min_confidence=config.min_confidence,
+        sigmoid=whole.sigmoid,
+    )
 
 
-def _load_whole(info: CheckpointInfo, config: PredictConfig) -> WholeCheckpoint:
+def _load_whole(info: CheckpointInfo, config: PredictConfig, *, check: bool = True) -> WholeCheckpoint:
     from polarity_cli.serving.whole import WholeCheckpoint
 
-    return WholeCheckpoint(info, positive_class=config.positive_class)
+    return WholeCheckpoint(info, positive_class=config.positive_class, check=check)
 
 
-def _open_graph(found: GraphFolder, graph: bytes, config: PredictConfig) -> Predictor:
-    from polarity_cli.encoder.classes import find_positive_class
+def _tell(context: Context, *notes: str | None) -> None:
+    for said in notes:
+        if said is not None:
+            context.observer.note(said)
+
+
+def _open_graph(info: CheckpointInfo, found: GraphFolder, graph: bytes, config: PredictConfig, context: Context) -> Predictor:
     from polarity_cli.encoder.processor import choose_threads
     from polarity_cli.serving.graphs.engine import GraphEngine
     from polarity_cli.serving.predictor import Predictor
 
-    positive = find_positive_class(found.class_names, config.positive_class, found.folder)
+    positive = find_positive_class(found.class_names, config.positive_class, info.name)
+    _tell(context, describe_guess(found.class_names, config.positive_class))
     engine = GraphEngine(graph, name=str(found.folder), n_threads=choose_threads())
-    return Predictor(engine, found.load_encoder(), positive=positive, min_confidence=config.min_confidence)
+    return Predictor(engine, found.load_encoder(), positive=positive, min_confidence=config.min_confidence, sigmoid=found.sigmoid)
 
 
 def _export_into_cache(whole: WholeCheckpoint, place: Place, key: Manifest, observer: Observer) -> Entry:
@@ -110,11 +130,15 @@ def _export_into_cache(whole: WholeCheckpoint, place: Place, key: Manifest, obse
                 remove_graphs(work)
                 observer.note(f"It cannot be exported: {error}. torch answers, which starts more slowly.")
             (work / TOKENIZER).write_text(whole.tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
+        if figures is not None:
+            observer.note(f"Its graphs were checked on {len(texts)} built-in reviews, which are English.")
         return {
             "graphs": figures,
             "class_names": whole.class_names,
             "max_length": whole.max_length,
             "truncation": whole.truncation,
+            "sigmoid": whole.sigmoid,
+            "notes": whole.notes,
         }
 
     return get_entry(place, key, make, observer, is_sound=is_sound_entry)

@@ -53,8 +53,8 @@ def find_reviews(info: CheckpointInfo, config: EvaluateConfig, context: Context)
         return _read_source(info, config, trained, context)
     if not trained:
         raise UsageError(
-            f"{info.folder} does not say what it was trained on.",
-            hint=f"Name the reviews: polarity evaluate {info.folder} reviews.csv",
+            f"{info.name} does not say what it was trained on.",
+            hint=f"Name the reviews: polarity evaluate {info.name} reviews.csv",
         )
     split = config.split or "test"
     # The tokenized reviews of the training run, while the cache has them: its source need not be there any more.
@@ -78,6 +78,7 @@ def _read_source(info: CheckpointInfo, config: EvaluateConfig, trained: dict[str
     source = find_source(config.sources, rows=rows, context=context, splits=wanted)
     split = source.hub_split or config.split or ("test" if source.brings_test else "all")
     is_own = split in source.files and (bool(source.hub_split) or split != "train" or len(source.files) > 1)
+    max_length, truncation = _find_length(info)
     data = DataConfig(
         source=config.sources[0],
         more_sources=config.sources[1:],
@@ -90,8 +91,8 @@ def _read_source(info: CheckpointInfo, config: EvaluateConfig, trained: dict[str
         positive=config.positive,
         negative=config.negative,
         rows=rows,
-        max_length=info.max_length or DataConfig.max_length,
-        truncation=info.truncation,
+        max_length=max_length,
+        truncation=truncation,
         test=0.0,
         validation=0.0,
     )
@@ -105,6 +106,17 @@ def _read_source(info: CheckpointInfo, config: EvaluateConfig, trained: dict[str
         data = replace(data, **shares)
     prepared = prepare_source(source, _locate(info), data, context, both_classes=False, known=find_rule(trained))
     return ScoredReviews(source.name, prepared.entry, split, is_own or split == "all", source)
+
+
+def _find_length(info: CheckpointInfo) -> tuple[int, str]:
+    """Return the tokens that are read of a text and what is kept of a longer one, as `predict` reads them."""
+    if info.max_length is not None:
+        return info.max_length, info.truncation
+    from polarity_cli.encoder.loading import load_config, load_tokenizer
+    from polarity_cli.encoder.reading import find_reading
+
+    reading = find_reading(info, load_config(info.folder), load_tokenizer(info.folder))
+    return reading.max_length, reading.truncation
 
 
 def find_rule(trained: dict[str, Any]) -> LabelRule | None:
@@ -122,7 +134,7 @@ def find_rule(trained: dict[str, Any]) -> LabelRule | None:
 
 
 def _locate(info: CheckpointInfo) -> EncoderLocation:
-    return EncoderLocation(str(info.folder), info.folder, "")
+    return EncoderLocation(info.name, info.folder, "")
 
 
 def _reads_otherwise(config: EvaluateConfig) -> bool:
@@ -152,7 +164,7 @@ def _make_trained_config(info: CheckpointInfo, config: EvaluateConfig, trained: 
         test=0.0 if config.split == "all" else trained.get("test", defaults.test),
         validation=0.0 if config.split == "all" else trained.get("validation", defaults.validation),
         seed=trained.get("seed", defaults.seed),
-        max_length=info.max_length or defaults.max_length,
+        max_length=_find_length(info)[0],
         truncation=info.truncation,
     )
 

@@ -44,6 +44,7 @@ def train(config: TrainConfig, context: Context) -> TrainResult:
         PolarityError: the command line, the data, the encoder or the output is wrong; each kind as its room raises it.
     """
     from polarity_cli.encoder.checkpoint import check_out, publish_checkpoint, save_checkpoint, seal_checkpoint
+    from polarity_cli.encoder.head import find_head
     from polarity_cli.encoder.seen import write_seen
     from polarity_cli.training.description import describe_run, describe_training
     from polarity_cli.training.keeper import open_keeper
@@ -54,6 +55,9 @@ def train(config: TrainConfig, context: Context) -> TrainResult:
     prepared = prepare_together(config.data, context)
     started = time.perf_counter()
     encoder = f"{prepared.encoder.revision}, config {hash_file(prepared.encoder.folder / 'config.json')[:16]}"
+    head = find_head(prepared.encoder.folder, prepared.encoder.name)
+    if head is not None:
+        encoder += f", {f'its classifier, positive {head.positive}' if head.kept else 'a new classifier'}"
     described = describe_run(config, reviews=prepared.fingerprint, encoder=encoder)
     with open_keeper(context.cache_dir, config.out, described, context.observer, fresh=config.fresh) as keeper:
         run = _start(config, prepared, context, kept_features=context.processes.hear_main(keeper.kept_features))
@@ -108,7 +112,7 @@ def plan_training(config: TrainConfig, context: Context) -> FreezePlan:
     from polarity_cli.training.run import load_frozen
 
     location = find_encoder(config.data.encoder, context)
-    _, plan = load_frozen(location.folder, config.unfreeze)
+    _, plan = load_frozen(location, config.unfreeze, context.observer)
     return plan
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from polarity_cli.cli import options
+from polarity_cli.cli import options, values
 from polarity_cli.cli.console import make_context, print_json
 from polarity_cli.cli.once import Command
 from polarity_cli.config import PruneConfig
@@ -97,8 +97,8 @@ def prune_command(
     from polarity_cli.housekeeping import prune
 
     config = PruneConfig(
-        older_than=None if older_than is None else options.parse_duration(older_than, "--older-than"),
-        max_size=None if max_size is None else options.parse_bytes(max_size, "--max-size"),
+        older_than=None if older_than is None else values.parse_duration(older_than, "--older-than"),
+        max_size=None if max_size is None else values.parse_bytes(max_size, "--max-size"),
         dry_run=dry_run,
     )
     context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from polarity_cli.cli import options
+from polarity_cli.cli import options, values
 from polarity_cli.cli.console import format_metrics, make_context, print_json, print_pairs
 from polarity_cli.config import EvaluateConfig
 
@@ -27,7 +27,8 @@ EXAMPLES = options.paragraphs(
 def command(
     call: typer.Context,
     checkpoint: Annotated[
-        Path | None, typer.Argument(help="A checkpoint folder. [default: the newest in the cache]", show_default=False)
+        str | None,
+        typer.Argument(help=options.CHECKPOINT_HELP, show_default=False),
     ] = None,
     sources: options.Sources = None,
     split: Annotated[
@@ -81,7 +82,7 @@ def command(
         checkpoint=checkpoint,
         sources=tuple(sources or ()),
         split=split,
-        **options.collect_data(
+        **values.collect_data(
             text=text,
             label=label,
             positive=positive,
@@ -93,7 +94,7 @@ def command(
             on_error=on_error,
         ),
         positive_class=positive_class,
-        rows="default" if rows is None else options.parse_rows(rows),
+        rows="default" if rows is None else values.parse_rows(rows),
         errors=errors,
         escape_formulas=escape,
     )
@@ -107,7 +108,7 @@ def command(
     if json:
         print_json({key: str(value) if isinstance(value, Path) else value for key, value in asdict(result).items()})
         return 0
-    pairs = {"checkpoint": str(result.checkpoint), "scored": result.scored}
+    pairs = {"checkpoint": result.checkpoint, "scored": result.scored}
     if result.errors is not None:
         n_mistakes = int(result.metrics["positive_as_negative"] or 0) + int(result.metrics["negative_as_positive"] or 0)
         pairs["mistakes"] = f"{n_mistakes:,} in {result.errors}"

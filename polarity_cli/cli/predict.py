@@ -12,16 +12,17 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from polarity_cli.cli import options
+from polarity_cli.cli import options, values
 from polarity_cli.cli.console import make_context
 from polarity_cli.config import Context, PredictConfig, ReadOptions, check_choice
+from polarity_cli.encoder.choice import find_checkpoint
 from polarity_cli.errors import UsageError
 from polarity_cli.formats import READ_FORMATS, WRITTEN_FORMATS, open_pipe
 from polarity_cli.formats.output_file import TABLES, check_extra, find_output_format
 from polarity_cli.formats.record import Record, Stream
 from polarity_cli.formats.results import DocumentWriter, Names, Writer, make_writer
 from polarity_cli.labelling import Job, plan_jobs, run_jobs
-from polarity_cli.predict import find_checkpoint, open_predictor
+from polarity_cli.predict import open_predictor
 from polarity_cli.serving.terminal import TerminalWriter, open_terminal
 
 if TYPE_CHECKING:
@@ -112,9 +113,7 @@ def command(
         typer.Option(metavar="int8|fp32", help="[default: int8, where it was found to agree with the model]", show_default=False),
     ] = None,
     min_confidence: Annotated[float, typer.Option(metavar="P", help="Answer `uncertain` below this probability.")] = 0.0,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="A checkpoint folder. [default: the newest in the cache]", show_default=False)
-    ] = None,
+    checkpoint: Annotated[str | None, typer.Option(help=options.CHECKPOINT_HELP, show_default=False)] = None,
     positive_class: options.PositiveClass = None,
     cache_dir: options.CacheDir = None,
     json: options.Json = False,
@@ -130,12 +129,12 @@ def command(
         checkpoint=checkpoint,
         inputs=tuple(inputs or ()),
         input_format=input_format,
-        read=ReadOptions(delimiter=options.parse_delimiter(delimiter), header=header, encoding=encoding, sheet=sheet),
+        read=ReadOptions(delimiter=values.parse_delimiter(delimiter), header=header, encoding=encoding, sheet=sheet),
         output=output,
         output_format=output_format,
         prefix=prefix,
         escape_formulas=escape,
-        text=options.split_names(text),
+        text=values.split_names(text),
         min_confidence=min_confidence,
         positive_class=positive_class,
         precision=precision,
@@ -145,14 +144,14 @@ def command(
     context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet)
     jobs = _plan(texts, config, context)
     _check_outputs(jobs, config, as_json=json)
-    info = find_checkpoint(config, context)
+    info = find_checkpoint(config.checkpoint, context)
     _warn_of_files(texts or [], context)
 
     def load(first_texts: Sequence[str]) -> Predictor:
         with context.observer.track("Loading the checkpoint"):
-            return open_predictor(info, config, context)
+            return open_predictor(info, config, context, own_texts=first_texts)
 
-    about: dict[str, object] = {"checkpoint": str(info.folder), "inputs": list(config.inputs)}
+    about: dict[str, object] = {"checkpoint": info.name, "inputs": list(config.inputs)}
     choose = functools.partial(_choose_writer, config=config, as_json=json, about=about)
     run_jobs(jobs, load, choose, config, context, trained=info.text, about=about)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from polarity_cli.cli import options
+from polarity_cli.cli import options, values
 from polarity_cli.cli.console import make_context, print_json, print_pairs
 from polarity_cli.config import DEFAULT_ENCODER, DEFAULT_SOURCE, DataConfig
 
@@ -55,10 +55,10 @@ def command(
     """Tokenize reviews into the cache."""
     from polarity_cli.prepare import prepare
 
-    sources, encoder = options.apply_sample(sources, encoder, sample)
+    sources, encoder = values.apply_sample(sources, encoder, sample)
     config = DataConfig(
-        **options.split_sources(sources, DEFAULT_SOURCE),
-        **options.collect_data(
+        **values.split_sources(sources, DEFAULT_SOURCE),
+        **values.collect_data(
             text=text,
             label=label,
             positive=positive,
@@ -70,7 +70,7 @@ def command(
             on_error=on_error,
         ),
         encoder=DEFAULT_ENCODER if encoder is None else encoder,
-        rows=options.parse_rows(rows),
+        rows=values.parse_rows(rows),
         test=test,
         validation=validation,
         seed=seed,
@@ -90,7 +90,7 @@ def command(
         {
             **counts,
             "text": ": ".join(manifest["text"]),
-            "label": f"{manifest['label']}: {options.describe_labels(manifest['labels'])}",
+            "label": f"{manifest['label']}: {values.describe_labels(manifest['labels'])}",
             "folder": str(prepared.folder),
         }
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from polarity_cli.cli import options
+from polarity_cli.cli import options, values
 from polarity_cli.cli.console import format_metrics, make_context, print_json, print_pairs
 from polarity_cli.config import DEFAULT_ENCODER, DEFAULT_SOURCE, DataConfig, make_train_config
 from polarity_cli.recipes import RECIPES
@@ -147,10 +147,10 @@ def command(
     from polarity_cli.launch import find_launch, launch
     from polarity_cli.train import help_train, plan_training, train
 
-    sources, encoder = options.apply_sample(sources, encoder, sample)
+    sources, encoder = values.apply_sample(sources, encoder, sample)
     data: dict[str, Any] = {
-        **options.split_sources(sources, DEFAULT_SOURCE),
-        **options.collect_data(
+        **values.split_sources(sources, DEFAULT_SOURCE),
+        **values.collect_data(
             text=text,
             label=label,
             positive=positive,
@@ -162,7 +162,7 @@ def command(
             on_error=on_error,
         ),
         "encoder": encoder,
-        "rows": options.parse_rows(rows),
+        "rows": values.parse_rows(rows),
         "test": test,
         "validation": validation,
         "seed": seed,
@@ -176,14 +176,14 @@ def command(
         "weight_decay": weight_decay,
         "warmup": warmup,
         "patience": patience,
-        "feature_cache": options.parse_size(feature_cache, "--feature-cache"),
+        "feature_cache": values.parse_size(feature_cache, "--feature-cache"),
         "fresh": not resume,
         "graphs": graphs,
         "out": out,
         "track": track,
     }
     if unfreeze is not None:
-        run["unfreeze"] = options.parse_count(unfreeze, "--unfreeze", least=0)
+        run["unfreeze"] = values.parse_count(unfreeze, "--unfreeze", least=0)
     config = make_train_config(recipe, data=data, run=run)
     how = None if plan else find_launch(processes)
     if how is not None:

@@ -25,6 +25,13 @@ def plan_batches(lengths: NDArray[np.int64], *, budget: int) -> list[Batch]:
     return _fill(np.argsort(lengths, kind="stable"), lengths, lambda length: budget // length)
 
 
+def plan_equal_batches(lengths: NDArray[np.int64], *, budget: int) -> list[Batch]:
+    """Return batches as `plan_batches` does, each of reviews of one length, so that nothing is padded."""
+    order = np.argsort(lengths, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1) if len(order) else []
+    return [batch for group in groups for batch in _fill(group, lengths, lambda length: budget // length)]
+
+
 def plan_epoch(lengths: NDArray[np.int64], *, batch_size: int, seed: int, epoch: int) -> list[Batch]:
     """Return one epoch's training batches, in random order.
 

@@ -51,6 +51,13 @@ class CheckpointInfo:
     """None for a checkpoint that this program did not make."""
     hold: Hold | None = None
     """Nobody frees the folder while this object is there."""
+    called: str | None = None
+    """What the user calls it: a Hub id, or a folder as it was typed."""
+
+    @property
+    def name(self) -> str:
+        """What messages and results call it."""
+        return self.called or str(self.folder)
 
     @property
     def text(self) -> tuple[str, ...] | None:
@@ -128,14 +135,15 @@ def seal_checkpoint(folder: Path, manifest: dict[str, Any]) -> None:
         write_json(folder / MANIFEST, {**manifest, "files": files})
 
 
-def read_checkpoint(folder: Path) -> CheckpointInfo:
-    """Return what a checkpoint folder says of itself.
+def read_checkpoint(folder: Path, called: str | None = None) -> CheckpointInfo:
+    """Return what a checkpoint folder says of itself; `called` is what the user calls it.
 
     Raises:
         CheckpointError: there is no such folder, it is no checkpoint, its manifest is damaged, or a file leads out of it.
     """
     if not folder.is_dir():
-        raise CheckpointError(f"{folder}: no such folder.", hint="`polarity train` makes a checkpoint.")
+        what = "a file, expected a checkpoint's folder" if folder.exists() else "no such folder"
+        raise CheckpointError(f"{folder}: {what}.", hint="`polarity train` makes a checkpoint.")
     if not (folder / "config.json").is_file():
         raise CheckpointError(
             f"{folder}: no checkpoint (there is no config.json in it).", hint="`polarity train` makes a checkpoint."
@@ -145,7 +153,7 @@ def read_checkpoint(folder: Path) -> CheckpointInfo:
         held = hold(folder)
     check_folder(folder)
     if not os.path.lexists(folder / MANIFEST):
-        return CheckpointInfo(folder, None, held)
+        return CheckpointInfo(folder, None, held, called)
     manifest = read_json(folder / MANIFEST)
     if manifest is None or not is_sound(manifest):
         raise CheckpointError(
@@ -153,7 +161,7 @@ def read_checkpoint(folder: Path) -> CheckpointInfo:
             hint=f"Copy the folder again from where it came (`polarity cache list` shows the cache's), or remove {MANIFEST}: "
             "it is then read as a model of another program.",
         )
-    return CheckpointInfo(folder, manifest, held)
+    return CheckpointInfo(folder, manifest, held, called)
 
 
 def find_newest(cache_dir: Path, observer: Observer) -> Path:

@@ -30,8 +30,8 @@ class Family:
     """Modules below `base` that run after the last block and belong to the top; absent ones are skipped."""
     block_returns_tuple: bool = False
     """Whether a block returns `(hidden_states, ...)` rather than the hidden states alone."""
-    n_reserved_positions: int = 0
-    """Rows of the position table that no token uses, because counting starts behind the padding's."""
+    head: tuple[str, ...] = ("classifier",)
+    """Modules with weights of their own between the last block and the logits, from the root; the last one gives the logits."""
     without_effect: tuple[str, ...] = ()
     """Weights of a block that change no answer: a key's bias adds the same to all scores of a query, and softmax takes it out.
 
@@ -43,25 +43,62 @@ class Family:
         return f"{self.base}.{name}"
 
 
+_TWO_LAYERS = ("classifier.dense", "classifier.out_proj")
+_KEY_BIAS = ("attention.self.key.bias",)
+
 FAMILIES: dict[str, Family] = {
-    "bert": Family("bert", after=("pooler",), without_effect=("attention.self.key.bias",)),
-    "camembert": Family("roberta", after=("pooler",), n_reserved_positions=2, without_effect=("attention.self.key.bias",)),
-    "deberta": Family("deberta", block_returns_tuple=True),
-    "deberta-v2": Family("deberta", block_returns_tuple=True),
-    "distilbert": Family("distilbert", blocks="transformer.layer", without_effect=("attention.k_lin.bias",)),
-    "electra": Family("electra", inputs=("embeddings", "embeddings_project"), without_effect=("attention.self.key.bias",)),
-    "ernie": Family("ernie", after=("pooler",), without_effect=("attention.self.key.bias",)),
-    "modernbert": Family("model", blocks="layers", after=("final_norm",)),
-    "mpnet": Family(
-        "mpnet", after=("pooler",), block_returns_tuple=True, n_reserved_positions=2, without_effect=("attention.attn.k.bias",)
+    "bert": Family("bert", after=("pooler",), head=("bert.pooler.dense", "classifier"), without_effect=_KEY_BIAS),
+    "camembert": Family("roberta", after=("pooler",), head=_TWO_LAYERS, without_effect=_KEY_BIAS),
+    "deberta": Family("deberta", block_returns_tuple=True, head=("pooler.dense", "classifier")),
+    "deberta-v2": Family("deberta", block_returns_tuple=True, head=("pooler.dense", "classifier")),
+    "distilbert": Family(
+        "distilbert",
+        blocks="transformer.layer",
+        head=("pre_classifier", "classifier"),
+        without_effect=("attention.k_lin.bias",),
     ),
-    "roberta": Family("roberta", after=("pooler",), n_reserved_positions=2, without_effect=("attention.self.key.bias",)),
-    "xlm-roberta": Family("roberta", after=("pooler",), n_reserved_positions=2, without_effect=("attention.self.key.bias",)),
+    "electra": Family("electra", inputs=("embeddings", "embeddings_project"), head=_TWO_LAYERS, without_effect=_KEY_BIAS),
+    "ernie": Family("ernie", after=("pooler",), head=("ernie.pooler.dense", "classifier"), without_effect=_KEY_BIAS),
+    "modernbert": Family("model", blocks="layers", after=("final_norm",), head=("head.dense", "head.norm", "classifier")),
+    "mpnet": Family(
+        "mpnet", after=("pooler",), block_returns_tuple=True, head=_TWO_LAYERS, without_effect=("attention.attn.k.bias",)
+    ),
+    "roberta": Family("roberta", after=("pooler",), head=_TWO_LAYERS, without_effect=_KEY_BIAS),
+    "xlm-roberta": Family("roberta", after=("pooler",), head=_TWO_LAYERS, without_effect=_KEY_BIAS),
 }
 
 REFUSED: dict[str, str] = {
     "albert": "ALBERT uses one block again and again, so its last blocks cannot train while the first stay frozen",
 }
+
+_COUNT_FROM_PADDING = frozenset(
+    {
+        "camembert",
+        "data2vec-text",
+        "esm",
+        "ibert",
+        "layoutlmv3",
+        "lilt",
+        "longformer",
+        "luke",
+        "markuplm",
+        "mpnet",
+        "roberta",
+        "roberta-prelayernorm",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+        "xmod",
+    }
+)
+"""Families of transformers whose first token stands behind the padding's row in the table of positions, as in fairseq."""
+
+
+def count_reserved_positions(model_type: str, pad_token_id: object) -> int:
+    """Return the rows of an encoder's position table that no token uses, because counting starts behind the padding's."""
+    if model_type not in _COUNT_FROM_PADDING:
+        return 0
+    is_fixed = model_type == "mpnet" or type(pad_token_id) is not int  # MPNet's code has it as 1, whatever the config says
+    return 2 if is_fixed else int(pad_token_id) + 1  # type: ignore[call-overload]
 
 
 def find_family(config: PretrainedConfig) -> Family:

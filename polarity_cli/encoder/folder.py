@@ -109,7 +109,10 @@ def find_weights(folder: Path) -> list[Path]:
                 f"{folder}: the weights cannot be loaded ({pickled[0]} is pickled, which is code, and not read).",
                 hint=_HOW_TO_CONVERT,
             )
-        raise CheckpointError(f"{folder}: the weights cannot be loaded (there is no {WEIGHTS} in it).")
+        raise CheckpointError(
+            f"{folder}: the weights cannot be loaded (there is no {WEIGHTS} in it).",
+            hint=f"Save the model with save_pretrained, or call its file of weights {WEIGHTS}.",
+        )
     index = read_object(folder / INDEX)
     shards = index.get("weight_map")
     if not isinstance(shards, dict) or not shards or not isinstance(index.get("metadata"), dict):
@@ -125,6 +128,11 @@ def find_weights(folder: Path) -> list[Path]:
 def is_plain_name(name: object) -> bool:
     """Tell whether a value is the name of a file, and no path to one somewhere else."""
     return isinstance(name, str) and name not in ("", ".", "..") and "\0" not in name and PurePath(name).name == name
+
+
+def is_path(name: str) -> bool:
+    """Tell whether a name is a folder's: there is one, or nothing on the Hub is called so."""
+    return Path(name).exists() or name.startswith((".", "/", "~")) or name.count("/") > 1 or name.endswith("/")
 
 
 def read_object(path: Path) -> dict[str, Any]:

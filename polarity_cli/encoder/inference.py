@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from polarity_cli.data.batches import Batch, plan_batches
+from polarity_cli.data.batches import Batch, plan_batches, plan_equal_batches
 from polarity_cli.errors import PolarityError
 from polarity_cli.processes import ALONE, Processes
 
@@ -34,13 +34,14 @@ def compute_logits(
     lengths: NDArray[np.int64],
     *,
     budget: int,
+    pads: bool = True,
     processes: Processes = ALONE,
     advance: Callable[[int], None] = lambda n: None,
 ) -> NDArray[np.float64]:
     """Return the logits `(N, 2) float64` of reviews of `lengths` tokens; `answer` must be in eval mode.
 
     The batches are the same however many processes there are, and each is one process's, so that the same logits come out, each
-    review's once; to the last bit where each computes with as many threads.
+    review's once; to the last bit where each computes with as many threads. Without `pads`, a batch is of one length.
 
     Raises:
         PolarityError: an answer is not a finite number.
@@ -48,8 +49,9 @@ def compute_logits(
     import torch  # seconds to import, and the graphs' engine needs the functions below without it
 
     logits = np.zeros((len(lengths), 2))
+    plan = plan_batches if pads else plan_equal_batches
     with torch.no_grad():
-        for batch, n_done in processes.deal(plan_batches(lengths, budget=budget), len):
+        for batch, n_done in processes.deal(plan(lengths, budget=budget), len):
             logits[batch] = answer(batch).double().cpu().numpy()
             advance(n_done)
     return check_finite(processes.add_up(logits))
@@ -69,8 +71,11 @@ def check_finite(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return logits
 
 
-def compute_scores(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the probability of each class, `(N, 2)`, from logits `(N, 2)`."""
+def compute_scores(logits: NDArray[np.float64], *, sigmoid: bool = False) -> NDArray[np.float64]:
+    """Return the score of each class, `(N, 2)`, from logits `(N, 2)`: probabilities that add up to 1, or each class by itself."""
+    if sigmoid:
+        alone: NDArray[np.float64] = 1 / (1 + np.exp(-logits))
+        return alone
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     scores: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
     return scores

@@ -25,8 +25,9 @@ from transformers import (
 from polarity_cli.cache import read_json
 from polarity_cli.config import SHORTEST_LENGTH
 from polarity_cli.encoder.demand import check_demand
-from polarity_cli.encoder.families import FAMILIES, Family, find_family
+from polarity_cli.encoder.families import FAMILIES, Family, count_reserved_positions, find_family
 from polarity_cli.encoder.folder import check_folder
+from polarity_cli.encoder.kinds import check_kind, refuse_decoder
 from polarity_cli.errors import CheckpointError
 from polarity_cli.records import LABEL_NAMES
 
@@ -75,7 +76,7 @@ def load_config(folder: Path) -> Any:
     if stored.get("transformers_weights"):
         raise CheckpointError(f"{path}: it names a file of weights of its own.", hint="Call the file model.safetensors.")
     if stored.get("is_decoder") or stored.get("add_cross_attention"):
-        raise CheckpointError(f"{path}: a decoder, which reads only what stands before each token.", hint="Choose an encoder.")
+        refuse_decoder(path)
     n_blocks = stored.get("num_hidden_layers", stored.get("n_layers", 1))
     if type(n_blocks) is not int or not 1 <= n_blocks <= _MOST_BLOCKS:
         raise CheckpointError(f"{path}: {n_blocks!r} blocks, expected 1 to {_MOST_BLOCKS}.")
@@ -83,6 +84,7 @@ def load_config(folder: Path) -> Any:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except _LOADING_ERRORS as error:
         raise CheckpointError(f"{path}: not an encoder's config ({_first_line(error)}).") from error
+    check_kind(config, path)
     config.return_dict = True
     return config
 
@@ -101,7 +103,10 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
         # The Rust tokenizers raise plain Exception on a damaged file.
-        raise CheckpointError(f"{folder}: no tokenizer that can be read ({_first_line(error)}).") from error
+        raise CheckpointError(
+            f"{folder}: no tokenizer that can be read ({_first_line(error)}).",
+            hint="Save it with its tokenizer.json: AutoTokenizer.from_pretrained(MODEL).save_pretrained(FOLDER).",
+        ) from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise CheckpointError(f"{folder}: no fast tokenizer (tokenizer.json) for {type(tokenizer).__name__}.")
     return tokenizer
@@ -118,9 +123,8 @@ def get_longest_input(config: Any, tokenizer: PreTrainedTokenizerFast, folder: P
         raise CheckpointError(f"{folder}: the tokenizer has {n_tokens} tokens, the encoder knows {config.vocab_size}.")
     if not isinstance(tokenizer.model_max_length, int | float):
         raise CheckpointError(f"{folder}: model_max_length is {tokenizer.model_max_length!r}, expected a number.")
-    family = FAMILIES.get(config.model_type)
-    n_reserved = family.n_reserved_positions if family else 0
     n_positions = getattr(config, "max_position_embeddings", None) or tokenizer.model_max_length
+    n_reserved = count_reserved_positions(config.model_type, getattr(config, "pad_token_id", None))
     longest = min(int(n_positions) - n_reserved, int(tokenizer.model_max_length))
     if longest < SHORTEST_LENGTH:
         raise CheckpointError(f"{folder}: it reads at most {longest} tokens, too few for a review.")
@@ -142,6 +146,7 @@ def load_model(folder: Path, *, new_head: bool) -> PreTrainedModel:
         find_family(config)
         config.id2label = dict(enumerate(LABEL_NAMES))
         config.label2id = {name: index for index, name in enumerate(LABEL_NAMES)}
+        config.problem_type = None  # a sigmoid's, say, which the new head is not trained for
     elif config.num_labels != 2:
         raise CheckpointError(f"{folder}: the model tells {config.num_labels} classes apart, expected 2.")
     is_needed = functools.partial(_is_pretrained, family=find_family(config)) if new_head else lambda name: True
@@ -170,6 +175,11 @@ def _check_complete(folder: Path, model: PreTrainedModel, info: dict[str, Any], 
     """Refuse a model whose pretrained weights were not all there, which transformers would draw at random."""
     absent = sorted(set(info["missing_keys"]) | {str(key[0]) for key in info["mismatched_keys"]})
     wrong = [key for key in absent if not new_head or _is_pretrained(key, find_family(model.config))]
+    if wrong and not new_head and set(wrong) == {key for key in info["missing_keys"] if not _is_below(key, model)}:
+        raise CheckpointError(
+            f"{folder}: an encoder without a classifier ({wrong[-1]} is missing).",
+            hint=f"Train one: polarity train reviews.csv --encoder {folder}",
+        )
     if wrong:
         shown = ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
         raise CheckpointError(f"{folder}: weights are missing or of another shape than its config says: {shown}.")
@@ -199,6 +209,11 @@ def _has_stored(name: str, module: nn.Module, missing: set[str]) -> bool:
 def _is_pretrained(key: str, family: Family) -> bool:
     """Tell whether a weight belongs to the encoder; a pooler may be new, since some encoders are stored without theirs."""
     return key.startswith(f"{family.base}.") and not key.startswith(tuple(f"{family.path(name)}." for name in family.after))
+
+
+def _is_below(key: str, model: PreTrainedModel) -> bool:
+    """Tell whether a weight is one of the encoder itself; a pooler may go with the classifier."""
+    return key.startswith(f"{model.base_model_prefix}.") and ".pooler." not in key
 
 
 def _first_line(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from polarity_cli.cache import fingerprint, hash_file
 from polarity_cli.config import SAMPLE, Context
-from polarity_cli.encoder.folder import check_folder
+from polarity_cli.encoder.folder import check_folder, is_path
 from polarity_cli.errors import CheckpointError, UsageError
 from polarity_cli.hub import find_revision
 from polarity_cli.hub.files import fetch_files
@@ -20,6 +20,7 @@ _FETCHED = [
     "tokenizer*",
     "vocab*",
     "merges.txt",
+    "polarity.json",
     "special_tokens_map.json",
     "*.model",
     "*.safetensors",
@@ -56,9 +57,9 @@ def find_encoder(name: str, context: Context) -> EncoderLocation:
         folder, sha256 = find_sample_encoder()
         return EncoderLocation(name, folder, f"sha256:{sha256}", HUB_ID)
     path = Path(name)
-    if path.exists() or name.startswith((".", "/", "~")):
+    if is_path(name):
         return EncoderLocation(name, path, f"sha256:{_hash_weights(path)}")
-    return _fetch(name, context)
+    return fetch_encoder(name, context)
 
 
 def _hash_weights(folder: Path) -> str:
@@ -78,7 +79,14 @@ def _hash_weights(folder: Path) -> str:
     return hashes[0] if len(hashes) == 1 else fingerprint(hashes)
 
 
-def _fetch(repo: str, context: Context) -> EncoderLocation:
+def fetch_encoder(repo: str, context: Context) -> EncoderLocation:
+    """Return where a Hub repository's model is, fetched first where it is not in the Hub's cache.
+
+    Raises:
+        CheckpointError: it has no weights that are read here.
+        HubError: the Hub is out of reach or has no such model.
+        UsageError: no repository can be called so.
+    """
     revision = find_revision(repo, kind="model", context=context)
     files = fetch_files(repo, revision, _FETCHED, kind="model", context=context)
     if not any(file.suffix == ".safetensors" for file in files):

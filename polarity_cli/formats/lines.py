@@ -10,8 +10,8 @@ from pathlib import PurePath
 from polarity_cli.errors import DataError
 from polarity_cli.formats import delimited
 from polarity_cli.formats.decoding import Lines
-from polarity_cli.formats.delimited import strip_end
 from polarity_cli.formats.record import Input, Record, Stream
+from polarity_cli.formats.rows import strip_end
 
 CLASS_SUFFIXES = (".neg", ".pos")
 _LABEL = "__label__"

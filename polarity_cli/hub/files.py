@@ -23,17 +23,18 @@ _MEGABYTE = 1_000_000
 
 
 def fetch_files(
-    repo: str, revision: str, patterns: Sequence[str], *, kind: Literal["dataset", "model"], context: Context
+    repo: str, revision: str, patterns: Sequence[str], *, kind: Literal["dataset", "model"], context: Context, part: str = ""
 ) -> list[Path]:
     """Return the top files of a repository whose names match one of the patterns, all in one folder.
 
-    What an earlier call has fetched is not asked for again while its SHA-256 is what it was.
+    What an earlier call has fetched is not asked for again while its SHA-256 is what it was. `part` names what else is fetched of
+    the same repository, so that both are remembered.
 
     Raises:
         HubError: the Hub is out of reach, or sends other content than it declares; or the files were never fetched, and the
             run is offline.
     """
-    record = context.cache_dir / "hub" / "files" / f"{kind}--{repo.replace('/', '--')}.json"
+    record = context.cache_dir / "hub" / "files" / f"{kind}--{repo.replace('/', '--')}{part and f'--{part}'}.json"
     known = read_json(record) or {}
     notes = context.cache_dir / "seen" / f"hub--files--{record.name}"
     hashes = known.get("files")

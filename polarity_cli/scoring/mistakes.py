@@ -33,6 +33,7 @@ def write_mistakes(
     parts: Sequence[Scored],
     y_true: NDArray[np.int64],
     y_score: NDArray[np.float64],
+    confidence: NDArray[np.float64],
     *,
     read: ReadOptions,
     escaped: bool,
@@ -44,11 +45,11 @@ def write_mistakes(
         parts: the splits, one after the other.
         y_true: `(N,)`, 0 negative, 1 positive.
         y_score: `(N,)`, the probability of positive.
+        confidence: `(N,)`, the score of the likelier class.
         read: how the files are read.
         escaped: whether cells that a spreadsheet would run get an apostrophe.
     """
     y_pred = (y_score >= 0.5).astype(np.int64)
-    confidence = np.maximum(y_score, 1 - y_score)
     wrong = np.flatnonzero(y_pred != y_true)
     order = wrong[np.argsort(-confidence[wrong], kind="stable")].tolist()
     places = [(part, index) for part in parts for index in range(len(part.split))]

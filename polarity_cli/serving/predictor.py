@@ -40,10 +40,12 @@ class Engine(Protocol):
 class Predictor:
     """A loaded checkpoint."""
 
-    def __init__(self, engine: Engine, encoder: TextEncoder, *, positive: int, min_confidence: float = 0.0) -> None:
-        """Take an engine, its tokenizer, and the index of the positive class."""
+    def __init__(
+        self, engine: Engine, encoder: TextEncoder, *, positive: int, min_confidence: float = 0.0, sigmoid: bool = False
+    ) -> None:
+        """Take an engine, its tokenizer, the index of the positive class, and whether each class is scored by itself."""
         self._engine, self._encoder, self._positive = engine, encoder, positive
-        self._min_confidence = min_confidence
+        self._min_confidence, self._sigmoid = min_confidence, sigmoid
 
     def start(self, texts: Sequence[str], *, explain: bool = False) -> Callable[[], list[Prediction]]:
         """Begin to predict texts, and return what waits for a prediction for each, in order; a blank text gets an empty label."""
@@ -55,8 +57,8 @@ class Predictor:
 
         def finish() -> list[Prediction]:
             predictions = [BLANK] * len(texts)
-            for index, score in zip(wanted, compute_scores(wait())[:, self._positive].tolist(), strict=True):
-                predictions[index] = self._decide(score)
+            for index, scores in zip(wanted, compute_scores(wait(), sigmoid=self._sigmoid).tolist(), strict=True):
+                predictions[index] = self._decide(scores[self._positive], scores[1 - self._positive])
                 if explain:
                     predictions[index] = replace(predictions[index], words=self.explain(cleaned[index]))
             return predictions
@@ -100,9 +102,9 @@ class Predictor:
         odds: list[float] = (logits[:, self._positive] - logits[:, 1 - self._positive]).tolist()
         return odds
 
-    def _decide(self, score: float) -> Prediction:
-        label = POSITIVE if score >= 0.5 else 1 - POSITIVE
-        confidence = max(score, 1 - score)
+    def _decide(self, positive: float, negative: float) -> Prediction:
+        label = POSITIVE if positive >= negative else 1 - POSITIVE
+        confidence = max(positive, negative)
         if confidence < self._min_confidence:
             return Prediction("uncertain", confidence)
         return Prediction(LABEL_NAMES[label], confidence)

@@ -8,16 +8,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polarity_cli.config import Context, TrainConfig
 from polarity_cli.data.batches import plan_epoch
 from polarity_cli.encoder.cut import FreezePlan, freeze
 from polarity_cli.encoder.features import FeatureStore, describe_trunk
-from polarity_cli.encoder.loading import load_model, load_tokenizer
+from polarity_cli.encoder.head import find_head, load_to_train
+from polarity_cli.encoder.loading import load_tokenizer
 from polarity_cli.encoder.top import split_model
-from polarity_cli.records import EpochRecord, StepRecord
+from polarity_cli.records import EpochRecord, Observer, StepRecord
 from polarity_cli.training.description import list_settings
 from polarity_cli.training.examples import make_examples
 from polarity_cli.training.learner import Examples, Learner
@@ -37,18 +37,23 @@ _FEW_STEPS = 100
 """Steps below which the default learning rate has not taught an encoder much: the built-in sample takes 124."""
 
 
-def load_frozen(folder: Path, unfreeze: int | None) -> tuple[PreTrainedModel, FreezePlan]:
-    """Return an encoder with a new head, of which the last blocks train, and what trains of it.
+def load_frozen(location: EncoderLocation, unfreeze: int | None, observer: Observer) -> tuple[PreTrainedModel, FreezePlan]:
+    """Return an encoder with its head, of which the last blocks train, and what trains of it.
+
+    The observer is told what became of the head where the encoder brings one.
 
     Raises:
-        CheckpointError, UsageError: see `load_model` and `freeze`.
+        CheckpointError, UsageError: see `load_to_train` and `freeze`.
     """
-    model = load_model(folder, new_head=True)
+    head = find_head(location.folder, location.name)
+    model = load_to_train(location.folder, head)
+    if head is not None:
+        observer.note(head.said)
     return model, freeze(model, unfreeze)
 
 
 class Run:
-    """One run's parts, made in the order that the seed wants: random states, then the new head, then batches."""
+    """One run's parts, made in the order that the seed wants: random states, then a new head, then batches."""
 
     def __init__(
         self,
@@ -78,7 +83,7 @@ class Run:
         )
         with context.observer.track(f"Loading {encoder.name}"):
             self.tokenizer = load_tokenizer(encoder.folder)
-            self.model, self.plan = load_frozen(encoder.folder, config.unfreeze)
+            self.model, self.plan = load_frozen(encoder, config.unfreeze, context.observer)
         trunk, top = split_model(self.model, self.plan)
         self.learner = Learner(
             trunk,

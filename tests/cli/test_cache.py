@@ -18,7 +18,7 @@ import pytest
 
 from polarity_cli.cache.contents import list_items
 from polarity_cli.cache.locks import hold
-from polarity_cli.cli.options import parse_bytes, parse_duration
+from polarity_cli.cli.values import parse_bytes, parse_duration
 from polarity_cli.errors import UsageError
 from tests.conftest import REPOSITORY, Outcome, make_reviews, write_csv
 

@@ -57,13 +57,16 @@ def check_outcome(outcome: Outcome, code: int, *phrases: str) -> None:
         (("train", "./nothing", "--encoder", "sample"), ("./nothing: no such file",)),
         (("train", "not a name!", "--encoder", "sample"), ("'not a name!'",)),
         (("prepare", "reviews.csv", "--encoder", "./nowhere"), ("nowhere: no encoder",)),
-        (("evaluate", "nowhere"), ("nowhere: no such folder", "polarity train")),
+        (("evaluate", "./nowhere"), ("nowhere: no such folder", "polarity train")),
+        (("evaluate", "reviews.csv"), ("reviews.csv: a file, expected a checkpoint's folder",)),
+        (("evaluate", ""), ("checkpoint's name is empty",)),
         (("evaluate", "."), ("no checkpoint", "polarity train")),
         (("evaluate",), ("No checkpoint in", "polarity train")),
         (("evaluate", "--split", "dev"), ("--split dev", "all, test, train, validation")),
         (("evaluate", "--errors", "x.pdf"), ("--errors x.pdf", ".csv")),
         (("predict", "x"), ("No checkpoint in", "polarity train")),
-        (("predict", "x", "--checkpoint", "nowhere"), ("nowhere: no such folder",)),
+        (("predict", "x", "--checkpoint", "some/where/else"), ("some/where/else: no such folder",)),
+        (("predict", "x", "--checkpoint", "not a name!"), ("'not a name!'",)),
         (("predict", "x", "--min-confidence", "1.5"), ("--min-confidence 1.5",)),
         (("predict", "--format", "xml", "x"), ("--format xml", "csv, jsonl, parquet, text, tsv, xlsx")),
         (("predict", "x", "--input", "reviews.csv"), ("texts or --input",)),
@@ -253,4 +256,4 @@ def test_debug_shows_the_traceback(polarity: Polarity) -> None:
     from polarity_cli.errors import CheckpointError
 
     with pytest.raises(CheckpointError):
-        polarity("evaluate", "nowhere", "--debug")
+        polarity("evaluate", "./nowhere", "--debug")

@@ -266,7 +266,7 @@ def test_line_that_trickles_in_is_answered_and_an_interrupt_ends_with_130(tiny_c
         assert time.monotonic() - started < 2
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 130
-        assert process.stderr.read() == b"polarity: interrupted.\n"
+        assert process.stderr.read().decode() == f"Model: {tiny_checkpoint}\npolarity: interrupted.\n"
 
 
 @pytest.mark.slow
@@ -282,7 +282,7 @@ def test_reader_that_leaves_a_live_stream_ends_the_program_quietly(tiny_checkpoi
         process.stdin.write(b"awful book\n")  # and the stream stays open: the reading thread waits for more
         process.stdin.flush()
         assert process.wait(timeout=20) == 0
-        assert process.stderr.read() == b""
+        assert process.stderr.read().decode() == f"Model: {tiny_checkpoint}\n"
 
 
 def test_file_names_as_texts_are_pointed_out(polarity: Polarity, tmp_path: Path, tiny_checkpoint: Path) -> None:

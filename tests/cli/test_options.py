@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from polarity_cli.cli.options import parse_size
+from polarity_cli.cli.values import parse_size
 from polarity_cli.config import FeatureCache
 
 

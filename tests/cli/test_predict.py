@@ -203,17 +203,18 @@ def test_checkpoint_without_graphs_is_exported_once(
         (foreign / name).unlink()
     first = polarity("predict", "--checkpoint", foreign, "--precision", "fp32", "a great book")
     assert first.code == 0
-    assert "it is made now, once" in first.stderr
+    assert "has no graph to predict with; one is made now, once" in first.stderr
+    assert "checked on 274 built-in reviews, which are English" in first.stderr
     again = polarity("predict", "--checkpoint", foreign, "--precision", "fp32", "a great book")
-    assert (again.stdout, again.stderr) == (first.stdout, "")
+    assert (again.stdout, again.stderr) == (first.stdout, f"Model: {foreign}\n")
     assert first.stdout == polarity("predict", "--checkpoint", tiny_checkpoint, "--precision", "fp32", "a great book").stdout
     (entry,) = list((cache_dir / "graphs").iterdir())
     (entry / GRAPHS["fp32"]).write_bytes(b"torn")
     mended = polarity("predict", "--checkpoint", foreign, "--precision", "fp32", "a great book")
     assert mended.stdout == first.stdout
-    assert polarity("predict", "--checkpoint", foreign, "--precision", "fp32", "a great book").stderr == ""
+    assert polarity("predict", "--checkpoint", foreign, "--precision", "fp32", "a great book").stderr == again.stderr
     (foreign / "config.json").write_text((foreign / "config.json").read_text() + "\n")
-    assert "it is made now" in polarity("predict", "--checkpoint", foreign, "a great book").stderr
+    assert "one is made now" in polarity("predict", "--checkpoint", foreign, "a great book").stderr
 
 
 def test_torn_graph_in_a_checkpoint_is_made_anew(polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -223,8 +224,12 @@ def test_torn_graph_in_a_checkpoint_is_made_anew(polarity: Polarity, tiny_checkp
     graph.write_bytes(graph.read_bytes()[:-100])
     outcome = polarity("predict", "--checkpoint", folder, "--precision", "fp32", "a great book")
     assert outcome.code == 0
-    assert "made now" in outcome.stderr
+    assert f"{graph} is damaged: it is not as it was written; one is made now" in outcome.stderr
     assert outcome.stdout == polarity("predict", "--checkpoint", tiny_checkpoint, "--precision", "fp32", "a great book").stdout
+    graph.unlink()
+    (tmp_path / "cache" / "graphs").rename(tmp_path / "away")
+    outcome = polarity("predict", "--checkpoint", folder, "--precision", "fp32", "a great book")
+    assert f"{graph} is missing; one is made now" in outcome.stderr
 
 
 def test_text_of_one_record_is_answered_alike_alone_and_among_others(polarity: Polarity, tiny_checkpoint: Path) -> None:

@@ -62,7 +62,7 @@ def test_tools_of_the_shell(tiny_checkpoint: Path, tmp_path: Path) -> None:
     assert each.stdout == "positive negative\n"
     headed = shell("yes 'great product' | predict | head -n 1; echo ${PIPESTATUS[1]}", tiny_checkpoint, tmp_path)
     assert headed.stdout == shell("predict 'great product'; echo 0", tiny_checkpoint, tmp_path).stdout
-    assert headed.stderr == ""
+    assert headed.stderr == f"Model: {tiny_checkpoint}\n"
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
@@ -102,7 +102,7 @@ def test_interrupted_run_ends_at_once_and_leaves_what_it_wrote(tiny_checkpoint: 
         assert process.wait(timeout=20) == 130
         assert time.monotonic() - begun < 5
         assert process.stderr is not None
-        assert process.stderr.read() == b"polarity: interrupted.\n"
+        assert process.stderr.read().decode() == f"Model: {tiny_checkpoint}\npolarity: interrupted.\n"
     assert not output.exists()
     assert 0 < partial.read_bytes().count(b"\n") < 300_000
 

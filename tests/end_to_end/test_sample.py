@@ -93,7 +93,7 @@ def test_closed_pipe_ends_quietly(trained: tuple[Path, Outcome]) -> None:
         ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, cwd=REPOSITORY, check=False
     )
     assert done.stdout.count("\n") == 1
-    assert done.stderr == ""
+    assert done.stderr == f"Model: {folder / 'ckpt'}\n"
 
 
 def test_broken_row_ends_with_its_line_after_what_came_before(trained: tuple[Path, Outcome]) -> None:

@@ -52,7 +52,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "_SMALL_BYTES", 1 << 20)
     monkeypatch.setattr(opening, "LONGEST_RECORD", 10_000)
     monkeypatch.setattr("polarity_cli.formats.decoding.LONGEST_RECORD", 10_000)
-    monkeypatch.setattr("polarity_cli.formats.delimited.LONGEST_RECORD", 10_000)
+    monkeypatch.setattr("polarity_cli.formats.rows.LONGEST_RECORD", 10_000)
 
 
 @pytest.mark.usefixtures("small_limits")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from polarity_cli.config import DataConfig
+from polarity_cli.config import Context, DataConfig
 from polarity_cli.data.labelled import read_reviews
 from polarity_cli.data.sources import find_source
 from polarity_cli.errors import PolarityError
@@ -125,7 +125,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
 
 
 def read_for_training(path: Path) -> list[str]:
-    source = find_source(str(path), rows=None, context=None)  # type: ignore[arg-type]  a file needs none
+    source = find_source(str(path), rows=None, context=Context(cache_dir=path.parent / "cache"))
     reviews = read_reviews(source, DataConfig(rows=None), SilentObserver())
     return [review.text for review in reviews.splits["train"]]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from polarity_cli.config import Context, PredictConfig
-from polarity_cli.predict import find_checkpoint, open_predictor
+from polarity_cli.encoder.choice import find_checkpoint
+from polarity_cli.predict import open_predictor
 from polarity_cli.serving.predictor import LONGEST_EXPLAINED, Predictor
 
 
@@ -15,7 +16,7 @@ from polarity_cli.serving.predictor import LONGEST_EXPLAINED, Predictor
 def predictor(tiny_checkpoint: Path, tmp_path: Path) -> Predictor:
     config = PredictConfig(checkpoint=tiny_checkpoint, precision="fp32")
     context = Context(cache_dir=tmp_path)
-    return open_predictor(find_checkpoint(config, context), config, context)
+    return open_predictor(find_checkpoint(config.checkpoint, context), config, context)
 
 
 @pytest.mark.parametrize(("good", "bad"), [("superb", "awful"), ("great", "boring"), ("best", "worst")])

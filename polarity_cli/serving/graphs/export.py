@@ -19,6 +19,7 @@ from polarity_cli.errors import ExportError, PolarityError
 from polarity_cli.serving.graphs import GRAPHS
 from polarity_cli.serving.graphs.engine import GraphEngine
 from polarity_cli.serving.graphs.measure import measure_inputs
+from polarity_cli.serving.graphs.precision import MOST_TURNED
 from polarity_cli.serving.graphs.quantize import quantize_graph
 from polarity_cli.serving.graphs.trace import trace_model
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from polarity_cli.data.text import TokenIds
 
-MOST_TURNED = 0.005
-"""Share of the texts whose label int8 may turn and still be the default."""
 _TOLERANCE = 1e-3
 """Largest difference of a logit between the full-precision graph and the model, times 1 plus the largest logit."""
 _N_COMPARED, _N_MEASURED = 12, 48

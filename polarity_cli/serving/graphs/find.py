@@ -16,7 +16,8 @@ from polarity_cli.cache import fingerprint, read_json
 from polarity_cli.cache.entries import Entry, Manifest, Place
 from polarity_cli.cache.hashes import are_whole
 from polarity_cli.config import SHORTEST_LENGTH, TRUNCATIONS
-from polarity_cli.encoder.families import FAMILIES
+from polarity_cli.encoder.classes import check_head
+from polarity_cli.encoder.families import count_reserved_positions
 from polarity_cli.errors import CheckpointError
 from polarity_cli.serving.graphs import GRAPHS
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from polarity_cli.data.text import TextEncoder
     from polarity_cli.encoder.checkpoint import CheckpointInfo
 
-FORMAT = 2
+FORMAT = 3
 """Raised when what is kept in the cache changes, so that an older entry is made again."""
 TOKENIZER = "tokenizer.json"
 
@@ -41,6 +42,10 @@ class GraphFolder:
     max_length: int
     """Most tokens of a text, special tokens included."""
     truncation: str
+    sigmoid: bool = False
+    """Whether the head scores each class by itself."""
+    notes: tuple[str, ...] = ()
+    """What to say whenever it is used."""
 
     def read(self, precision: str | None) -> bytes | None:
         """Return the graph of a precision, or of the default one; None where it is missing or not what was written."""
@@ -50,6 +55,11 @@ class GraphFolder:
         except OSError:
             return None
         return graph if hashlib.sha256(graph).hexdigest() == self.hashes.get(name) else None
+
+    def describe_loss(self, precision: str | None) -> str:
+        """Return what is wrong with the graph of a precision that cannot be read."""
+        path = self.folder / GRAPHS[precision or self.graphs["default"]]
+        return f"{path} is damaged: it is not as it was written" if path.exists() else f"{path} is missing"
 
     def load_encoder(self) -> TextEncoder:
         """Return what turns texts into token ids.
@@ -79,8 +89,8 @@ def find_own_graphs(info: CheckpointInfo) -> GraphFolder | None:
         return None
     longest = int(manifest["max_length"])
     if type(positions) is int:
-        family = FAMILIES.get(str(config.get("model_type")))
-        longest = min(longest, positions - (family.n_reserved_positions if family else 0))
+        n_reserved = count_reserved_positions(str(config.get("model_type")), config.get("pad_token_id"))
+        longest = min(longest, positions - n_reserved)
     if longest < SHORTEST_LENGTH:
         return None
     return GraphFolder(
@@ -90,6 +100,7 @@ def find_own_graphs(info: CheckpointInfo) -> GraphFolder | None:
         class_names={int(index): name for index, name in names.items()},
         max_length=longest,
         truncation=info.truncation,
+        sigmoid=check_head(config, info.folder),
     )
 
 
@@ -130,6 +141,9 @@ def is_sound_entry(manifest: Manifest) -> bool:
         and type(longest) is int
         and longest >= SHORTEST_LENGTH
         and manifest.get("truncation") in TRUNCATIONS
+        and type(manifest.get("sigmoid")) is bool
+        and isinstance(manifest.get("notes"), list)
+        and all(isinstance(note, str) for note in manifest["notes"])
     )
 
 
@@ -145,6 +159,8 @@ def open_cached_graphs(entry: Entry) -> GraphFolder | None:
         class_names={int(index): name for index, name in manifest["class_names"].items()},
         max_length=manifest["max_length"],
         truncation=manifest["truncation"],
+        sigmoid=manifest["sigmoid"],
+        notes=tuple(manifest["notes"]),
     )
 
 

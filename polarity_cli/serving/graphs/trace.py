@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +67,18 @@ class _Untouched(nn.Module):
         return logits
 
 
+@contextmanager
+def _silent_exporter() -> Iterator[None]:
+    """Keep the exporter from printing the whole graph on standard output where it fails: its switch for that is stuck."""
+    try:
+        from torch.onnx._internal.torchscript_exporter import utils
+    except ImportError:  # another torch, which may print
+        yield
+        return
+    with patch.object(utils, "setup_onnx_logging", lambda verbose: nullcontext(), create=True):
+        yield
+
+
 def trace_model(model: PreTrainedModel, *, shorten: bool) -> onnx.ModelProto:
     """Return the graph of a two-class model in eval mode; with `shorten`, its last block for the first token alone.
 
@@ -82,7 +97,7 @@ def trace_model(model: PreTrainedModel, *, shorten: bool) -> onnx.ModelProto:
     n_tokens = min(_TRACED_TOKENS, (getattr(model.config, "max_position_embeddings", None) or _TRACED_TOKENS) - 4)
     buffer = io.BytesIO()
     try:
-        with warnings.catch_warnings(), torch.no_grad(), folded_biases(model):
+        with warnings.catch_warnings(), torch.no_grad(), folded_biases(model), _silent_exporter():
             warnings.simplefilter("ignore")  # of traced shapes, which `export` checks, and of the newer exporter's existence
             torch.onnx.export(
                 _FromIds(whole).eval(),

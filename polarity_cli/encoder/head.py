@@ -1,0 +1,98 @@
+"""The classifier that training begins with: the checkpoint's own where its two classes are understood, else a new one.
+
+Next: `encoder/cut`. Imports transformers, so only functions import this module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from polarity_cli.encoder.classes import check_head, describe_guess, find_positive_class, read_names
+from polarity_cli.encoder.families import Family, find_family
+from polarity_cli.encoder.folder import read_object
+from polarity_cli.encoder.loading import load_config, load_model
+from polarity_cli.encoder.weights import StoredTensor, read_headers
+from polarity_cli.errors import CheckpointError
+from polarity_cli.records import LABEL_NAMES, POSITIVE
+
+
+@dataclass(frozen=True)
+class Head:
+    """What becomes of the classifier that is among an encoder's weights."""
+
+    positive: int | None
+    """The index of its positive class; None where it is drawn anew."""
+    said: str
+
+    @property
+    def kept(self) -> bool:
+        """Whether training goes on with it."""
+        return self.positive is not None
+
+
+def find_head(folder: Path, name: str) -> Head | None:
+    """Return what becomes of a checkpoint's classifier; None for a plain encoder, which has none.
+
+    It is a function of the config and of what the weights' headers say, so a run is known by those files.
+
+    Args:
+        folder: of the checkpoint.
+        name: what the user calls it.
+
+    Raises:
+        CheckpointError: the family cannot be cut, or a file is damaged.
+    """
+    family, stored = find_family(load_config(folder)), read_headers(folder)
+    if f"{family.head[-1]}.weight" not in stored:
+        return None
+    config = read_object(folder / "config.json")
+    try:
+        _check_whole(family, stored, name)
+        names = read_names(config, name)
+        check_head(config, name)
+        positive = find_positive_class(names, None, name)
+    except CheckpointError as error:
+        return Head(None, f"The classifier is drawn anew: {error}")
+    said = f"The classifier of {name} is kept."
+    guess = describe_guess(names, None)
+    if guess is not None:
+        said += f" Its classes are unnamed; {names[positive]} is taken as positive."
+    return Head(positive, said)
+
+
+def load_to_train(folder: Path, head: Head | None) -> PreTrainedModel:
+    """Return an encoder with a head of two classes, 0 negative and 1 positive, in float32 and eval mode.
+
+    A head that is kept is turned round where its first class is the positive one; else it is drawn from torch's random state.
+
+    Raises:
+        CheckpointError: see `load_model`.
+    """
+    if head is None or not head.kept:
+        return load_model(folder, new_head=True)
+    model = load_model(folder, new_head=False)
+    if head.positive != POSITIVE:
+        last = model.get_submodule(find_family(model.config).head[-1])
+        with torch.no_grad():
+            for parameter in last.parameters():
+                parameter.copy_(_turn(parameter))
+    model.config.id2label = dict(enumerate(LABEL_NAMES))
+    model.config.label2id = {name: index for index, name in enumerate(LABEL_NAMES)}
+    model.config.problem_type = None
+    return model
+
+
+def _check_whole(family: Family, stored: dict[str, StoredTensor], name: str) -> None:
+    missing = [module for module in family.head if f"{module}.weight" not in stored]
+    if missing:
+        raise CheckpointError(f"{name} lacks {missing[0]}, which its classifier reads.")
+
+
+def _turn(parameter: Tensor) -> Tensor:
+    """Return a class layer's weight `(2, H)` or bias `(2,)` with its rows exchanged."""
+    return parameter.flip(0)

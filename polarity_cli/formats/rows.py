@@ -1,0 +1,167 @@
+"""Rows of lines of a delimited table, where a broken one costs no other. Between `formats/dialect` and `formats/delimited`."""
+
+from __future__ import annotations
+
+import csv
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from polarity_cli.formats.compression import LONGEST_RECORD
+from polarity_cli.formats.decoding import Lines
+from polarity_cli.formats.dialect import Dialect, make_reader, unescape
+
+# The csv module refuses fields over 131,072 characters unless told otherwise; a review may be longer. There is a limit, so that a
+# quote that nothing closes does not read the rest of a file into memory.
+csv.field_size_limit(1 << 24)
+
+
+@dataclass(slots=True)
+class Row:
+    """One row of a table: its values, or why there are none."""
+
+    values: list[str]
+    line: int
+    """The line that it begins on."""
+    size: int
+    """Characters that it takes in the file."""
+    raw: str = ""
+    """The line, where it is broken."""
+    error: str | None = None
+
+
+def strip_end(line: str) -> str:
+    """Return a line without its end."""
+    return line.removesuffix("\n").removesuffix("\r")
+
+
+class Rows:
+    """The rows of lines, where a broken one costs no more than its first line."""
+
+    def __init__(self, lines: Lines, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.n_columns: int | None = None
+        """Cells that a row has, once that is known."""
+        self._lines = lines
+        self._replay = _Replay(lines)
+        self._replay.unescapes = dialect.quoting == "backslash"
+        self._reader = make_reader(self._replay, dialect)
+
+    def __iter__(self) -> Iterator[Row]:
+        return self
+
+    def __next__(self) -> Row:
+        if self.dialect.quoting in ("none", "open"):
+            row = self._split()
+            if row is not None:
+                return row
+        line = self._replay.first
+        try:
+            values = next(self._reader)
+        except StopIteration:
+            raise
+        except csv.Error as error:
+            return self._read_otherwise() or self._break(line, f"not valid {self._kind} ({error})")
+        if self.n_columns is not None and len(values) != self.n_columns:
+            other = self._read_otherwise()
+            if other is not None:
+                return other
+        return Row(values, line, self._replay.go_on())
+
+    def _break(self, line: int, problem: str) -> Row:
+        raw = self._replay.go_back()
+        return Row([], line, len(raw), raw, problem)
+
+    def _split(self) -> Row | None:
+        """Return the next line as a row; None where it is the first with a quote, and quotes mean something."""
+        first = self._replay.first
+        line = next(self._replay)
+        if self.dialect.quoting == "open" and '"' in line and any(c.startswith('"') for c in line.split(self.dialect.delimiter)):
+            self.dialect = replace(self.dialect, quoting="doubled" if self._is_quoted(line) else "none")
+            if self.dialect.quoting == "doubled":
+                self._replay.go_back_whole()
+                return None
+        return Row(strip_end(line).split(self.dialect.delimiter), first, self._replay.go_on())
+
+    def _is_quoted(self, line: str) -> bool:
+        """Tell whether quotes in a line stand around its cells: as such it has the cells that it should."""
+        try:
+            values = next(make_reader(iter([line]), self.dialect))
+        except csv.Error:
+            return False
+        return self.n_columns is None or len(values) == self.n_columns
+
+    def _read_otherwise(self) -> Row | None:
+        """Return the record that was just taken as one whose quotes stand behind backslashes, where that makes a row of it."""
+        if self.dialect.quoting == "backslash" or self.n_columns is None or not self._replay.holds('\\"'):
+            return None
+        line = self._replay.first
+        self._replay.go_back_whole()
+        self._replay.unescapes = True
+        try:
+            values = next(make_reader(self._replay, self.dialect))
+        except (csv.Error, StopIteration):
+            values = []
+        self._replay.unescapes = self.dialect.quoting == "backslash"
+        if len(values) == self.n_columns:
+            return Row(values, line, self._replay.go_on())
+        self._replay.go_back_whole()
+        self._reader = make_reader(self._replay, self.dialect)
+        try:  # as it was before
+            next(self._reader)
+        except (csv.Error, StopIteration):
+            self._reader = make_reader(self._replay, self.dialect)
+        return None
+
+    @property
+    def _kind(self) -> str:
+        return "TSV" if self.dialect.delimiter == "\t" else "CSV"
+
+
+class _Replay:
+    """Lines that can be read again, so that a broken record costs no more than its first line."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._next_line, self._again = lines.__next__, deque[str]()
+        self._taken: list[str] = []
+        self._size = 0
+        self.first = lines.number + 1
+        """The number of the line that the record begins on."""
+        self.unescapes = False
+        """Whether quotes behind backslashes are doubled on the way."""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else self._next_line()
+        self._taken.append(line)
+        self._size += len(line)
+        if self._size > LONGEST_RECORD:
+            raise csv.Error(f"a record of more than {LONGEST_RECORD:,} characters")
+        return unescape(line) if self.unescapes else line
+
+    def holds(self, part: str) -> bool:
+        """Tell whether a line of the record holds something."""
+        return any(part in line for line in self._taken)
+
+    def go_on(self) -> int:
+        """Begin the next record, and return the characters of the one that was taken."""
+        size = self._size
+        self.first += len(self._taken)
+        self._taken.clear()
+        self._size = 0
+        return size
+
+    def go_back(self) -> str:
+        """Return the record's first line, and begin the next record behind it."""
+        broken, *rest = self._taken
+        self._again.extendleft(reversed(rest))
+        self.first += 1
+        self._taken, self._size = [], 0
+        return strip_end(broken)
+
+    def go_back_whole(self) -> None:
+        """Begin the record again."""
+        self._again.extendleft(reversed(self._taken))
+        self._taken, self._size = [], 0
