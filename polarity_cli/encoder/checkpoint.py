@@ -2,7 +2,7 @@
 
     model.safetensors, config.json      the whole model, class names in `id2label`
     tokenizer.json, ...                 its tokenizer
-    model.onnx, model.int8.onnx         the same model as graphs, which `predict` runs
+    polarity.fp32.onnx, polarity.int8.onnx     the same model as graphs, which `predict` runs
     polarity.json                       the manifest: how it was made, what it scored, and which files belong to it
     history.jsonl                       a line for every step and epoch
     training_texts.u64                  hashes of the reviews that it was trained on, see `encoder/seen`

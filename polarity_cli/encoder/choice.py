@@ -16,7 +16,7 @@ from polarity_cli.errors import UsageError
 VARIABLE = "POLARITY_CHECKPOINT"
 _USUAL = Path("ckpt")
 """Where `train` publishes, unless it is told otherwise."""
-_GRAPHS = ("model.onnx", "model.int8.onnx")
+_GRAPHS = ("polarity.fp32.onnx", "polarity.int8.onnx", "model.onnx", "model.int8.onnx")
 
 
 def find_checkpoint(asked: str | Path | None, context: Context) -> CheckpointInfo:

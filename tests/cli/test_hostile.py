@@ -113,7 +113,7 @@ def test_manifest_that_names_files_elsewhere_is_refused(
 
 
 def test_link_in_a_checkpoint_is_not_followed_out_of_it(polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path) -> None:
-    for name in ("model.onnx", "polarity.json", "tokenizer.json"):
+    for name in ("polarity.fp32.onnx", "polarity.json", "tokenizer.json"):
         folder = tmp_path / name / "linked"
         shutil.copytree(tiny_checkpoint, folder)
         shutil.move(folder / name, folder.parent / "outside")

@@ -75,7 +75,7 @@ def test_value_behind_an_equals_sign_counts_and_three_times_are_counted(polarity
 
 
 def test_what_stands_behind_two_dashes_or_is_a_value_is_no_option(polarity: Polarity) -> None:
-    outcome = polarity("predict", "--quiet", "--checkpoint", "--nowhere", "--", "--quiet", "--checkpoint")
+    outcome = polarity("predict", "--quiet", "--checkpoint", "./--nowhere", "--", "--quiet", "--checkpoint")
     assert "--nowhere: no such folder" in outcome.stderr
 
 

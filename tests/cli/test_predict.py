@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from polarity_cli.serving.graphs import GRAPHS
+from polarity_cli.serving.graphs import GRAPHS, OLD_GRAPHS
 from tests.conftest import Outcome, run_polarity
 
 Polarity = Callable[..., Outcome]
@@ -230,6 +230,21 @@ def test_torn_graph_in_a_checkpoint_is_made_anew(polarity: Polarity, tiny_checkp
     (tmp_path / "cache" / "graphs").rename(tmp_path / "away")
     outcome = polarity("predict", "--checkpoint", folder, "--precision", "fp32", "a great book")
     assert f"{graph} is missing; one is made now" in outcome.stderr
+
+
+def test_graphs_of_older_checkpoints_are_found_by_their_older_names(
+    polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "older"
+    shutil.copytree(tiny_checkpoint, folder)
+    manifest = json.loads((folder / "polarity.json").read_text())
+    for precision, name in GRAPHS.items():
+        (folder / name).rename(folder / OLD_GRAPHS[precision])
+        manifest["files"][OLD_GRAPHS[precision]] = manifest["files"].pop(name)
+    (folder / "polarity.json").write_text(json.dumps(manifest))
+    outcome = polarity("predict", "--checkpoint", folder, "a great book")
+    assert outcome.stdout == polarity("predict", "--checkpoint", tiny_checkpoint, "a great book").stdout
+    assert "made now" not in outcome.stderr
 
 
 def test_text_of_one_record_is_answered_alike_alone_and_among_others(polarity: Polarity, tiny_checkpoint: Path) -> None:

@@ -8,5 +8,10 @@ engine     a graph and token ids -> logits                        needs onnxrunt
 
 from __future__ import annotations
 
-GRAPHS = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
-"""The file of each precision, in a checkpoint's folder or in the cache."""
+GRAPHS = {"fp32": "polarity.fp32.onnx", "int8": "polarity.int8.onnx"}
+"""The file of each precision, in a checkpoint's folder or in the cache.
+
+Not `model.onnx`: these graphs take no attention mask, which programs that look for that name feed, or leave out without a word.
+"""
+OLD_GRAPHS = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
+"""What they were called in older checkpoints, which are still read."""

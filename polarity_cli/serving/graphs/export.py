@@ -45,7 +45,7 @@ def export_graphs(
     """Write a model's graphs into a folder and return what the checks found, for its manifest.
 
     Args:
-        folder: where `model.onnx` and `model.int8.onnx` go.
+        folder: where `polarity.fp32.onnx` and `polarity.int8.onnx` go.
         model: two classes, in eval mode.
         token_ids: real texts, special tokens included.
         logits: `(N, 2)`, the model's own for these texts; computed where they are None.

@@ -19,7 +19,7 @@ from polarity_cli.config import SHORTEST_LENGTH, TRUNCATIONS
 from polarity_cli.encoder.classes import check_head
 from polarity_cli.encoder.families import count_reserved_positions
 from polarity_cli.errors import CheckpointError
-from polarity_cli.serving.graphs import GRAPHS
+from polarity_cli.serving.graphs import GRAPHS, OLD_GRAPHS
 
 if TYPE_CHECKING:
     from polarity_cli.data.text import TextEncoder
@@ -49,7 +49,7 @@ class GraphFolder:
 
     def read(self, precision: str | None) -> bytes | None:
         """Return the graph of a precision, or of the default one; None where it is missing or not what was written."""
-        name = GRAPHS[precision or self.graphs["default"]]
+        name = self._name(precision)
         try:
             graph = (self.folder / name).read_bytes()
         except OSError:
@@ -58,8 +58,12 @@ class GraphFolder:
 
     def describe_loss(self, precision: str | None) -> str:
         """Return what is wrong with the graph of a precision that cannot be read."""
-        path = self.folder / GRAPHS[precision or self.graphs["default"]]
+        path = self.folder / self._name(precision)
         return f"{path} is damaged: it is not as it was written" if path.exists() else f"{path} is missing"
+
+    def _name(self, precision: str | None) -> str:
+        wanted = precision or self.graphs["default"]
+        return GRAPHS[wanted] if GRAPHS[wanted] in self.hashes else OLD_GRAPHS[wanted]
 
     def load_encoder(self) -> TextEncoder:
         """Return what turns texts into token ids.
