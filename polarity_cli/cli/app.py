@@ -16,6 +16,7 @@ import typer
 from polarity_cli import __version__
 from polarity_cli.cli import cache, evaluate, predict, prepare, train
 from polarity_cli.cli.ending import claim_failure, let_others_end, set_up_process
+from polarity_cli.cli.once import Command
 from polarity_cli.cli.options import paragraphs
 from polarity_cli.errors import InterruptedRunError, LostProcessError, PolarityError, UsageError
 from polarity_cli.ranks import is_follower
@@ -39,10 +40,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("prepare", epilog=prepare.EXAMPLES)(prepare.command)
-app.command("train", epilog=train.EXAMPLES)(train.command)
-app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.command)
-app.command("predict", epilog=predict.EXAMPLES)(predict.command)
+app.command("prepare", cls=Command, epilog=prepare.EXAMPLES)(prepare.command)
+app.command("train", cls=Command, epilog=train.EXAMPLES)(train.command)
+app.command("evaluate", cls=Command, epilog=evaluate.EXAMPLES)(evaluate.command)
+app.command("predict", cls=Command, epilog=predict.EXAMPLES)(predict.command)
 app.add_typer(cache.app)
 
 _FAILED, _INTERRUPTED = 1, 130

@@ -12,6 +12,7 @@ import typer
 
 from polarity_cli.cli import options
 from polarity_cli.cli.console import make_context, print_json
+from polarity_cli.cli.once import Command
 from polarity_cli.config import PruneConfig
 from polarity_cli.records import make_printable
 
@@ -43,7 +44,7 @@ PRUNE_EXAMPLES = options.paragraphs(
 )
 
 
-@app.command("list", epilog=LIST_EXAMPLES)
+@app.command("list", cls=Command, epilog=LIST_EXAMPLES)
 def list_command(
     cache_dir: options.CacheDir = None,
     json: options.Json = False,
@@ -66,7 +67,7 @@ def list_command(
         print(f"{_format_size(size)} in {make_printable(str(context.cache_dir))}")
 
 
-@app.command("prune", epilog=PRUNE_EXAMPLES)
+@app.command("prune", cls=Command, epilog=PRUNE_EXAMPLES)
 def prune_command(
     older_than: Annotated[
         str | None,
