@@ -57,7 +57,8 @@ def train(folder: Path, encoder: Path, *more: object) -> list[object]:
     """Return the command line of a run that would take long."""
     if not (folder / "reviews.csv").exists():
         write_csv(folder / "reviews.csv", make_reviews(130))
-    return ["train", "reviews.csv", "--encoder", encoder, "--no-graphs", "--epochs", 3000, *more]
+    usual = () if "--epochs" in more else ("--epochs", 3000)
+    return ["train", "reviews.csv", "--encoder", encoder, "--no-graphs", *usual, *more]
 
 
 def read_until(process: subprocess.Popen[str], begins: str) -> None:
@@ -247,7 +248,7 @@ def test_two_machines_train_together_and_end_together(
     from tests.training.test_processes import measure_distance, silence
 
     encoder = silence(tiny_encoder, tmp_path / "encoder")
-    words = [*train(tmp_path, encoder), "--epochs", 2]
+    words = train(tmp_path, encoder, "--epochs", 2)
     with two_machines() as names:
         machines = start_machines(names, tmp_path, [*words, "--out", "together"])
         outcomes = [end(machine, within=120) for machine in machines]

@@ -24,7 +24,8 @@ from tests.conftest import make_reviews, write_csv
 from tests.several import Report, Server
 
 pytestmark = pytest.mark.slow
-TRAIN = ("--no-graphs", "--learning-rate", 1e-3, "--epochs", 2, "--batch-size", 8)
+TRAIN = {"--learning-rate": 1e-3, "--epochs": 2, "--batch-size": 8}
+"""Options of a run, where a test gives no others."""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,8 @@ class Place:
     def train(self, n: int, *more: object, name: str = "", **order: object) -> list[Report]:
         name = name or f"out{n}"
         environments = [{"POLARITY_CACHE": str(self.folder / f"{name}-cache")}] * n
-        args = ("train", "reviews.csv", "--encoder", self.encoder, "--out", name, *TRAIN, *more)
+        usual = [word for option, value in TRAIN.items() if option not in more for word in (option, value)]
+        args = ("train", "reviews.csv", "--encoder", self.encoder, "--out", name, "--no-graphs", *usual, *more)
         return self.server.run(n, *args, cwd=self.folder, **{"environments": environments, **order})
 
     def read(self, name: str) -> dict[str, torch.Tensor]:
