@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _EXPLAINED = 4
 """Most records explained together: each is as many texts as it has words."""
+_MOST_CHECKED = 1000
+"""Built-in reviews on which the graphs of a stranger's checkpoint are checked at most."""
 _N_NOTED = 10
 """Broken records that are named; the rest are counted."""
 
@@ -123,6 +125,7 @@ def _export_into_cache(whole: WholeCheckpoint, place: Place, key: Manifest, obse
 
     def make(work: Path) -> Manifest:
         texts = [f"{row.fields['title']}: {row.fields['content']}" for row in read_rows(SAMPLE_DIR / "test.jsonl")]
+        texts = texts[:_MOST_CHECKED]
         figures = None
         with report_unwritable(place.folder):
             try:
