@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _EXPLAINED = 4
 """Most records explained together: each is as many texts as it has words."""
+_MOST_CHECKED = 1000
+"""Built-in reviews on which the graphs of a stranger's checkpoint are checked at most."""
 
 
 def open_predictor(info: CheckpointInfo, config: PredictConfig, context: Context, *, own_texts: Sequence[str] = ()) -> Predictor:
@@ -122,6 +124,7 @@ def _export_into_cache(whole: WholeCheckpoint, place: Place, key: Manifest, obse
     def make(work: Path) -> Manifest:
         rows = open_path(SAMPLE_DIR / "test.jsonl", ReadOptions()).records
         texts = [f"{row.fields['title']}: {row.fields['content']}" for row in rows if row.fields]
+        texts = texts[:_MOST_CHECKED]
         figures = None
         with report_unwritable(place.folder):
             try:

@@ -184,3 +184,47 @@ ANSWERED: dict[str, Callable[[], tuple[Any, Any]]] = {
     ),
     "xlm-roberta-xl": lambda: _roberta("XLMRobertaXLConfig"),
 }
+
+_ENCODER_DECODER = {
+    "d_model": 32,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 48,
+    "decoder_ffn_dim": 48,
+    "max_position_embeddings": 48,
+}
+
+
+def _make_gpt2(pad: int | None) -> tuple[Any, Any]:
+    vocab, merges = make_byte_pairs(("<|endoftext|>",))
+    config = transformers.GPT2Config(n_embd=32, n_layer=2, n_head=2, n_positions=48, pad_token_id=pad)
+    return config, transformers.GPT2Tokenizer(vocab=vocab, merges=merges, model_max_length=48)
+
+
+REFUSED: dict[str, tuple[Callable[[], tuple[Any, Any]], str]] = {
+    "bart": (lambda: (transformers.BartConfig(**_ENCODER_DECODER), make_roberta_tokenizer()), "an encoder with a decoder (bart)"),
+    "big_bird": (lambda: _bert("BigBirdConfig", attention_type="block_sparse", sep_token_id=3), "BigBird's sparse attention"),
+    "gpt2": (lambda: _make_gpt2(0), "a decoder, which reads only what stands before each token"),
+    "gpt2 without padding": (lambda: _make_gpt2(None), "a decoder"),
+    "llama": (lambda: _bert("LlamaConfig", num_key_value_heads=2), "a decoder"),
+    "qwen2": (lambda: _bert("Qwen2Config", num_key_value_heads=2), "a decoder"),
+    "t5": (
+        lambda: (
+            transformers.T5Config(d_model=32, num_layers=2, num_heads=2, d_ff=48, d_kv=16, decoder_start_token_id=0),
+            make_unigram_tokenizer("T5Tokenizer", ("<pad>", "</s>", "<unk>"), extra_ids=0, model_max_length=48),
+        ),
+        "an encoder with a decoder (t5)",
+    ),
+    "xlnet": (
+        lambda: (
+            transformers.XLNetConfig(d_model=32, n_layer=2, n_head=2, d_inner=48),
+            make_unigram_tokenizer(
+                "XLNetTokenizer", ("<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>", "<mask>"), model_max_length=48
+            ),
+        ),
+        "XLNet answers from a text's last token",
+    ),
+}
+"""What is refused, and in which words."""

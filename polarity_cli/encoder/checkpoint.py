@@ -141,12 +141,13 @@ def read_checkpoint(folder: Path, called: str | None = None) -> CheckpointInfo:
     Raises:
         CheckpointError: there is no such folder, it is no checkpoint, its manifest is damaged, or a file leads out of it.
     """
+    name = called or str(folder)
     if not folder.is_dir():
         what = "a file, expected a checkpoint's folder" if folder.exists() else "no such folder"
-        raise CheckpointError(f"{folder}: {what}.", hint="`polarity train` makes a checkpoint.")
+        raise CheckpointError(f"{name}: {what}.", hint="`polarity train` makes a checkpoint.")
     if not (folder / "config.json").is_file():
         raise CheckpointError(
-            f"{folder}: no checkpoint (there is no config.json in it).", hint="`polarity train` makes a checkpoint."
+            f"{name}: no checkpoint (there is no config.json in it).", hint="`polarity train` makes a checkpoint."
         )
     held = None
     with contextlib.suppress(OSError):

@@ -49,6 +49,9 @@ _LOADING_ERRORS = (
 )
 """What transformers raises on files that are not what their names say."""
 _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
+_FEWEST_TOKENS = 5
+"""Beside the special ones: the smallest real vocabularies are of letters."""
+_HOW_TO_SAVE = "Save it with its tokenizer.json: AutoTokenizer.from_pretrained(MODEL).save_pretrained(FOLDER)."
 _MOST_BLOCKS = 1000
 _OWN_ATTENTION = (None, "eager", "sdpa")
 """Implementations of attention that a config may ask for: others load compiled code, some of it from the Hub."""
@@ -99,16 +102,23 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     if not any(path for pattern in _VOCABULARIES for path in folder.glob(pattern)):
         # transformers would make a tokenizer that knows no word.
         raise CheckpointError(f"{folder}: no tokenizer in it.", hint="Copy its tokenizer.json, or save it with save_pretrained.")
+    if (folder / "vocab.json").is_file() and not any((folder / name).is_file() for name in ("merges.txt", "tokenizer.json")):
+        raise CheckpointError(
+            f"{folder}: no tokenizer that can be read (vocab.json is there without merges.txt).", hint=_HOW_TO_SAVE
+        )
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
         # The Rust tokenizers raise plain Exception on a damaged file.
         raise CheckpointError(
             f"{folder}: no tokenizer that can be read ({_first_line(error)}).",
-            hint="Save it with its tokenizer.json: AutoTokenizer.from_pretrained(MODEL).save_pretrained(FOLDER).",
+            hint=_HOW_TO_SAVE,
         ) from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise CheckpointError(f"{folder}: no fast tokenizer (tokenizer.json) for {type(tokenizer).__name__}.")
+        raise CheckpointError(f"{folder}: no fast tokenizer (tokenizer.json) for {type(tokenizer).__name__}.", hint=_HOW_TO_SAVE)
+    if len(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)) < _FEWEST_TOKENS:
+        # What transformers makes of a folder whose vocabulary is of another kind: every word would be unknown.
+        raise CheckpointError(f"{folder}: no tokenizer that can be read (it knows no words).", hint=_HOW_TO_SAVE)
     return tokenizer
 
 

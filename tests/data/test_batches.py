@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polarity_cli.data.batches import MOST, pad, plan_batches, plan_epoch
+from polarity_cli.data.batches import MOST, pad, plan_batches, plan_epoch, plan_equal_batches
 
 LENGTHS = st.lists(st.integers(2, 512), min_size=1, max_size=300).map(lambda values: np.array(values, dtype=np.int64))
 
@@ -19,6 +19,15 @@ def test_plan_covers_every_review_once_within_the_budget(lengths: np.ndarray, bu
     batches = plan_batches(lengths, budget=budget)
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
     assert all(len(batch) == 1 or lengths[batch].max() * len(batch) <= budget for batch in batches)
+
+
+@given(LENGTHS, st.integers(1, 4000))
+def test_equal_plan_covers_every_review_once_and_pads_none(lengths: np.ndarray, budget: int) -> None:
+    batches = plan_equal_batches(lengths, budget=budget)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+    assert all(len(set(lengths[batch])) == 1 for batch in batches)
+    assert all(len(batch) == 1 or lengths[batch].sum() <= budget for batch in batches)
+    assert plan_equal_batches(lengths[:0], budget=budget) == []
 
 
 @given(LENGTHS, st.integers(1, 64), st.integers(0, 3))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
 from numpy.typing import NDArray
 
 from polarity_cli.errors import CheckpointError, ExportError
@@ -132,6 +133,14 @@ def test_model_that_answers_by_chance_has_no_graph(tmp_path: Path, bert: Any) ->
     with pytest.raises(ExportError):
         export_graphs(tmp_path, bert, make_texts(), longest=70)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_exporter_that_fails_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    config: Any = transformers.FNetConfig(hidden_size=16, num_hidden_layers=1, intermediate_size=24, vocab_size=60)
+    model = transformers.AutoModelForSequenceClassification.from_config(config).eval()
+    with pytest.raises(ExportError, match="its code cannot be traced"):
+        trace_model(model, shorten=False)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_batches_are_of_one_length_and_cover_all_once() -> None:
