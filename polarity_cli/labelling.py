@@ -68,6 +68,8 @@ def plan_jobs(config: PredictConfig, context: Context) -> list[Job]:
 
     output = config.output
     to_folder = output is not None and str(output) != "-" and (output.is_dir() or (len(paths) > 1 and not output.suffix))
+    if output is not None and not to_folder and not output.suffix and str(output) != "-" and not output.exists():
+        _require_suffix(config)
     is_slow = any(not path.is_file() and not path.is_dir() for path in paths)
     if output is None or not to_folder:
         return [Job(tuple(map(make_opener, paths)), output, _find_format(config, paths[0]), is_slow)]
@@ -80,6 +82,13 @@ def plan_jobs(config: PredictConfig, context: Context) -> list[Job]:
         Job((make_opener(path),), target, _find_format(config, path), is_slow)
         for path, target in zip(paths, outputs, strict=True)
     ]
+
+
+def _require_suffix(config: PredictConfig) -> None:
+    """Refuse an output that may be meant as a file or as a folder."""
+    if not config.output_format:
+        hint = "Name it, say, labelled.csv; or make the folder first."
+        raise UsageError(f"--output {config.output}: no suffix that tells its format.", hint=hint)
 
 
 def _find_format(config: PredictConfig, path: Path) -> str:
@@ -104,7 +113,7 @@ def _expand(name: str, context: Context) -> list[Path]:
     Raises:
         UsageError: there are none.
     """
-    from polarity_cli.data.sources import expand
+    from polarity_cli.data.sources import expand, find_source
 
     paths = expand(name)
     if not paths:
@@ -114,6 +123,11 @@ def _expand(name: str, context: Context) -> list[Path]:
         return paths
     files = sorted(inner for inner in path.iterdir() if inner.is_file() and not inner.name.startswith((".", "_")))
     found = [file for file in files if is_readable(file)]
+    if not found and any(inner.is_dir() for inner in path.iterdir()):
+        source = find_source(name, rows=None, context=context)
+        for said in source.notes:
+            context.observer.note(said)
+        return [file for paths in source.files.values() for file in paths]
     if not found:
         raise UsageError(f"--input {name}: no file of a known format in it.", hint="Name the files, with --input-format.")
     over = [file.name for file in files if not is_readable(file)]

@@ -55,7 +55,7 @@ def open_predictor(info: CheckpointInfo, config: PredictConfig, context: Context
     place, key = place_cached_graphs(info, context.cache_dir)
     own, lost = find_own_graphs(info), f"{info.name} has no graph to predict with"
     if own is not None and not fit_together(own, context.cache_dir):
-        note(f"{info.name}: its graphs were made from other weights, config or tokenizer than those in it.")
+        context.observer.warn(f"{info.name}: its graphs were made from other weights, config or tokenizer than those in it.")
         own = None
     graph = own.read(config.precision) if own else None
     if own and graph:

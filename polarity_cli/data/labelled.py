@@ -17,7 +17,7 @@ from polarity_cli.data.sources import Source
 from polarity_cli.errors import DataError
 from polarity_cli.formats import open_path
 from polarity_cli.formats.on_error import N_NAMED, Losses, settle
-from polarity_cli.formats.record import Record
+from polarity_cli.formats.record import Record, Stream
 from polarity_cli.records import NEGATIVE, POSITIVE, Observer, Review
 
 
@@ -96,7 +96,7 @@ class _Reader:
                 break
             stream = open_path(path, self._config.read)
             with closing(stream):
-                reading = read_texts(stream, asked=self._choose_asked(), preferred=self._config.preferred_text)
+                reading = self._read_texts(stream)
                 if reading.columns and not self._choose_label(reading, split):
                     continue
                 tally.column = self._columns[1] if self._columns else ""
@@ -136,8 +136,16 @@ class _Reader:
             kept.append((record.text, key, record.where, record.row, file))
         return n_records
 
-    def _choose_asked(self) -> tuple[str, ...] | None:
-        return self._columns[0] if self._columns else self._config.text
+    def _read_texts(self, stream: Stream) -> Reading:
+        """Return a file's texts, whose columns are chosen anew, so that no title of a later file is lost; else as before."""
+        try:
+            return read_texts(stream, asked=self._config.text, preferred=self._config.preferred_text)
+        except DataError as error:
+            if self._columns is None:
+                raise
+            raise DataError(
+                f"{error} The text of the files before is {' and '.join(self._columns[0])}.", hint=error.hint
+            ) from error
 
     def _choose_label(self, reading: Reading, split: str) -> bool:
         """Choose the columns by the first file; tell whether this one has labels, which another split's need not.
@@ -155,7 +163,10 @@ class _Reader:
             self._notes.append(f"{where}: passed over, since it has no column {self._columns[1]!r} with labels.")
             return False
         else:
-            choose_label_column(reading.columns, self._columns[1], where)
+            label = choose_label_column(reading.columns, self._columns[1], where)
+            if not set(reading.text) <= set(self._columns[0]):
+                self._notes.append(f"{where}: the text is {' and '.join(reading.text)}.")
+                self._columns = (reading.text if set(reading.text) > set(self._columns[0]) else self._columns[0], label)
         if reading.stream.notes:
             self._notes.append(f"{where}: {'; '.join(reading.stream.notes)}.")
         return True

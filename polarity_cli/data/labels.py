@@ -19,7 +19,7 @@ from polarity_cli.data.label_forms import (
     suggest_options,
     suggest_readings,
 )
-from polarity_cli.data.label_rules import LabelRule, parse_values
+from polarity_cli.data.label_rules import LabelRule, is_comparison, parse_values
 from polarity_cli.data.label_values import LabelTally, describe, normalise_label, order, show, strip_prefix
 from polarity_cli.errors import DataError
 from polarity_cli.records import NEGATIVE, POSITIVE
@@ -93,6 +93,8 @@ def _read_as_known(tally: LabelTally, known: LabelRule) -> Labels | None:
         return None
     form = _find_clear_form(tally)
     looks = None if form is None else {value: form.find_meaning(strip_prefix(value)) for value in meanings}
+    if looks is None and not _is_same_column(tally, known) and any(map(is_comparison, (*known.positive, *known.negative))):
+        return None  # on another scale its comparisons mean something else
     if looks is not None and not _is_same_column(tally, known):
         if any(looks[value] != meanings[value] for value in meanings if value not in unknown):
             raise _make_contradiction(tally, meanings, looks)

@@ -105,6 +105,7 @@ class _Chooser:
     def __init__(self, stream: Stream, *, asked: Sequence[str] | None, preferred: Sequence[str] | None) -> None:
         self._stream, self._asked, self._preferred = stream, asked, preferred
         self.text: tuple[str, ...] = ()
+        self._samples: dict[str, list[object]] = {}
         self._seen: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def choose(self, columns: Sequence[str], where: str, samples: dict[str, list[object]]) -> None:
@@ -113,11 +114,12 @@ class _Chooser:
         Raises:
             DataError: it is not clear which columns make the text.
         """
+        self._samples = samples
         self.text = choose_text_columns(columns, self._asked, where, preferred=self._preferred, samples=samples)
 
     def compose(self, records: Iterable[Record]) -> Iterator[Record]:
         """Yield records with their texts; one whose text cannot be put together is broken."""
-        is_fixed = self._stream.is_file or self._stream.columns is not None
+        is_fixed = self._stream.columns is not None or bool(self._asked)
         for record in records:
             if record.error is not None:
                 pass
@@ -132,17 +134,18 @@ class _Chooser:
             yield record
 
     def _choose_for(self, record: Record) -> tuple[str, ...]:
-        """Return the columns for a record of a pipe, which may be the first to show some of them."""
+        """Return the columns for a record of JSON, which may be the first to show some of them."""
         fields = record.fields or {}
         key = tuple(fields)
         if key not in self._seen:
             columns = list(dict.fromkeys([*self.text, *fields]))
             try:
-                text = choose_text_columns(columns, self._asked, record.where, preferred=self._preferred)
+                text = choose_text_columns(columns, self._asked, record.where, preferred=self._preferred, samples=self._samples)
             except DataError:
                 if not self.text:
                     raise
                 text = self.text
+            text = text if set(text) >= set(self.text) else self.text or text
             self.text = self.text or text
             if len(self._seen) < LOOK_RECORDS:
                 self._seen[key] = text

@@ -171,7 +171,7 @@ def _list_folder(folder: Path) -> tuple[dict[str, tuple[Path, ...]], list[str]]:
         if split:
             files.setdefault(split, []).append(path)
     for path in inner:
-        split = find_split(path) if path.is_dir() else None
+        split = (find_split(path) or SPLIT_NAMES.get(path.name.partition(".")[0].lower())) if path.is_dir() else None
         if split and split not in files:
             files[split] = [path] if list_classes(path) else _list_shards(path)
     if "train" not in files and "test" not in files:
@@ -210,5 +210,17 @@ def _list_otherwise(folder: Path, readable: list[Path]) -> dict[str, list[Path]]
     found = ", ".join(path.name for path in readable[:10]) or "no file of a known format"
     raise DataError(
         f"{folder}: expected files named train.* and test.*, or a folder a class (neg/, pos/), found {found}.",
-        hint=f"Name the files as sources, e.g. {folder}/*.csv, or rename them. Formats: {', '.join(sorted(BY_SUFFIX))}.",
+        hint=_suggest_files(folder, readable),
     )
+
+
+def _suggest_files(folder: Path, readable: list[Path]) -> str:
+    """Return how the files of a folder can be named."""
+    if readable:
+        return f"Name the files as sources, e.g. {folder}/*{''.join(split_suffix(readable[0]))}, or rename them."
+    deeper = next((path for path in sorted(folder.glob("*/*")) if path.is_file() and is_readable(path)), None)
+    if deeper is not None:
+        return f"Name the files as sources, e.g. {deeper.parent}/*{''.join(split_suffix(deeper))}."
+    if any(folder.glob("*.arrow")) or any(folder.glob("*/*.arrow")):
+        return "A data set of save_to_disk is not read: save it with to_parquet."
+    return f"Formats: {', '.join(sorted(BY_SUFFIX))}."

@@ -42,12 +42,18 @@ FORMATS: dict[str, Format] = {
     "xlsx": Format((".xlsx",), "sheets", extra="excel"),
 }
 BY_SUFFIX = {suffix: name for name, entry in FORMATS.items() for suffix in entry.suffixes}
+_BESIDE = frozenset(
+    {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "metadata.json", "requirements.txt"}
+)
+"""Files that stand beside reviews in published data sets, and hold none."""
 READ_FORMATS = tuple(FORMATS)
 WRITTEN_FORMATS = tuple(name for name, entry in FORMATS.items() if entry.is_written)
 _KNOWN = f"Known: {', '.join(sorted(BY_SUFFIX))}; each also with {', '.join(COMPRESSIONS)}."
 
+_WRITTEN = f"Known: {', '.join(entry.suffixes[0] for entry in FORMATS.values() if entry.is_written)}; each also compressed."
 
-def find_format(path: Path, *, flag: str = "", asked: str | None = None) -> str:
+
+def find_format(path: Path, *, flag: str = "", asked: str | None = None, shown_path: Path | None = None) -> str:
     """Return the format of a file: the one asked for, or by its suffix.
 
     A pipe or a device without a suffix is lines of text, as standard input is.
@@ -62,17 +68,20 @@ def find_format(path: Path, *, flag: str = "", asked: str | None = None) -> str:
         return BY_SUFFIX[suffix]
     if not suffix and path.exists() and not path.is_file():
         return "text"
-    where = f"{flag} {path}" if flag else str(path)
+    where = f"{flag} {shown_path or path}" if flag else str(path)
     shown = repr(suffix or "(no suffix)")
     message, hint = f"{where}: unknown format {shown}.", _KNOWN
     if flag:
-        raise UsageError(message, hint=f"{hint} Or say the format: {'--format' if flag == '--output' else '--input-format'} csv.")
+        says = {"--output": " Or say the format: --format csv.", "--input": " Or say the format: --input-format csv."}
+        raise UsageError(message, hint=(_WRITTEN if flag != "--input" else hint) + says.get(flag, ""))
     raise DataError(message, hint=hint)
 
 
 def is_readable(path: Path) -> bool:
-    """Tell whether a file's name is of a format that is read."""
+    """Tell whether a file of a folder is one of reviews, by its name."""
     suffix, compression = split_suffix(path)
+    if path.name.lower() in _BESIDE or path.name.lower().startswith(("readme", "license", "urls_")):
+        return False
     return suffix in BY_SUFFIX or (compression == ".zip" and not suffix)
 
 
@@ -112,6 +121,10 @@ def open_pipe(stream: IO[bytes], options: ReadOptions, *, format: str | None, na
 
 
 def _open(source: Input) -> Stream:
+    if source.options.sheet is not None and source.format != "xlsx":
+        raise UsageError(f"--sheet {source.options.sheet}: {source.name} is no workbook.", hint="Leave it out.")
+    if source.options.delimiter is not None and source.format not in ("csv", "tsv", "text"):
+        raise UsageError(f"--delimiter: {source.name} is no delimited table.", hint="Leave it out.")
     module = importlib.import_module(f"polarity_cli.formats.{FORMATS[source.format].module}")
     stream: Stream = module.read(source)
     stream.records = _guard(stream.records, source.name)

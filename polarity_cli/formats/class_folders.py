@@ -13,6 +13,8 @@ from polarity_cli.read_options import ReadOptions
 
 UNLABELLED = frozenset({"unsup", "unlabeled", "unlabelled"})
 """Folders beside the classes whose texts have no label."""
+_SPLITS = frozenset({"train", "training", "test", "testing", "validation", "valid", "val", "dev", "data"})
+"""Folders that hold classes, and are none."""
 
 
 def list_classes(folder: Path) -> dict[str, list[Path]]:
@@ -20,7 +22,7 @@ def list_classes(folder: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for inner in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         texts = sorted(path for path in inner.iterdir() if path.is_file() and split_suffix(path)[0] == ".txt")
-        if texts and inner.name.lower() not in UNLABELLED:
+        if texts and inner.name.lower() not in (*UNLABELLED, *_SPLITS):
             found[inner.name] = texts
     return found if len(found) > 1 else {}
 

@@ -78,13 +78,21 @@ def _open_archive(path: Path) -> zipfile.ZipFile:
 
 def _find_member(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
     """Return the one file of an archive; folders, and what macOS adds, do not count."""
-    members = [m for m in archive.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX/")]
+    members = [m for m in archive.infolist() if not m.is_dir() and not _is_beside(m.filename)]
+    if len(members) == 1 and split_suffix(Path(members[0].filename))[1]:
+        raise DataError(f"{path}: it holds {members[0].filename}, which is compressed itself.", hint="Unpack the archive.")
     if len(members) != 1:
         names = ", ".join(member.filename for member in members[:10]) or "nothing"
         raise DataError(
             f"{path}: expected an archive of one file, found {len(members):,}: {names}.", hint="Unpack it and name the files."
         )
     return members[0]
+
+
+def _is_beside(name: str) -> bool:
+    """Tell whether a file of an archive is none of reviews: what macOS adds, a README, a licence."""
+    last = name.rpartition("/")[2].lower()
+    return name.startswith("__MACOSX/") or last.startswith((".", "readme", "license"))
 
 
 class _Member(io.BufferedReader):

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
+from polarity_cli.column_names import is_known_name
 from polarity_cli.errors import DataError
 from polarity_cli.formats.decoding import Lines, emit
 from polarity_cli.formats.dialect import NAMES, Dialect, find_dialect, has_header
@@ -22,7 +23,7 @@ _LOOK_LINES, _LOOK_CHARACTERS = 1000, 1 << 18
 """Lines, and characters, by which the dialect of a file is found; of a pipe it is the first line."""
 _CELL = 64
 """What a cell costs in memory, in characters, beside those in it."""
-_LAYOUT_OF_2015 = ["label", "title", "content"]
+_LAYOUTS_OF_2015 = {3: ["label", "title", "content"], 2: ["label", "content"]}
 """The columns of the files that Zhang, Zhao, LeCun 2015 (arXiv 1509.01626) published, which name none."""
 
 
@@ -40,6 +41,7 @@ def read_lines(source: Input, lines: Lines) -> Stream:
     default = "\t" if source.suffix in (".tsv", ".tab", ".txt") or source.format == "tsv" else ","
     look = (_LOOK_LINES, _LOOK_CHARACTERS) if source.is_file else (1, 1)
     sample, is_whole = lines.look_ahead(*look)
+    _refuse_other(sample[0] if sample else "", source.name)
     dialect, first_rows = find_dialect(sample, default=default, asked=source.options.delimiter, is_whole=is_whole)
     for _ in range(bool(dialect.sep_line)):
         next(lines)
@@ -57,7 +59,7 @@ def _make_stream(source: Input, lines: Lines, rows: Rows, first_rows: list[list[
         return stream
     if first.error:
         raise DataError(f"{name}:{first.line}: {first.error}.")
-    is_2015 = len(first.values) == 3 and first.values[0] in ("1", "2")
+    is_2015 = _is_of_2015([first.values, *first_rows])
     is_named = not is_2015 and (
         has_header(first_rows or [first.values]) if source.options.header is None else source.options.header
     )
@@ -67,11 +69,35 @@ def _make_stream(source: Input, lines: Lines, rows: Rows, first_rows: list[list[
         check_names(stream.columns, f"{name}:{first.line}")
     else:
         is_2015 = is_2015 and source.options.header is None
-        stream.columns = list(_LAYOUT_OF_2015) if is_2015 else name_columns([""] * len(first.values))
+        stream.columns = _LAYOUTS_OF_2015[len(first.values)] if is_2015 else name_columns([""] * len(first.values))
     rows.n_columns = len(stream.columns)
     stream.records = _read_records(rows, lines, stream, None if is_named else first, breaks_lines=is_2015)
     stream.notes = _describe(dialect, lines, default=default, columns=None if is_named or is_2015 else stream.columns)
     return stream
+
+
+def _is_of_2015(rows: list[list[str]]) -> bool:
+    """Tell whether rows are a class from 1 to 5, a title and a content, or a class and a content."""
+    n_columns = len(rows[0])
+    return (
+        n_columns in _LAYOUTS_OF_2015
+        and all(len(row) == n_columns and row[0] in ("1", "2", "3", "4", "5") for row in rows if any(row))
+        and (n_columns == 3 or any("\\n" in row[1] for row in rows))
+        and not any(is_known_name(cell) for cell in rows[0])
+    )
+
+
+def _refuse_other(line: str, name: str) -> None:
+    """Refuse a table whose first line is of another format.
+
+    Raises:
+        DataError: it is JSON or HTML.
+    """
+    start = line.lstrip().lower()
+    if start.startswith(("<!doctype", "<html", "<?xml")):
+        raise DataError(f"{name}: no table, but a web page or XML by its first line.", hint="Download the file itself.")
+    if start.startswith(('{"', "[{", "{ ")) and start.rstrip().endswith(("}", "},", "]", "[{", "{")):
+        raise DataError(f"{name}: no table, but JSON by its first line.", hint="Call it .jsonl (an object a line) or .json.")
 
 
 def _describe(dialect: Dialect, lines: Lines, *, default: str, columns: list[str] | None) -> list[str]:
@@ -106,7 +132,7 @@ def _read_records(rows: Rows, lines: Lines, stream: Stream, first: Row | None, *
         undecodable = lines.take_undecodable() if lines.undecodable else 0
         size = row.size + cells_size
         if len(values) != n_columns and not row.error:
-            values = [""] * n_columns if values in ([], [""]) else _fit_blank(values, n_columns)
+            values = [""] * n_columns if values in ([], [""]) else _fit_blank(values, columns)
         if row.error or len(values) != n_columns:
             yield _break(row, values, stream, where, number, size)
         else:
@@ -116,8 +142,11 @@ def _read_records(rows: Rows, lines: Lines, stream: Stream, first: Row | None, *
         row = next(rows, None)
 
 
-def _fit_blank(values: list[str], n_columns: int) -> list[str]:
-    """Return values without the empty cells that stand behind the last column."""
+def _fit_blank(values: list[str], columns: list[str]) -> list[str]:
+    """Return values without the empty cells behind the last column, and with those of nameless columns that were left out."""
+    n_columns = len(columns)
+    if len(values) < n_columns and all(name.startswith("unnamed_") for name in columns[len(values) :]):
+        return [*values, *[""] * (n_columns - len(values))]
     return values[:n_columns] if len(values) > n_columns and not any(values[n_columns:]) else values
 
 

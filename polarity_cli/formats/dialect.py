@@ -97,7 +97,9 @@ def _find_quoting(lines: Sequence[str], delimiter: str, *, is_whole: bool) -> _R
     if delimiter == "\t":
         if not begins:
             return _read(lines, Dialect(delimiter, "open"), is_whole=is_whole)
-        return doubled if doubled.n_bad == 0 or doubled.n_bad < none.n_bad else none
+        escaped = [_read(lines, Dialect(delimiter, "backslash"), is_whole=is_whole)] if any('\\"' in c for c in begins) else []
+        best = min([doubled, *escaped], key=lambda reading: reading.n_bad)
+        return best if best.n_bad == 0 or best.n_bad < none.n_bad else none
     if doubled.n_bad == 0:
         return doubled
     others = [Dialect(delimiter, skips_spaces=True)]
@@ -166,13 +168,19 @@ def make_reader(lines: Iterable[str], dialect: Dialect) -> Any:
 def has_header(rows: Sequence[Sequence[str]]) -> bool:
     """Tell whether the first row names the columns: by names that people use, else by what stands below it."""
     first, below = rows[0], rows[1:]
-    if any(is_known_name(cell) for cell in first):
-        return True
     if _are_indices(first):
         return True  # as pandas numbers columns
+    if below and any(_NUMBER.fullmatch(cell) and _is_like_below(cell, _take_column(below, i)) for i, cell in enumerate(first)):
+        return False
+    if any(is_known_name(cell) for cell in first):
+        return True
     if not below:
         return not any(_NUMBER.fullmatch(cell) or len(cell.split()) >= _MANY_WORDS for cell in first)
-    return not any(_is_like_below(cell, [row[i] for row in below if i < len(row) and row[i]]) for i, cell in enumerate(first))
+    return not any(_is_like_below(cell, _take_column(below, i)) for i, cell in enumerate(first))
+
+
+def _take_column(rows: Sequence[Sequence[str]], number: int) -> list[str]:
+    return [row[number] for row in rows if number < len(row) and row[number]]
 
 
 def _are_indices(cells: Sequence[str]) -> bool:
@@ -187,7 +195,7 @@ def _is_like_below(cell: str, below: Sequence[str]) -> bool:
     if _NUMBER.fullmatch(cell):
         return all(_NUMBER.fullmatch(value) for value in below)
     values = {value.strip().lower() for value in below}
-    if cell.strip().lower() in values and len(values) <= _FEW_VALUES < 2 * len(below):
+    if cell.strip().lower() in values and len(values) <= _FEW_VALUES and (len(values) < len(below) or len(values) == 1):
         return True
     n_words = sum(len(value.split()) for value in below) / len(below)
     return len(cell.split()) >= _MANY_WORDS and n_words >= _MANY_WORDS - 1

@@ -76,10 +76,15 @@ def parse_json(text: str, where: str) -> Any:
     except RecursionError as error:
         raise DataError(f"{where}: JSON nested too deep.") from error
     except ValueError as error:
-        hint = (
+        if text.lstrip().startswith(("{'", "[{'")):
+            raise DataError(
+                f"{where}: a Python dictionary, not JSON.",
+                hint="Write it again: json.dumps(ast.literal_eval(line)) for each line.",
+            ) from error
+        mend = (
             "Write null for a missing value: json.dumps(value, allow_nan=False) tells where." if "no JSON" in str(error) else None
         )
-        raise DataError(f"{where}: not valid JSON ({error}).", hint=hint) from error
+        raise DataError(f"{where}: not valid JSON ({error}).", hint=mend) from error
 
 
 def _refuse_constant(name: str) -> float:
@@ -98,7 +103,11 @@ def as_object(value: object, where: str) -> dict[str, object]:
         DataError: it is none.
     """
     if not isinstance(value, dict):
-        raise DataError(f"{where}: expected a JSON object with a field for each column, found {type(value).__name__}.")
+        hint = "An array of objects is read from a file called .json." if isinstance(value, list) else None
+        raise DataError(
+            f"{where}: expected a JSON object with a field for each column, found {type(value).__name__}.",
+            hint=hint or 'Write objects such as {"text": "...", "label": 1}.',
+        )
     return value
 
 

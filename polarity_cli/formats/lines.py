@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import PurePath
@@ -16,6 +17,8 @@ from polarity_cli.formats.rows import strip_end
 CLASS_SUFFIXES = (".neg", ".pos")
 _LABEL = "__label__"
 _FASTTEXT_LINE = re.compile(r"\s*(__label__\S+)(?:[ \t]+(.*))?", re.DOTALL)
+_STARS = re.compile(r"\d(\.\d)? ?(stars?|/ ?5|out of 5( stars)?)|[\u2605\u2606]{1,5}")
+_MOST_LABELS = 10
 _LOOK_LINES, _LOOK_CHARACTERS = 200, 1 << 18
 _LABEL_WORDS = frozenset(
     [
@@ -77,9 +80,22 @@ def _make_stream(source: Input, lines: Lines, records: Iterator[Record], columns
 def _is_table(lines: Sequence[str]) -> bool:
     """Tell whether lines are rows with tabs between cells: as many in each, and one of the columns holds labels."""
     rows = [strip_end(line).split("\t") for line in lines]
-    if len(rows) < 2 or len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):
+    width, n_rows = Counter(map(len, rows)).most_common(1)[0] if rows else (0, 0)
+    if len(rows) < 2 or width < 2 or n_rows * 10 < len(rows) * 9 - 9:
         return False
-    return any(all(cell.strip().lower() in _LABEL_WORDS for cell in column) for column in zip(*rows[1:], strict=True))
+    fitting = [row for row in rows[1:] if len(row) == width]
+    return any(_are_labels([row[column].strip().lower() for row in fitting]) for column in range(width))
+
+
+def _are_labels(cells: Sequence[str]) -> bool:
+    """Tell whether a column holds labels: words that are known as such, or a few short ones over and over."""
+    filled = [cell for cell in cells if cell]
+    if not filled or len(filled) * 10 < len(cells) * 8:
+        return False
+    if sum(cell in _LABEL_WORDS or _STARS.fullmatch(cell) is not None for cell in filled) * 10 >= len(filled) * 9:
+        return True
+    values = set(filled)
+    return len(values) <= _MOST_LABELS and len(values) * 4 <= len(filled) and all(len(value.split()) <= 3 for value in values)
 
 
 def _read_plain(lines: Lines, name: str) -> Iterator[Record]:

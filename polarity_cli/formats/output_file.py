@@ -34,9 +34,9 @@ def find_output_format(path: Path | None, asked: str | None, input_format: str, 
     suffix, compression = split_suffix(path)
     if not suffix and not compression and flag == "--output" and not path.suffix:
         raise UsageError(f"{flag} {path}: no suffix that tells its format.", hint="Name it, say, labelled.csv; or give --format.")
-    found = find_format(Path(f"{path.stem}{path.suffix}" if compression != ".zip" else path.stem), flag=flag)
+    found = find_format(Path(f"{path.stem}{path.suffix}" if compression != ".zip" else path.stem), flag=flag, shown_path=path)
     if found not in WRITTEN_FORMATS:
-        raise UsageError(f"{flag} {path}: {suffix} is not written.", hint="Choose .jsonl, .csv, .tsv, .parquet, .xlsx or .txt.")
+        raise UsageError(f"{flag} {path}: {suffix} is not written.", hint="Choose .jsonl, .csv, .tsv, .parquet or .xlsx.")
     return found
 
 

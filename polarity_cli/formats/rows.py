@@ -77,19 +77,23 @@ class Rows:
         first = self._replay.first
         line = next(self._replay)
         if self.dialect.quoting == "open" and '"' in line and any(c.startswith('"') for c in line.split(self.dialect.delimiter)):
-            self.dialect = replace(self.dialect, quoting="doubled" if self._is_quoted(line) else "none")
-            if self.dialect.quoting == "doubled":
+            self.dialect = replace(self.dialect, quoting=self._find_quoting(line))
+            if self.dialect.quoting != "none":
+                self._replay.unescapes = self.dialect.quoting == "backslash"
                 self._replay.go_back_whole()
                 return None
         return Row(strip_end(line).split(self.dialect.delimiter), first, self._replay.go_on())
 
-    def _is_quoted(self, line: str) -> bool:
-        """Tell whether quotes in a line stand around its cells: as such it has the cells that it should."""
-        try:
-            values = next(make_reader(iter([line]), self.dialect))
-        except csv.Error:
-            return False
-        return self.n_columns is None or len(values) == self.n_columns
+    def _find_quoting(self, line: str) -> str:
+        """Return what quotes mean in a line: where they stand around its cells, it has the cells that it should."""
+        for quoting, text in (("doubled", line), ("backslash", unescape(line))):
+            try:
+                values = next(make_reader(iter([text]), self.dialect))
+            except csv.Error:
+                continue
+            if self.n_columns is None or len(values) == self.n_columns:
+                return quoting
+        return "none"
 
     def _read_otherwise(self) -> Row | None:
         """Return the record that was just taken as one whose quotes stand behind backslashes, where that makes a row of it."""
