@@ -8,6 +8,7 @@ from typing import Any
 
 from polarity_cli.cache.entries import Entry
 from polarity_cli.config import Context, DataConfig, EvaluateConfig, ReadOptions
+from polarity_cli.data.labelled import has_labels
 from polarity_cli.data.labels import LabelRule
 from polarity_cli.data.sources import Source, find_source
 from polarity_cli.encoder.checkpoint import CheckpointInfo
@@ -74,28 +75,9 @@ def find_reviews(info: CheckpointInfo, config: EvaluateConfig, context: Context)
 def _read_source(info: CheckpointInfo, config: EvaluateConfig, trained: dict[str, Any], context: Context) -> ScoredReviews:
     """Return the reviews of a source that was named: its own test split or all of it, or what `config.split` says."""
     rows = None if config.rows == "default" else config.rows
-    wanted = _FROM_HUB if config.split is None else None if config.split == "all" else (config.split,)
-    source = find_source(config.sources, rows=rows, context=context, splits=wanted)
-    split = source.hub_split or config.split or ("test" if source.brings_test else "all")
+    data = _make_config(info, config, rows)
+    source, split = _choose_split(config, data, context)
     is_own = split in source.files and (bool(source.hub_split) or split != "train" or len(source.files) > 1)
-    max_length, truncation = _find_length(info)
-    data = DataConfig(
-        source=config.sources[0],
-        more_sources=config.sources[1:],
-        encoder=str(info.folder),
-        read=config.read,
-        on_error=config.on_error,
-        text=config.text,
-        preferred_text=info.text,
-        label=config.label,
-        positive=config.positive,
-        negative=config.negative,
-        rows=rows,
-        max_length=max_length,
-        truncation=truncation,
-        test=0.0,
-        validation=0.0,
-    )
     if is_own:  # read as the only split, so that nothing is divided or taken for a copy of what is not scored
         source = Source(source.name, {"train": source.files[split]}, source.revision, source.entry, source.notes)
     elif split == "all":
@@ -117,6 +99,45 @@ def _find_length(info: CheckpointInfo) -> tuple[int, str]:
 
     reading = find_reading(info, load_config(info.folder), load_tokenizer(info.folder))
     return reading.max_length, reading.truncation
+
+
+def _choose_split(config: EvaluateConfig, data: DataConfig, context: Context) -> tuple[Source, str]:
+    """Return a source and which of its splits is scored: the one asked for, its test split if that has labels, else all of it."""
+    wanted = _FROM_HUB if config.split is None else None if config.split == "all" else (config.split,)
+    source = find_source(config.sources, rows=data.rows, context=context, splits=wanted)
+    split = source.hub_split or config.split or ("test" if source.brings_test else "all")
+    if config.split is not None or split != "test" or all(has_labels(path, data) for path in source.files["test"]):
+        return source, split
+    if source.hub_split:
+        source = find_source(config.sources, rows=data.rows, context=context, splits=_FROM_HUB[1:])
+        other = str(source.hub_split)
+    else:
+        source = replace(source, files={name: paths for name, paths in source.files.items() if name != "test"})
+        other = "validation" if "validation" in source.files else "all"
+    context.observer.note(f"{source.name}: its test split has no labels; it is passed over, and {other} is scored.")
+    return source, other
+
+
+def _make_config(info: CheckpointInfo, config: EvaluateConfig, rows: int | None) -> DataConfig:
+    """Return how a source that was named is read."""
+    max_length, truncation = _find_length(info)
+    return DataConfig(
+        source=config.sources[0],
+        more_sources=config.sources[1:],
+        encoder=str(info.folder),
+        read=config.read,
+        on_error=config.on_error,
+        text=config.text,
+        preferred_text=info.text,
+        label=config.label,
+        positive=config.positive,
+        negative=config.negative,
+        rows=rows,
+        max_length=max_length,
+        truncation=truncation,
+        test=0.0,
+        validation=0.0,
+    )
 
 
 def find_rule(trained: dict[str, Any]) -> LabelRule | None:

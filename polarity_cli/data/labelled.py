@@ -11,7 +11,7 @@ from typing import Any
 
 from polarity_cli.config import DataConfig
 from polarity_cli.data.columns import choose_label_column
-from polarity_cli.data.labels import LabelRule, LabelTally, understand_labels
+from polarity_cli.data.labels import LabelRule, LabelTally, normalise_label, understand_labels
 from polarity_cli.data.reading import Reading, read_texts
 from polarity_cli.data.sources import Source
 from polarity_cli.errors import DataError
@@ -220,3 +220,14 @@ class _Reader:
         if problems:
             raise DataError(f"{self._name}: no reviews with text and label in it.", hint=" ".join(problems))
         raise DataError(f"{self._name}: no reviews in it.")
+
+
+def has_labels(path: Path, config: DataConfig) -> bool:
+    """Tell whether the first rows of a file have labels: not where there is no column of them, or it hides them as -1."""
+    with closing(open_path(path, config.read)) as stream:
+        try:
+            reading = read_texts(stream, asked=config.text, preferred=config.preferred_text)
+            column = choose_label_column(reading.columns, config.label, "", samples=reading.samples, exclude=reading.text)
+        except DataError:
+            return False
+    return any(normalise_label(value) not in ("", "-1") for value in reading.samples[column])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from polarity_cli.column_names import normalise_name
@@ -20,7 +20,7 @@ from polarity_cli.data.label_forms import (
     suggest_readings,
 )
 from polarity_cli.data.label_rules import LabelRule, is_comparison, parse_values
-from polarity_cli.data.label_values import LabelTally, describe, normalise_label, order, show, strip_prefix
+from polarity_cli.data.label_values import LabelTally, as_number, describe, normalise_label, order, show, strip_prefix
 from polarity_cli.errors import DataError
 from polarity_cli.records import NEGATIVE, POSITIVE
 
@@ -93,7 +93,7 @@ def _read_as_known(tally: LabelTally, known: LabelRule) -> Labels | None:
         return None
     form = _find_clear_form(tally)
     looks = None if form is None else {value: form.find_meaning(strip_prefix(value)) for value in meanings}
-    if looks is None and not _is_same_column(tally, known) and any(map(is_comparison, (*known.positive, *known.negative))):
+    if looks is None and not _is_same_column(tally, known) and _compares(known) and not _are_stars(meanings):
         return None  # on another scale its comparisons mean something else
     if looks is not None and not _is_same_column(tally, known):
         if any(looks[value] != meanings[value] for value in meanings if value not in unknown):
@@ -103,6 +103,15 @@ def _read_as_known(tally: LabelTally, known: LabelRule) -> Labels | None:
     is_plain = form in PLAIN and looks == meanings
     rule = replace(known, column=tally.column)
     return _make_labels(tally, rule, meanings, None if is_plain else "Labels are read as in training")
+
+
+def _compares(rule: LabelRule) -> bool:
+    return any(map(is_comparison, (*rule.positive, *rule.negative)))
+
+
+def _are_stars(values: Iterable[str]) -> bool:
+    numbers = [as_number(value) for value in values]
+    return all(number is not None and 1 <= number <= 5 for number in numbers)
 
 
 def _infer(tally: LabelTally, known: LabelRule | None) -> Labels:
