@@ -19,7 +19,7 @@ EXAMPLES = options.paragraphs(
       polarity evaluate ./ckpt new-reviews.csv --errors mistakes.csv
       polarity evaluate ./ckpt --json | jq .metrics.f1
       polarity evaluate ./ckpt --processes 4
-      polarity evaluate ./another-two-class-model reviews.csv --positive-class GOOD
+      polarity evaluate ./another-model reviews.csv --positive-class GOOD
     """
 )
 

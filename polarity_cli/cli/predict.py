@@ -34,7 +34,7 @@ EXAMPLES = options.paragraphs(
       polarity predict "great product"
       cat reviews.txt | polarity predict | cut -f1 | sort | uniq -c
       polarity predict --input reviews.csv --output labelled.csv
-      polarity predict --input 'shards/*.csv.gz' --output labelled/ --on-error skip
+      polarity predict --input 'shards/*.csv' --output labelled/
       polarity predict --input reviews.xlsx --output labelled.xlsx
       polarity predict --explain "not bad at all"
       tail -f reviews.jsonl | polarity predict --input-format jsonl | jq -r .label
