@@ -14,8 +14,8 @@ EXAMPLES = options.paragraphs(
     """
     Examples:
       polarity prepare --sample
-      polarity prepare reviews.csv --text title,content --label stars --encoder sample
-      polarity prepare reviews.csv --positive 4,5 --negative "<=2" --encoder sample
+      polarity prepare reviews.csv --text title,content --label stars
+      polarity prepare reviews.csv --positive 4,5 --negative "<=2"
       polarity prepare --rows all
     """
 )
