@@ -251,7 +251,7 @@ def test_features_edited_in_one_byte_are_made_again(
 
 def test_damaged_checkpoint_is_passed_over(polarity: Polarity, reviews_csv: Path, tiny_encoder: Path, cache_dir: Path) -> None:
     for _ in range(2):
-        assert polarity("train", reviews_csv, "--encoder", tiny_encoder, "--epochs", 1, "--no-graphs").code == 0
+        assert polarity("train", reviews_csv, "--encoder", tiny_encoder, "--epochs", 1, "--no-graphs", "--out", "out").code == 0
     older, newer = sorted((cache_dir / "checkpoints").iterdir())
     assert json.loads(polarity("evaluate", "--json").stdout)["checkpoint"] == str(newer)
     os.truncate(newer / "model.safetensors", 1000)

@@ -83,7 +83,7 @@ def check_both_verbs(polarity: Polarity, folder: Path, expected: Answers, *more:
     outcome = polarity("evaluate", folder, work / "in.csv", "--split", "all", "--errors", work / "wrong.jsonl", "--json", *more)
     assert outcome.code == 0, outcome.stderr
     assert json.loads(outcome.stdout)["checkpoint"] == str(folder)
-    wrong = {row["text"]: row for row in map(json.loads, (work / "wrong.jsonl").read_text().splitlines())}
+    wrong = {row["text"].strip(): row for row in map(json.loads, (work / "wrong.jsonl").read_text().splitlines())}
     found = [wrong[text.strip()] for text in TEXTS]
     assert [row["predicted"] for row in found] == [label for label, _ in expected]
     assert [row["score"] for row in found] == pytest.approx([score for _, score in expected], abs=1e-4)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from polarity_cli.serving.graphs import GRAPHS
 from tests.conftest import Outcome, make_reviews, run_polarity, write_csv
 from tests.foreign import ANSWERED, build
 from tests.hub import Hub
@@ -38,7 +39,7 @@ def test_checkpoint_on_the_hub_is_predicted_and_evaluated_with_and_then_offline(
             assert (scored["checkpoint"], scored["metrics"]) == (name, here["metrics"])
         first = run("predict", TEXT, "--checkpoint", "me/ours")
         assert first.stderr == "Model: me/ours\n"  # its own graphs were fetched, so that none is made
-        assert {request.path.rpartition("/")[2] for request in hub.requests} >= {"model.onnx", "model.int8.onnx", "polarity.json"}
+        assert {request.path.rpartition("/")[2] for request in hub.requests} >= {*GRAPHS.values(), "polarity.json"}
         n_requests = len(hub.requests)
         for name in ("me/ours", "them/theirs"):
             again = run("predict", TEXT, "--json", "--checkpoint", name, "--offline")
