@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from polarity_cli.config import Context, PredictConfig
 from polarity_cli.encoder.choice import find_checkpoint
 from polarity_cli.predict import open_predictor
-from polarity_cli.serving.graphs import precision
+from polarity_cli.serving.graphs import GRAPHS, precision
 from polarity_cli.serving.graphs.find import GraphFolder, open_cached_graphs
 from tests.conftest import Outcome
 from tests.foreign import (
@@ -367,8 +367,8 @@ def test_comparison_counts_the_labels_that_int8_turns(tmp_path: Path) -> None:
     assert precision.choose_precision(found, "int8", encoder, texts) == ("int8", None)
     mixed = tmp_path / "mixed"
     shutil.copytree(found.folder, mixed)
-    (mixed / "model.int8.onnx").write_bytes((other.folder / "model.onnx").read_bytes())
-    hashes = {**found.hashes, "model.int8.onnx": other.hashes["model.onnx"]}
+    (mixed / GRAPHS["int8"]).write_bytes((other.folder / GRAPHS["fp32"]).read_bytes())
+    hashes = {**found.hashes, GRAPHS["int8"]: other.hashes[GRAPHS["fp32"]]}
     chosen, said = precision.choose_precision(replace(found, folder=mixed, hashes=hashes), None, encoder, texts)
     assert chosen == "fp32"
     assert re.search("int8 turns [1-9][0-9]* of 33 of these texts round", str(said))
