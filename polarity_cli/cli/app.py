@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import io
 import os
 import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from polarity_cli import __version__
-from polarity_cli.cli import cache, evaluate, predict, prepare, train
 from polarity_cli.cli.ending import claim_failure, let_others_end, set_up_process
 from polarity_cli.cli.once import Command
 from polarity_cli.cli.options import paragraphs
@@ -22,10 +22,11 @@ from polarity_cli.errors import InterruptedRunError, LostProcessError, PolarityE
 from polarity_cli.ranks import is_follower
 from polarity_cli.records import make_printable
 
-app = typer.Typer(
-    name="polarity",
-    help="Fine-tune the last blocks of a BERT-like encoder for sentiment, and use it from the shell.",
-    epilog=paragraphs(
+_COMMANDS = ("prepare", "train", "evaluate", "predict", "cache")
+_PROGRAM: dict[str, Any] = {
+    "name": "polarity",
+    "help": "Fine-tune the last blocks of a BERT-like encoder for sentiment, and use it from the shell.",
+    "epilog": paragraphs(
         """
         Examples:
           polarity train --sample
@@ -35,17 +36,11 @@ app = typer.Typer(
           cat reviews.txt | polarity predict | cut -f1 | sort | uniq -c
         """
     ),
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("prepare", cls=Command, epilog=prepare.EXAMPLES)(prepare.command)
-app.command("train", cls=Command, epilog=train.EXAMPLES)(train.command)
-app.command("evaluate", cls=Command, epilog=evaluate.EXAMPLES)(evaluate.command)
-app.command("predict", cls=Command, epilog=predict.EXAMPLES)(predict.command)
-app.add_typer(cache.app)
-
+    "no_args_is_help": True,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
 _FAILED, _INTERRUPTED = 1, 130
 
 
@@ -55,13 +50,28 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     pass
+
+
+def make_app(args: Sequence[str] = ()) -> typer.Typer:
+    """Return the program with the command that a line begins with; with all of them where it begins otherwise.
+
+    Each command that is there costs some milliseconds, which a prediction is spared.
+    """
+    app = typer.Typer(**_PROGRAM)
+    app.callback()(_options)
+    for name in args[:1] if args and args[0] in _COMMANDS else _COMMANDS:
+        module = importlib.import_module(f"polarity_cli.cli.{name}")
+        if name == "cache":
+            app.add_typer(module.app)
+        else:
+            app.command(name, cls=Command, epilog=module.EXAMPLES)(module.command)
+    return app
 
 
 def run(args: Sequence[str]) -> int:
@@ -72,7 +82,7 @@ def run(args: Sequence[str]) -> int:
     try:
         if args[:1] in (["train"], ["evaluate"]):
             set_up_process()
-        code = app(list(args), prog_name="polarity", standalone_mode=False, obj=list(args))
+        code = make_app(args)(list(args), prog_name="polarity", standalone_mode=False, obj=list(args))
         sys.stdout.flush()
         if code == _INTERRUPTED:
             print("polarity: interrupted.", file=sys.stderr)

@@ -8,8 +8,6 @@ from datetime import date, time
 from decimal import Decimal
 
 from polarity_cli.column_names import is_known_name, is_nameless, label_rank, normalise_name, text_rank, title_rank
-from polarity_cli.data.column_values import has_labels, has_texts, has_words
-from polarity_cli.data.label_forms import join_words, list_for_shell
 from polarity_cli.data.label_values import show
 from polarity_cli.errors import DataError
 from polarity_cli.records import join_text
@@ -49,6 +47,8 @@ def choose_text_columns(
     bodies = _find_best(columns, text_rank)
     titles = _find_best(columns, title_rank)
     if not bodies:
+        from polarity_cli.data.column_values import has_texts, has_words
+
         others = [name for name in columns if title_rank(name) is None and not is_nameless(name)]
         bodies = [name for name in others if has_texts((samples or {}).get(name, ()))]
         if not bodies and not titles:
@@ -83,6 +83,8 @@ def choose_label_column(
     others = [name for name in columns if name not in exclude]
     labels = _find_best(others, label_rank)
     if not labels:
+        from polarity_cli.data.column_values import has_labels
+
         unnamed = [name for name in others if not is_known_name(name) and not is_nameless(name)]
         labels = [name for name in unnamed if has_labels(name, (samples or {}).get(name, ()))]
     if len(labels) != 1:
@@ -153,6 +155,8 @@ def _suggest_texts(candidates: Sequence[str], columns: Collection[str]) -> str:
     real = candidates or [name for name in columns if not is_nameless(name) and label_rank(name) is None]
     if not real:
         return "Name the text columns in reading order with --text."
+    from polarity_cli.data.label_forms import list_for_shell
+
     chosen = list_for_shell(real[:2], in_order=False)
     return f"Name the text columns in reading order, e.g. --text {chosen}."
 
@@ -163,6 +167,8 @@ def _suggest_labels(candidates: Sequence[str], others: Collection[str]) -> str:
     ]
     if not real:
         return "Name the label column with --label."
+    from polarity_cli.data.label_forms import join_words, list_for_shell
+
     return f"Name it: {join_words((f'--label {list_for_shell([name])}' for name in real[:_MOST_SUGGESTED]), 'or')}."
 
 

@@ -14,19 +14,22 @@ PREFIX = "__label__"
 N_PLACES = 10
 """Places without a label that are remembered; all of them are counted."""
 
-_SPACES = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
+_SPACES = (
+    "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029"
+    "\u202f\u205f\u3000"
+)
 _EDGES = _SPACES + "\"'\u201c\u201d\u2018\u2019\ufeff\u200b"
-_PREFIXES = re.compile(rf"(?:{PREFIX}[{re.escape(_EDGES)}]*)+")
 _MISSING = frozenset({"", "n/a", "na", "nan", "nat", "none", "null", "<na>"})
 _NUMBER = re.compile("([+\\-\u2212]?)(?:([0-9]+)(?:\\.([0-9]*))?|\\.([0-9]+))")
 _FLOAT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?")
 _WORDS = {"one": "1", "two": "2", "three": "3", "four": "4", "five": "5"}
 _COUNT = r"([0-5](?:\.[0-9]+)?|one|two|three|four|five)"
 _STARS = (
-    re.compile(rf"(?:rated |rating:? )?{_COUNT}(?: out of | of | ?/ ?)(?:5(?:\.0+)?|five)(?: stars?)?\.?"),
-    re.compile(rf"(?:rated )?{_COUNT}[ -]?stars?(?: rating)?\.?"),
+    rf"(?:rated |rating:? )?{_COUNT}(?: out of | of | ?/ ?)(?:5(?:\.0+)?|five)(?: stars?)?\.?",
+    rf"(?:rated )?{_COUNT}[ -]?stars?(?: rating)?\.?",
 )
-_DRAWN = re.compile("((?:[\u2605\u2b50\U0001f31f]\ufe0f?){1,5})(?:[\u2606\u2729\u2730]\ufe0f?){0,4}")
+_DRAWN = "((?:[\u2605\u2b50\U0001f31f]\ufe0f?){1,5})(?:[\u2606\u2729\u2730]\ufe0f?){0,4}"
+"""Patterns that are compiled when a label first needs them: every prediction imports this module."""
 _LONGEST_STARS = 40
 _SHOWN = 40
 _SHOWN_PLACE = 60
@@ -131,7 +134,7 @@ def _read(value: object) -> tuple[str, bool]:
     text = _as_text(value).lower().strip(_EDGES)
     if not text.startswith(PREFIX):
         return _read_bare(text)
-    bare, is_stars = _read_bare(_PREFIXES.sub("", text, count=1))
+    bare, is_stars = _read_bare(re.sub(rf"(?:{PREFIX}[{re.escape(_EDGES)}]*)+", "", text, count=1))
     return PREFIX + bare if bare else "", is_stars
 
 
@@ -166,10 +169,10 @@ def _count_stars(text: str) -> str | None:
     """Return the number of stars that a text says or draws, or None."""
     words = " ".join(text.split())
     for pattern in _STARS:
-        if match := pattern.fullmatch(words):
+        if match := re.fullmatch(pattern, words):
             number = normalise_label(_WORDS.get(match[1], match[1]))
             return number if float(number) <= 5 else None
-    if match := _DRAWN.fullmatch(words.replace(" ", "")):
+    if match := re.fullmatch(_DRAWN, words.replace(" ", "")):
         return str(len(match[1].replace("\ufe0f", "")))
     return None
 

@@ -120,15 +120,18 @@ class _Chooser:
     def compose(self, records: Iterable[Record]) -> Iterator[Record]:
         """Yield records with their texts; one whose text cannot be put together is broken."""
         is_fixed = self._stream.columns is not None or bool(self._asked)
+        text = self.text
         for record in records:
+            fields = record.fields
             if record.error is not None:
                 pass
-            elif record.fields is None:
+            elif fields is None:
                 record.text = clean_text(record.raw)
-            elif record.fields:
+            elif fields:
                 try:
-                    text = self.text if is_fixed else self._choose_for(record)
-                    record.text = build_text(record.fields, text, record.where)
+                    if not is_fixed:
+                        text = self._choose_for(record)
+                    record.text = build_text(fields, text, record.where)
                 except DataError as error:
                     record.error = error
             yield record

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from polarity_cli.data.labels import normalise_label
+from polarity_cli.data.label_values import normalise_label
 from polarity_cli.encoder.folder import read_object
 from polarity_cli.errors import CheckpointError
 

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
+import importlib
 import io
-import lzma
 import stat
 import sys
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from polarity_cli.errors import DataError
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+if TYPE_CHECKING:
+    import zipfile
 
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".zip")
 LONGEST_RECORD = 1 << 26
@@ -56,11 +50,11 @@ def open_bytes(path: Path) -> BinaryIO:
     _, compression = split_suffix(path)
     if not compression:
         return path.open("rb")
-    open_compressed: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".zst": zstd.open, ".zip": _open_member}
-    return io.BufferedReader(_Decompressed(open_compressed[compression](path, "rb"), path), _BUFFER_BYTES)
+    source: Any = _open_member(path) if compression == ".zip" else _import(compression).open(path, "rb")
+    return io.BufferedReader(_Decompressed(source, path), _BUFFER_BYTES)
 
 
-def _open_member(path: Path, mode: str) -> IO[bytes]:
+def _open_member(path: Path) -> IO[bytes]:
     """Open the one file that an archive holds."""
     archive = _open_archive(path)
     try:
@@ -70,6 +64,8 @@ def _open_member(path: Path, mode: str) -> IO[bytes]:
 
 
 def _open_archive(path: Path) -> zipfile.ZipFile:
+    import zipfile
+
     try:
         return zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
@@ -159,10 +155,11 @@ def create_bytes(path: Path, *, compression: str, member: str = "") -> BinaryIO:
     if not compression:
         return path.open("wb")
     if compression == ".zip":
+        import zipfile
+
         return _NewMember(zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED), member)
-    create: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".zst": zstd.open}[compression]
     # The buffer takes the many small writes; flushing it does not flush the compressor, which would undo its work.
-    return cast(BinaryIO, io.BufferedWriter(cast(io.RawIOBase, create(path, "wb")), 1 << 20))
+    return cast(BinaryIO, io.BufferedWriter(cast(io.RawIOBase, _import(compression).open(path, "wb")), 1 << 20))
 
 
 class _NewMember(io.BufferedWriter):
@@ -177,12 +174,28 @@ class _NewMember(io.BufferedWriter):
         self._archive.close()
 
 
+def _import(compression: str) -> Any:
+    """Return the module of a compression: each takes some milliseconds, and most files are plain."""
+    zstd = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+    return importlib.import_module({".gz": "gzip", ".bz2": "bz2", ".xz": "lzma", ".zst": zstd}[compression])
+
+
+def _damage_errors() -> tuple[type[Exception], ...]:
+    """Return what the modules of compressions raise on damaged files."""
+    import gzip
+    import lzma
+    import zipfile
+    import zlib
+
+    return EOFError, zlib.error, lzma.LZMAError, _import(".zst").ZstdError, gzip.BadGzipFile, zipfile.BadZipFile
+
+
 @contextmanager
 def report_damage(path: Path | str) -> Iterator[None]:
     """Turn what reading a torn or damaged file raises inside the block into DataError."""
     try:
         yield
-    except (EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+    except _damage_errors() as error:
         raise DataError(f"{path}: the compressed file is torn or damaged ({error}).") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from error

@@ -45,13 +45,14 @@ class Rows:
         self._lines = lines
         self._replay = _Replay(lines)
         self._replay.unescapes = dialect.quoting == "backslash"
+        self._is_split = dialect.quoting in ("none", "open")
         self._reader = make_reader(self._replay, dialect)
 
     def __iter__(self) -> Iterator[Row]:
         return self
 
     def __next__(self) -> Row:
-        if self.dialect.quoting in ("none", "open"):
+        if self._is_split:
             row = self._split()
             if row is not None:
                 return row
@@ -79,6 +80,7 @@ class Rows:
         if self.dialect.quoting == "open" and '"' in line and any(c.startswith('"') for c in line.split(self.dialect.delimiter)):
             self.dialect = replace(self.dialect, quoting=self._find_quoting(line))
             if self.dialect.quoting != "none":
+                self._is_split = False
                 self._replay.unescapes = self.dialect.quoting == "backslash"
                 self._replay.go_back_whole()
                 return None

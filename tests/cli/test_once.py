@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from polarity_cli.cli.app import app
+from polarity_cli.cli.app import make_app
 from polarity_cli.cli.once import Command
 from polarity_cli.errors import UsageError
 from tests.conftest import Outcome
@@ -26,7 +26,7 @@ def list_commands(group: TyperGroup, above: tuple[str, ...] = ()) -> Iterator[tu
 
 
 def list_options() -> Iterator[tuple[tuple[str, ...], TyperOption]]:
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(make_app())
     assert isinstance(group, TyperGroup)
     for words, command in list_commands(group):
         for option in command.params:
@@ -38,7 +38,7 @@ OPTIONS = list(list_options())
 
 
 def test_every_command_looks_for_options_given_twice() -> None:
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(make_app())
     assert isinstance(group, TyperGroup)
     found = dict(list_commands(group))
     assert {words for words, command in found.items() if not isinstance(command, Command)} == set()
