@@ -189,7 +189,7 @@ def run_jobs(
                 assert sink is not None
                 records = _admit(reading, format, names, columns)
                 _write(records, predictor, writer, sink, config, context, done)
-                _close(stream)
+                stream.close()  # not where it failed: a thread that waits for a pipe would keep it from closing
             about |= {"n_records": done.n_records, "left_out": done.losses.to_json()}
             if writer is not None:
                 writer.finish()
@@ -225,8 +225,3 @@ def _write(
             writer.write(record, prediction)
         sink.flush()
         done.n_records += len(window)
-
-
-def _close(stream: Stream) -> None:
-    """Close an input that was read to its end; a thread that waits for a pipe would keep one that was not from closing."""
-    stream.close()

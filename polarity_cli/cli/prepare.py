@@ -22,6 +22,7 @@ EXAMPLES = options.paragraphs(
 
 
 def command(
+    call: typer.Context,
     sources: options.Sources = None,
     encoder: Annotated[
         str | None,
@@ -59,17 +60,7 @@ def command(
     sources, encoder = values.apply_sample(sources, encoder, sample)
     config = DataConfig(
         **values.split_sources(sources, DEFAULT_SOURCE),
-        **values.collect_data(
-            text=text,
-            label=label,
-            positive=positive,
-            negative=negative,
-            delimiter=delimiter,
-            header=header,
-            encoding=encoding,
-            sheet=sheet,
-            on_error=on_error,
-        ),
+        **values.collect_data(call.params),
         encoder=DEFAULT_ENCODER if encoder is None else encoder,
         rows=values.parse_rows(rows),
         test=test,

@@ -150,17 +150,7 @@ def command(
     sources, encoder = values.apply_sample(sources, encoder, sample)
     data: dict[str, Any] = {
         **values.split_sources(sources, DEFAULT_SOURCE),
-        **values.collect_data(
-            text=text,
-            label=label,
-            positive=positive,
-            negative=negative,
-            delimiter=delimiter,
-            header=header,
-            encoding=encoding,
-            sheet=sheet,
-            on_error=on_error,
-        ),
+        **values.collect_data(call.params),
         "encoder": encoder,
         "rows": values.parse_rows(rows),
         "test": test,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from polarity_cli.config import FeatureCache, ReadOptions
@@ -40,28 +41,18 @@ def split_sources(sources: list[str] | None, default: str) -> dict[str, Any]:
     return {"source": first, "more_sources": tuple(more)}
 
 
-def collect_data(
-    *,
-    text: list[str] | None,
-    label: str | None,
-    positive: list[str] | None,
-    negative: list[str] | None,
-    delimiter: str | None,
-    header: bool | None,
-    encoding: str | None,
-    sheet: str | None,
-    on_error: str,
-) -> dict[str, Any]:
-    """Return the config's fields for how reviews are read."""
+def collect_data(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config's fields for how reviews are read, from what a command was given, by the names of its options."""
     from polarity_cli.data.label_rules import parse_values
 
+    read = {name: given[name] for name in ("header", "encoding", "sheet")}
     return {
-        "text": split_names(text),
-        "label": label,
-        "positive": parse_values(positive or [], "--positive"),
-        "negative": parse_values(negative or [], "--negative"),
-        "read": ReadOptions(delimiter=parse_delimiter(delimiter), header=header, encoding=encoding, sheet=sheet),
-        "on_error": on_error,
+        "text": split_names(given["text"]),
+        "label": given["label"],
+        "positive": parse_values(given["positive"] or [], "--positive"),
+        "negative": parse_values(given["negative"] or [], "--negative"),
+        "read": ReadOptions(delimiter=parse_delimiter(given["delimiter"]), **read),
+        "on_error": given["on_error"],
     }
 
 
