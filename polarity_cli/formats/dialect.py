@@ -55,9 +55,10 @@ def find_dialect(lines: Sequence[str], *, default: str, asked: str | None, is_wh
     found = _SEP_LINE.fullmatch(lines[0]) if lines else None
     sep_line, body = (lines[0], lines[1:]) if found else ("", lines)
     first = asked or (found[1] if found else default)
-    tried = [first] if asked or found else [first, *(d for d in DELIMITERS if d != first)]
-    readings = [_find_quoting(body, delimiter, is_whole=is_whole) for delimiter in tried]
-    chosen = _choose(readings)
+    chosen = _find_quoting(body, first, is_whole=is_whole)
+    if not (asked or found or (chosen.n_columns > 1 and chosen.n_bad == 0)):
+        others = [_find_quoting(body, other, is_whole=is_whole) for other in DELIMITERS if other != first]
+        chosen = _choose(chosen, others)
     return replace(chosen.dialect, sep_line=sep_line, has_row_names=chosen.has_row_names), chosen.rows
 
 
@@ -76,10 +77,9 @@ class _Reading:
         return len(self.rows[0]) if self.rows else 0
 
 
-def _choose(readings: list[_Reading]) -> _Reading:
+def _choose(default: _Reading, others: list[_Reading]) -> _Reading:
     """Return the default reading where it makes columns; else the best of the others that does; else the default."""
-    default, *others = readings
-    if default.n_columns > 1 and (default.n_bad == 0 or not any(r.n_bad == 0 and r.n_columns > 1 for r in others)):
+    if default.n_columns > 1 and not any(reading.n_bad == 0 and reading.n_columns > 1 for reading in others):
         return default
     if default.n_columns > 1 and default.n_bad * 2 < len(default.rows):
         return default
