@@ -63,6 +63,8 @@ def find_encoder(name: str, context: Context) -> EncoderLocation:
 
 
 def _hash_weights(folder: Path) -> str:
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: no such folder.", hint="Give a folder saved by save_pretrained, or a Hub id.")
     if not (folder / "config.json").is_file():
         raise CheckpointError(
             f"{folder}: no encoder (there is no config.json in it).",

@@ -56,7 +56,7 @@ def check_outcome(outcome: Outcome, code: int, *phrases: str) -> None:
         (("train", "nothing.csv", "--encoder", "sample"), ("nothing.csv: no such file",)),
         (("train", "./nothing", "--encoder", "sample"), ("./nothing: no such file",)),
         (("train", "not a name!", "--encoder", "sample"), ("'not a name!'",)),
-        (("prepare", "reviews.csv", "--encoder", "./nowhere"), ("nowhere: no encoder",)),
+        (("prepare", "reviews.csv", "--encoder", "./nowhere"), ("nowhere: no such folder", "save_pretrained")),
         (("evaluate", "./nowhere"), ("nowhere: no such folder", "polarity train")),
         (("evaluate", "reviews.csv"), ("reviews.csv: a file, expected a checkpoint's folder",)),
         (("evaluate", ""), ("checkpoint's name is empty",)),
