@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from polarity_cli.processes import ALONE, Processes
+from polarity_cli.distributed.world import ALONE, Processes
 from polarity_cli.records import Observer, SilentObserver
 
 

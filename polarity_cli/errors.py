@@ -58,7 +58,7 @@ class LostProcessError(PolarityError):
     """
 
     exit_code = 76
-    """Of a process that is not to blame, see `launch`."""
+    """Of a process that is not to blame, see `distributed/launch`."""
 
     def __init__(self, message: str, *, goes_on: bool = False) -> None:
         super().__init__(message)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from polarity_cli.cache import hash_file
 from polarity_cli.cache.entries import Entry
+from polarity_cli.checkpoint.checkpoint import CheckpointInfo, read_checkpoint
+from polarity_cli.checkpoint.choose import find_checkpoint
+from polarity_cli.checkpoint.classes import check_classes, describe_guess
 from polarity_cli.config import Context, EvaluateConfig
 from polarity_cli.data.splits import review_key
-from polarity_cli.encoder.checkpoint import CheckpointInfo, read_checkpoint
-from polarity_cli.encoder.choice import find_checkpoint
-from polarity_cli.encoder.classes import check_classes, describe_guess
 from polarity_cli.errors import CheckpointError, UsageError
 from polarity_cli.reviews_to_score import ScoredReviews, find_files, find_reviews
 
@@ -116,9 +116,9 @@ def _score(
 ) -> dict[str, float | None]:
     import numpy as np
 
-    from polarity_cli.encoder.inference import compute_scores
+    from polarity_cli.encoder.logits import compute_scores
+    from polarity_cli.encoder.torch_engine import WholeCheckpoint
     from polarity_cli.scoring.metrics import compute_metrics
-    from polarity_cli.serving.whole import WholeCheckpoint
 
     with context.observer.track("Loading the checkpoint"):
         whole = WholeCheckpoint(info, positive_class=config.positive_class)
@@ -143,7 +143,7 @@ def _score(
 
 def _count_seen(folder: Path, parts: list[TokenizedSplit], context: Context) -> int | None:
     """Return how many reviews stood in the checkpoint's training split, and say so where there are some."""
-    from polarity_cli.encoder.seen import find_seen, read_seen
+    from polarity_cli.checkpoint.training_texts import find_seen, read_seen
 
     try:
         seen = read_seen(folder)

@@ -24,7 +24,7 @@ from polarity_cli.formats.results import Names, Writer, admit, name_results
 from polarity_cli.predict import predict
 
 if TYPE_CHECKING:
-    from polarity_cli.serving.predictor import Predictor
+    from polarity_cli.inference.predictor import Predictor
 
 MakeWriter = Callable[[str, IO[bytes], Stream, Sequence[str], Names], Writer]
 """From a format, where to write, the input, its columns and the names of the added ones to what writes the answers."""

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from polarity_cli.cache import report_unwritable
 from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry, get_entry
+from polarity_cli.checkpoint.checkpoint import CheckpointInfo
+from polarity_cli.checkpoint.classes import describe_guess, find_positive_class
 from polarity_cli.config import Context, PredictConfig, ReadOptions
-from polarity_cli.encoder.checkpoint import CheckpointInfo
-from polarity_cli.encoder.classes import describe_guess, find_positive_class
 from polarity_cli.errors import ExportError
 from polarity_cli.formats import open_path
 from polarity_cli.formats.record import Record
-from polarity_cli.records import Observer, Prediction
-from polarity_cli.serving.graphs.find import (
+from polarity_cli.inference.graphs import (
     TOKENIZER,
     GraphFolder,
     find_own_graphs,
@@ -25,12 +24,13 @@ from polarity_cli.serving.graphs.find import (
     open_cached_graphs,
     place_cached_graphs,
 )
-from polarity_cli.serving.graphs.precision import choose_precision
-from polarity_cli.serving.windows import WINDOW, ReadAhead
+from polarity_cli.inference.precision import choose_precision
+from polarity_cli.inference.read_ahead import WINDOW, ReadAhead
+from polarity_cli.records import Observer, Prediction
 
 if TYPE_CHECKING:
-    from polarity_cli.serving.predictor import Predictor
-    from polarity_cli.serving.whole import WholeCheckpoint
+    from polarity_cli.encoder.torch_engine import WholeCheckpoint
+    from polarity_cli.inference.predictor import Predictor
 
 _EXPLAINED = 4
 """Most records explained together: each is as many texts as it has words."""
@@ -77,7 +77,7 @@ def open_predictor(info: CheckpointInfo, config: PredictConfig, context: Context
         if graph:
             _tell(context, said, *cached.notes)
             return _open_graph(info, cached, graph, config, context)
-    from polarity_cli.serving.predictor import Predictor
+    from polarity_cli.inference.predictor import Predictor
 
     whole = whole or _load_whole(info, config, check=not is_known)
     _tell(context, describe_guess(whole.class_names, config.positive_class), *whole.notes)
@@ -91,7 +91,7 @@ def open_predictor(info: CheckpointInfo, config: PredictConfig, context: Context
 
 
 def _load_whole(info: CheckpointInfo, config: PredictConfig, *, check: bool = True) -> WholeCheckpoint:
-    from polarity_cli.serving.whole import WholeCheckpoint
+    from polarity_cli.encoder.torch_engine import WholeCheckpoint
 
     return WholeCheckpoint(info, positive_class=config.positive_class, check=check)
 
@@ -103,9 +103,9 @@ def _tell(context: Context, *notes: str | None) -> None:
 
 
 def _open_graph(info: CheckpointInfo, found: GraphFolder, graph: bytes, config: PredictConfig, context: Context) -> Predictor:
-    from polarity_cli.encoder.processor import choose_threads
-    from polarity_cli.serving.graphs.engine import GraphEngine
-    from polarity_cli.serving.predictor import Predictor
+    from polarity_cli.inference.onnx_engine import GraphEngine
+    from polarity_cli.inference.predictor import Predictor
+    from polarity_cli.machine import choose_threads
 
     positive = find_positive_class(found.class_names, config.positive_class, info.name)
     _tell(context, describe_guess(found.class_names, config.positive_class))
@@ -118,8 +118,8 @@ def _export_into_cache(whole: WholeCheckpoint, place: Place, key: Manifest, obse
 
     Where there can be none, that is kept in their place.
     """
+    from polarity_cli.export.export import export_graphs, remove_graphs
     from polarity_cli.sample import SAMPLE_DIR
-    from polarity_cli.serving.graphs.export import export_graphs, remove_graphs
 
     def make(work: Path) -> Manifest:
         rows = open_path(SAMPLE_DIR / "test.jsonl", ReadOptions()).records

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from polarity_cli.cache import fingerprint, report_unwritable
 from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry, get_entry
+from polarity_cli.checkpoint.locate import EncoderLocation, find_encoder
 from polarity_cli.config import SAMPLE, Context, DataConfig
 from polarity_cli.data.divided import divide_reviews
 from polarity_cli.data.labelled import LabelledReviews, read_reviews
 from polarity_cli.data.labels import LabelRule, check_both_classes
 from polarity_cli.data.sources import Source, find_source
-from polarity_cli.encoder.location import EncoderLocation, find_encoder
 from polarity_cli.errors import UsageError
 from polarity_cli.records import LABEL_NAMES, NEGATIVE, POSITIVE, Review
 
 if TYPE_CHECKING:
-    from polarity_cli.data.text import TextEncoder
+    from polarity_cli.data.tokenizing import TextEncoder
 
 FORMAT = 3
 """Raised when what is written changes, so that an older entry is made again."""
@@ -86,7 +86,7 @@ def prepare_source(
 
     A checkpoint's `known` rule says what labels mean where the source has the same column and values.
     """
-    from polarity_cli.data.text import TextEncoder
+    from polarity_cli.data.tokenizing import TextEncoder
     from polarity_cli.encoder.loading import get_longest_input, load_config, load_tokenizer
 
     tokenizer = load_tokenizer(encoder.folder)

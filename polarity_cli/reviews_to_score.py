@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from polarity_cli.cache.entries import Entry
+from polarity_cli.checkpoint.checkpoint import CheckpointInfo
+from polarity_cli.checkpoint.locate import EncoderLocation
 from polarity_cli.config import Context, DataConfig, EvaluateConfig, ReadOptions
 from polarity_cli.data.labelled import has_labels
 from polarity_cli.data.labels import LabelRule
 from polarity_cli.data.sources import Source, find_source
-from polarity_cli.encoder.checkpoint import CheckpointInfo
-from polarity_cli.encoder.location import EncoderLocation
 from polarity_cli.errors import HubError, UsageError
 from polarity_cli.prepare import find_prepared, prepare_source
 
@@ -94,8 +94,8 @@ def _find_length(info: CheckpointInfo) -> tuple[int, str]:
     """Return the tokens that are read of a text and what is kept of a longer one, as `predict` reads them."""
     if info.max_length is not None:
         return info.max_length, info.truncation
+    from polarity_cli.checkpoint.reading import find_reading
     from polarity_cli.encoder.loading import load_config, load_tokenizer
-    from polarity_cli.encoder.reading import find_reading
 
     reading = find_reading(info, load_config(info.folder), load_tokenizer(info.folder))
     return reading.max_length, reading.truncation

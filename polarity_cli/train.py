@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from polarity_cli.cache import hash_file, publish
 from polarity_cli.config import Context, TrainConfig
 from polarity_cli.data.splits import review_key
+from polarity_cli.distributed.world import ALONE
 from polarity_cli.errors import PolarityError, UsageError
 from polarity_cli.prepare import Prepared, prepare_together
-from polarity_cli.processes import ALONE
 
 if TYPE_CHECKING:
-    from polarity_cli.encoder.cut import FreezePlan
+    from polarity_cli.encoder.freeze import FreezePlan
     from polarity_cli.training.run import Run
 
 
@@ -43,11 +43,11 @@ def train(config: TrainConfig, context: Context) -> TrainResult:
     Raises:
         PolarityError: the command line, the data, the encoder or the output is wrong; each kind as its room raises it.
     """
-    from polarity_cli.encoder.checkpoint import check_out, publish_checkpoint, save_checkpoint, seal_checkpoint
+    from polarity_cli.checkpoint.checkpoint import check_out, publish_checkpoint, save_checkpoint, seal_checkpoint
+    from polarity_cli.checkpoint.training_texts import write_seen
     from polarity_cli.encoder.head import find_head
-    from polarity_cli.encoder.seen import write_seen
-    from polarity_cli.training.description import describe_run, describe_training
-    from polarity_cli.training.keeper import open_keeper
+    from polarity_cli.training.describe import describe_run, describe_training
+    from polarity_cli.training.resume import open_keeper
 
     check_out(config.out)
     if config.out.resolve().is_relative_to(context.cache_dir.resolve()):
@@ -108,7 +108,7 @@ def _start(config: TrainConfig, prepared: Prepared, context: Context, *, kept_fe
 
 def plan_training(config: TrainConfig, context: Context) -> FreezePlan:
     """Return what would train and what would stay frozen, without reading any data."""
-    from polarity_cli.encoder.location import find_encoder
+    from polarity_cli.checkpoint.locate import find_encoder
     from polarity_cli.training.run import load_frozen
 
     location = find_encoder(config.data.encoder, context)
@@ -123,7 +123,7 @@ def _export(run: Run, folder: Path) -> dict[str, Any] | None:
     """
     import numpy as np
 
-    from polarity_cli.serving.graphs.export import export_graphs, remove_graphs
+    from polarity_cli.export.export import export_graphs, remove_graphs
 
     examples = run.examples.get("validation", run.examples["train"])
     most = _N_CHECKED if "validation" in run.examples else _N_CHECKED // 4
@@ -141,7 +141,7 @@ def _export(run: Run, folder: Path) -> dict[str, Any] | None:
 
 def _describe(run: Run, prepared: Prepared, metrics: dict[str, Any]) -> dict[str, Any]:
     """Return the manifest, but for the graphs and the time that the run took."""
-    from polarity_cli.training.description import describe_checkpoint
+    from polarity_cli.training.describe import describe_checkpoint
 
     kept = [examples.features for examples in run.examples.values() if examples.features is not None]
     return describe_checkpoint(

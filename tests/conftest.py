@@ -17,7 +17,7 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:  # there is one for each core, and threads that outnumber the cores wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from tests.hub import COMMON_WORDS, LABEL_WORDS, build_tiny_bert
+from tests.helpers.hub import COMMON_WORDS, LABEL_WORDS, build_tiny_bert
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 AMAZON = REPOSITORY.parent / "shared" / "data"

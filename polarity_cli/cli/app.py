@@ -15,11 +15,11 @@ from typing import Annotated, Any
 import typer
 
 from polarity_cli import __version__
-from polarity_cli.cli.ending import claim_failure, let_others_end, set_up_process
 from polarity_cli.cli.once import Command
 from polarity_cli.cli.options import paragraphs
+from polarity_cli.distributed.environment import is_follower
+from polarity_cli.distributed.worker_exit import claim_failure, let_others_end, set_up_process
 from polarity_cli.errors import InterruptedRunError, LostProcessError, PolarityError, UsageError
-from polarity_cli.ranks import is_follower
 from polarity_cli.records import make_printable
 
 _COMMANDS = ("prepare", "train", "evaluate", "predict", "cache")

@@ -53,7 +53,7 @@ def list_command(
     debug: options.Debug = False,
 ) -> None:
     """Show kind, size, age and use of everything in the cache, what was used last first."""
-    from polarity_cli.housekeeping import list_cache
+    from polarity_cli.cache.prune import list_cache
 
     context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet)
     items = list_cache(context)
@@ -94,7 +94,7 @@ def prune_command(
     What a running command uses, and the reviews that a checkpoint in the cache is evaluated on, stay. Checkpoints that were
     published elsewhere are never touched.
     """
-    from polarity_cli.housekeeping import prune
+    from polarity_cli.cache.prune import prune
 
     config = PruneConfig(
         older_than=None if older_than is None else values.parse_duration(older_than, "--older-than"),

@@ -14,8 +14,8 @@ from typing import Any
 
 from polarity_cli.cache import default_cache_dir
 from polarity_cli.config import Context
-from polarity_cli.joining import join_processes
-from polarity_cli.processes import ALONE
+from polarity_cli.distributed.rendezvous import join_processes
+from polarity_cli.distributed.world import ALONE
 from polarity_cli.records import clean_text, escape_unprintable, make_printable
 
 

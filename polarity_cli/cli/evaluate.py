@@ -75,8 +75,8 @@ def command(
     debug: options.Debug = False,
 ) -> int:
     """Score a checkpoint on labelled reviews; takes any Hugging Face model of two classes."""
+    from polarity_cli.distributed.launch import find_launch, launch
     from polarity_cli.evaluate import evaluate
-    from polarity_cli.launch import find_launch, launch
 
     config = EvaluateConfig(
         checkpoint=checkpoint,

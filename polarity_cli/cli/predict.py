@@ -12,10 +12,11 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
+from polarity_cli.checkpoint.choose import find_checkpoint
 from polarity_cli.cli import options, values
 from polarity_cli.cli.console import make_context
+from polarity_cli.cli.terminal import TerminalWriter, open_terminal
 from polarity_cli.config import Context, PredictConfig, ReadOptions, check_choice
-from polarity_cli.encoder.choice import find_checkpoint
 from polarity_cli.errors import UsageError
 from polarity_cli.formats import READ_FORMATS, WRITTEN_FORMATS, open_pipe
 from polarity_cli.formats.output_file import TABLES, check_extra, find_output_format
@@ -23,10 +24,9 @@ from polarity_cli.formats.record import Record, Stream
 from polarity_cli.formats.results import DocumentWriter, Names, Writer, make_writer
 from polarity_cli.labelling import Job, plan_jobs, run_jobs
 from polarity_cli.predict import open_predictor
-from polarity_cli.serving.terminal import TerminalWriter, open_terminal
 
 if TYPE_CHECKING:
-    from polarity_cli.serving.predictor import Predictor
+    from polarity_cli.inference.predictor import Predictor
 
 EXAMPLES = options.paragraphs(
     """

@@ -14,7 +14,7 @@ from polarity_cli.recipes import RECIPES
 from polarity_cli.records import describe_meanings
 
 if TYPE_CHECKING:
-    from polarity_cli.encoder.cut import FreezePlan
+    from polarity_cli.encoder.freeze import FreezePlan
     from polarity_cli.train import TrainResult
 
 _RECIPE = RECIPES["default"]
@@ -144,7 +144,7 @@ def command(
     debug: options.Debug = False,
 ) -> int:
     """Fine-tune the last blocks of an encoder; prepares the data first where needed."""
-    from polarity_cli.launch import find_launch, launch
+    from polarity_cli.distributed.launch import find_launch, launch
     from polarity_cli.train import help_train, plan_training, train
 
     sources, encoder = values.apply_sample(sources, encoder, sample)

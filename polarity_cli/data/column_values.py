@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from polarity_cli.column_names import is_identifier
 from polarity_cli.data.label_forms import looks_like_labels
 from polarity_cli.data.label_values import as_number, normalise_label, strip_prefix
+from polarity_cli.formats.column_names import is_identifier
 
 _WORD = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|[^\\W\\d_][^\\W_]*(?:['\u2019-][^\\W_]+)*"

@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from polarity_cli.column_names import is_star_name
 from polarity_cli.data.label_values import as_number, cut, order
+from polarity_cli.formats.column_names import is_star_name
 from polarity_cli.records import NEGATIVE, POSITIVE
 
 NEUTRAL_WORDS = ("neutral", "neu", "mixed")

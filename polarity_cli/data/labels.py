@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from polarity_cli.column_names import normalise_name
 from polarity_cli.data.label_asked import make_asked_rule
 from polarity_cli.data.label_forms import (
     FORMS,
@@ -22,6 +21,7 @@ from polarity_cli.data.label_forms import (
 from polarity_cli.data.label_rules import LabelRule, is_comparison, parse_values
 from polarity_cli.data.label_values import LabelTally, as_number, describe, normalise_label, order, show, strip_prefix
 from polarity_cli.errors import DataError
+from polarity_cli.formats.column_names import normalise_name
 from polarity_cli.records import NEGATIVE, POSITIVE
 
 __all__ = [

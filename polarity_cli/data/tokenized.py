@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from polarity_cli.data.text import TextEncoder
+from polarity_cli.data.tokenizing import TextEncoder
 from polarity_cli.errors import CacheError
 from polarity_cli.records import Review, clean_text
 

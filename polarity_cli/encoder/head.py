@@ -1,6 +1,6 @@
 """The classifier that training begins with: the checkpoint's own where its two classes are understood, else a new one.
 
-Next: `encoder/cut`. Imports transformers, so only functions import this module.
+Next: `encoder/freeze`. Imports transformers, so only functions import this module.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from polarity_cli.encoder.classes import check_head, describe_guess, find_positive_class, read_names
+from polarity_cli.checkpoint.classes import check_head, describe_guess, find_positive_class, read_names
+from polarity_cli.checkpoint.folder_check import read_object
+from polarity_cli.checkpoint.weights import StoredTensor, read_headers
 from polarity_cli.encoder.families import Family, find_family
-from polarity_cli.encoder.folder import read_object
 from polarity_cli.encoder.loading import load_config, load_model
-from polarity_cli.encoder.weights import StoredTensor, read_headers
 from polarity_cli.errors import CheckpointError
 from polarity_cli.records import LABEL_NAMES, POSITIVE
 

@@ -23,11 +23,11 @@ from transformers import (
 )
 
 from polarity_cli.cache import read_json
+from polarity_cli.checkpoint.folder_check import check_folder
 from polarity_cli.config import SHORTEST_LENGTH
-from polarity_cli.encoder.demand import check_demand
+from polarity_cli.encoder.accepted import check_kind, refuse_decoder
 from polarity_cli.encoder.families import FAMILIES, Family, count_reserved_positions, find_family
-from polarity_cli.encoder.folder import check_folder
-from polarity_cli.encoder.kinds import check_kind, refuse_decoder
+from polarity_cli.encoder.memory_check import check_demand
 from polarity_cli.errors import CheckpointError
 from polarity_cli.records import LABEL_NAMES
 

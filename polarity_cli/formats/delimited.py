@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
-from polarity_cli.column_names import is_known_name
 from polarity_cli.errors import DataError
+from polarity_cli.formats.column_names import is_known_name
 from polarity_cli.formats.decoding import Lines, emit
 from polarity_cli.formats.dialect import NAMES, Dialect, find_dialect, has_header
 from polarity_cli.formats.jsonl import dump_json

@@ -7,11 +7,11 @@ from rich.filesize import decimal
 
 from polarity_cli.config import FeatureCache
 from polarity_cli.data.tokenized import TokenizedSplit
-from polarity_cli.encoder.feature_budget import find_budget
-from polarity_cli.encoder.features import FeatureRangeError, FeatureStore
 from polarity_cli.errors import CacheError
+from polarity_cli.features.budget import find_budget
+from polarity_cli.features.store import FeatureRangeError, FeatureStore
 from polarity_cli.records import Observer
-from polarity_cli.training.learner import Examples, Learner
+from polarity_cli.training.fine_tuner import Examples, Learner
 
 
 def make_examples(

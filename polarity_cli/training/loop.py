@@ -1,6 +1,6 @@
 """The loop: batches in, a record of each step and epoch out, the top's weights changed in place.
 
-A generator, so that progress, history and trackers stay outside the mathematics. Next on the road: `encoder/checkpoint`.
+A generator, so that progress, history and trackers stay outside the mathematics. Next on the road: `checkpoint/checkpoint`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from torch import Tensor
 
 from polarity_cli.config import TrainConfig
 from polarity_cli.data.batches import Batch
-from polarity_cli.encoder.processor import release_freed_memory
 from polarity_cli.errors import DivergedError
+from polarity_cli.machine import release_freed_memory
 from polarity_cli.records import EpochRecord, StepRecord
-from polarity_cli.training.keeper import Keeper
-from polarity_cli.training.learner import Examples, Learner
+from polarity_cli.training.fine_tuner import Examples, Learner
 from polarity_cli.training.optim import make_optimizer, scale_learning_rate
+from polarity_cli.training.resume import Keeper
 from polarity_cli.training.state import Course, Record, State, set_random_states
 
 MAX_GRADIENT_NORM = 1.0

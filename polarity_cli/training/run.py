@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from polarity_cli.config import Context, TrainConfig
 from polarity_cli.data.batches import plan_epoch
-from polarity_cli.encoder.cut import FreezePlan, freeze
-from polarity_cli.encoder.features import FeatureStore, describe_trunk
+from polarity_cli.encoder.freeze import FreezePlan, freeze
 from polarity_cli.encoder.head import find_head, load_to_train
 from polarity_cli.encoder.loading import load_tokenizer
 from polarity_cli.encoder.top import split_model
+from polarity_cli.features.store import FeatureStore, describe_trunk
 from polarity_cli.records import EpochRecord, Observer, StepRecord
-from polarity_cli.training.description import list_settings
+from polarity_cli.training.describe import list_settings
 from polarity_cli.training.examples import make_examples
-from polarity_cli.training.learner import Examples, Learner
+from polarity_cli.training.fine_tuner import Examples, Learner
 from polarity_cli.training.loop import fit
 from polarity_cli.training.runtime import start_runtime
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from transformers import PreTrainedModel
 
+    from polarity_cli.checkpoint.locate import EncoderLocation
     from polarity_cli.data.tokenized import TokenizedSplit
-    from polarity_cli.encoder.location import EncoderLocation
     from polarity_cli.encoder.trunk import Trunk
-    from polarity_cli.training.keeper import Keeper
+    from polarity_cli.training.resume import Keeper
 
 _FEW_STEPS = 100
 """Steps below which the default learning rate has not taught an encoder much: the built-in sample takes 124."""

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polarity_cli.encoder.processor import set_up_processor
+from polarity_cli.distributed.rendezvous import uses_processors
+from polarity_cli.distributed.world import ALONE, Processes
 from polarity_cli.errors import UsageError
-from polarity_cli.joining import uses_processors
-from polarity_cli.processes import ALONE, Processes
+from polarity_cli.machine import set_up_processor
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

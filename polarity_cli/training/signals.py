@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM while a run trains: they wait for the step's end, or end the run at once. Used by `training/keeper`."""
+"""SIGINT and SIGTERM while a run trains: they wait for the step's end, or end the run at once. Used by `training/resume`."""
 
 from __future__ import annotations
 

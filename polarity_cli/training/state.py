@@ -1,4 +1,4 @@
-"""A run's state on disk: what the loop carries from step to step, without the trunk. Written by `training/keeper`.
+"""A run's state on disk: what the loop carries from step to step, without the trunk. Written by `training/resume`.
 
     state-<step>-<serial>/tensors.safetensors    weights that train, the best ones so far, optimizer, random states
     state-<step>-<serial>/history.jsonl          a line for every step and epoch so far

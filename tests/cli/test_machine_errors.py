@@ -23,7 +23,7 @@ Polarity = Callable[..., Outcome]
         (("train", "reviews.csv"), "polarity_cli.train.train", "--cache-dir or --out."),
         (("evaluate", "ckpt"), "polarity_cli.evaluate.evaluate", "--cache-dir or --errors."),
         (("predict", "great"), "polarity_cli.cli.predict.find_checkpoint", "--cache-dir or --output."),
-        (("cache", "list"), "polarity_cli.housekeeping.list_cache", "--cache-dir."),
+        (("cache", "list"), "polarity_cli.cache.prune.list_cache", "--cache-dir."),
     ],
 )
 def test_only_options_of_the_command_are_named(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from polarity_cli.serving.graphs import GRAPHS, OLD_GRAPHS
+from polarity_cli.inference.graphs import GRAPHS, OLD_GRAPHS
 from tests.conftest import Outcome, run_polarity
 
 Polarity = Callable[..., Outcome]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from polarity_cli.records import EpochRecord
-from polarity_cli.training.description import describe_training
+from polarity_cli.training.describe import describe_training
 from tests.conftest import Outcome, make_reviews, write_csv
 
 Polarity = Callable[..., Outcome]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.hub import Hub, build_amazon_polarity, build_configured_set
+from tests.helpers.hub import Hub, build_amazon_polarity, build_configured_set
 
 CLIENT = """\
 import json, sys

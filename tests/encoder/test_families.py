@@ -10,9 +10,9 @@ import transformers as _transformers
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from polarity_cli.encoder.cut import freeze
 from polarity_cli.encoder.families import FAMILIES, get_blocks
-from polarity_cli.encoder.linear import FrozenLinear, use_packed_linears
+from polarity_cli.encoder.fast.linear import FrozenLinear, use_packed_linears
+from polarity_cli.encoder.freeze import freeze
 from polarity_cli.encoder.top import Whole, split_model
 from polarity_cli.encoder.trunk import replace_modules
 from polarity_cli.errors import CheckpointError, UsageError

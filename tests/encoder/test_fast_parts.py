@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from polarity_cli.encoder.attention import attend
-from polarity_cli.encoder.cut import freeze
-from polarity_cli.encoder.dropout import Dropout, draw_mask, drop
-from polarity_cli.encoder.linear import FrozenLinear, use_packed_linears
+from polarity_cli.encoder.fast.attention import attend
+from polarity_cli.encoder.fast.dropout import Dropout, draw_mask, drop
+from polarity_cli.encoder.fast.linear import FrozenLinear, use_packed_linears
+from polarity_cli.encoder.freeze import freeze
 from polarity_cli.encoder.loading import load_model
 from polarity_cli.encoder.trunk import Trunk
 

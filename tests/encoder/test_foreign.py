@@ -16,13 +16,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from polarity_cli.checkpoint.choose import find_checkpoint
 from polarity_cli.config import Context, PredictConfig
-from polarity_cli.encoder.choice import find_checkpoint
+from polarity_cli.inference import precision
+from polarity_cli.inference.graphs import GRAPHS, GraphFolder, open_cached_graphs
 from polarity_cli.predict import open_predictor
-from polarity_cli.serving.graphs import GRAPHS, precision
-from polarity_cli.serving.graphs.find import GraphFolder, open_cached_graphs
 from tests.conftest import Outcome
-from tests.foreign import (
+from tests.helpers.foreign import (
     ANSWERED,
     BERT_TOKENS,
     REFUSED,
@@ -388,7 +388,7 @@ def test_text_of_many_is_compared_for_a_second_at_most(tmp_path: Path, monkeypat
         def close(self) -> None:
             pass
 
-    monkeypatch.setattr("polarity_cli.serving.graphs.engine.GraphEngine", Slow)
+    monkeypatch.setattr("polarity_cli.inference.onnx_engine.GraphEngine", Slow)
     monkeypatch.setattr(precision, "_LONGEST_S", 0.0)
     found: Any = SimpleNamespace(folder=tmp_path, graphs={"default": "int8"}, read=lambda name: b"")
     encoder: Any = SimpleNamespace(encode=lambda texts: texts)

@@ -117,7 +117,7 @@ def test_what_becomes_of_the_classifier_is_part_of_what_a_run_is(
     polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     described: list[str] = []
-    from polarity_cli.training import description
+    from polarity_cli.training import describe as description
 
     original = description.describe_run
 

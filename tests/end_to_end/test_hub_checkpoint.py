@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from polarity_cli.serving.graphs import GRAPHS
+from polarity_cli.inference.graphs import GRAPHS
 from tests.conftest import Outcome, make_reviews, run_polarity, write_csv
-from tests.foreign import ANSWERED, build
-from tests.hub import Hub
+from tests.helpers.foreign import ANSWERED, build
+from tests.helpers.hub import Hub
 
 TEXT = "a great book"
 

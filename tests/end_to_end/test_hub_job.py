@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY, Outcome, run_polarity
-from tests.hub import Hub, build_amazon_polarity, build_tiny_bert
+from tests.helpers.hub import Hub, build_amazon_polarity, build_tiny_bert
 
 N_ROWS, N_TEST = 24_000, 2_000
 DATA_SET = "fancyzhx/amazon_polarity"

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY, make_reviews, write_csv
-from tests.hub import Hub, build_amazon_polarity, build_tiny_bert
+from tests.helpers.hub import Hub, build_amazon_polarity, build_tiny_bert
 
 pytestmark = pytest.mark.slow
 

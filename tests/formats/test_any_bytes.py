@@ -22,18 +22,18 @@ import pyarrow.parquet as pq
 import pytest
 from backports import zstd
 
+from polarity_cli.checkpoint.checkpoint import read_checkpoint
+from polarity_cli.checkpoint.folder_check import check_folder, find_weights
+from polarity_cli.checkpoint.weights import read_header
 from polarity_cli.config import DataConfig
 from polarity_cli.data.labelled import read_reviews
 from polarity_cli.data.sources import Source
-from polarity_cli.encoder.checkpoint import read_checkpoint
-from polarity_cli.encoder.folder import check_folder, find_weights
-from polarity_cli.encoder.weights import read_header
 from polarity_cli.errors import CheckpointError, DataError, PolarityError
 from polarity_cli.formats.on_error import Losses, settle
 from polarity_cli.formats.results import admit, make_writer, name_results
 from polarity_cli.records import SilentObserver
 from tests.conftest import make_reviews
-from tests.formats.streams import ANSWER, read_pipe, read_rows
+from tests.helpers.streams import ANSWER, read_pipe, read_rows
 
 N = {"damaged": 8000, "whole": 1600, "torn": 2400, "streams": 6000, "json": 2000, "headers": 2000}
 """Inputs of each test."""

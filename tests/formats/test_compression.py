@@ -25,7 +25,7 @@ from polarity_cli.formats.compression import LONGEST_RECORD, open_bytes
 from polarity_cli.formats.decoding import Lines
 from polarity_cli.formats.on_error import Losses, settle
 from polarity_cli.records import SilentObserver
-from tests.formats.streams import read_pipe, read_rows
+from tests.helpers.streams import read_pipe, read_rows
 
 
 def zip_up(data: bytes) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 from backports import zstd
 
 from polarity_cli.errors import DataError
-from tests.formats.streams import read_rows
+from tests.helpers.streams import read_rows
 
 CSV = 'label,title,content\n1,Good,"a ""quoted"" word, and a comma"\n0,Bad,"two\nlines"\n'
 ROWS = [

@@ -14,15 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from polarity_cli.cli.terminal import format_terminal
 from polarity_cli.errors import DataError, UsageError
 from polarity_cli.formats import find_format
 from polarity_cli.formats.on_error import Losses, settle
 from polarity_cli.formats.output_file import find_output_format
 from polarity_cli.formats.record import Record
+from polarity_cli.inference.read_ahead import WINDOW, ReadAhead
 from polarity_cli.records import SilentObserver
-from polarity_cli.serving.terminal import format_terminal
-from polarity_cli.serving.windows import WINDOW, ReadAhead
-from tests.formats.streams import ANSWER, Notes, convert, read_pipe, read_records
+from tests.helpers.streams import ANSWER, Notes, convert, read_pipe, read_records
 
 
 def read_texts(data: bytes, kind: str = "text") -> list[str]:

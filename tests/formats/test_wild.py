@@ -15,7 +15,7 @@ from polarity_cli.data.sources import find_source
 from polarity_cli.errors import DataError, PolarityError
 from polarity_cli.records import SilentObserver
 from tests.conftest import AMAZON, Outcome
-from tests.formats.streams import Notes, read_pipe
+from tests.helpers.streams import Notes, read_pipe
 
 Polarity = Callable[..., Outcome]
 MARK, STARS = "\ufeff", "\u2605"

@@ -15,14 +15,14 @@ from torch.utils.data import Sampler
 from polarity_cli.config import Context, DataConfig, TrainConfig
 from polarity_cli.data.batches import pad, plan_epoch
 from polarity_cli.data.tokenized import read_split
-from polarity_cli.encoder.cut import freeze
+from polarity_cli.encoder.freeze import freeze
 from polarity_cli.encoder.loading import load_model
-from polarity_cli.encoder.processor import count_threads
 from polarity_cli.encoder.top import split_model
 from polarity_cli.errors import UsageError
+from polarity_cli.machine import count_threads
 from polarity_cli.prepare import prepare
 from polarity_cli.records import EpochRecord, StepRecord
-from polarity_cli.training.learner import Examples, Learner
+from polarity_cli.training.fine_tuner import Examples, Learner
 from polarity_cli.training.loop import _run_epoch, fit
 from polarity_cli.training.optim import make_optimizer, scale_learning_rate
 from polarity_cli.training.runtime import start_runtime

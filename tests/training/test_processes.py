@@ -17,11 +17,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from polarity_cli.cache import hash_file
-from polarity_cli.processes import Processes
-from polarity_cli.teams import _open_draw, draw_batches
+from polarity_cli.distributed.cache_group import _open_draw, draw_batches
+from polarity_cli.distributed.world import Processes
 from polarity_cli.training.state import find_states
 from tests.conftest import make_reviews, write_csv
-from tests.several import Report, Server
+from tests.helpers.several import Report, Server
 
 pytestmark = pytest.mark.slow
 TRAIN = {"--learning-rate": 1e-3, "--epochs": 2, "--batch-size": 8}

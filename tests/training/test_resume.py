@@ -22,17 +22,17 @@ from polarity_cli.cache import fingerprint
 from polarity_cli.config import FeatureCache
 from polarity_cli.training.state import TENSORS, find_states, read_state
 from tests.conftest import REPOSITORY, Outcome, hear_interrupts, make_reviews, write_csv
-from tests.training.killed import N_EPOCHS, Order
+from tests.helpers.killed import N_EPOCHS, Order
 
 pytestmark = pytest.mark.slow
 Polarity = Callable[..., Outcome]
 
 
 class Runs:
-    """Training runs in processes that may kill themselves, started by `tests.training.killed`."""
+    """Training runs in processes that may kill themselves, started by `tests.helpers.killed`."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-m", "tests.training.killed"]
+        command = [sys.executable, "-m", "tests.helpers.killed"]
         self._server = subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def run(self, order: Order) -> tuple[int, str]:

@@ -16,7 +16,7 @@ from tests.conftest import Outcome
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no state be written."""
-    from polarity_cli.training import keeper
+    from polarity_cli.training import resume as keeper
 
     def refuse(*args: object, **more: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -28,7 +28,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_interrupted_run_without_a_state_does_not_promise_to_go_on(
     polarity: Callable[..., Outcome], reviews_csv: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from polarity_cli.training.learner import Learner
+    from polarity_cli.training.fine_tuner import Learner
 
     seed_step = Learner.seed_step
 
@@ -76,7 +76,7 @@ def test_checkpoint_that_cannot_be_written_after_a_state_was_goes_on_from_there(
 def test_interrupted_run_of_another_version_is_not_said_to_go_on_with_other_options(
     polarity: Callable[..., Outcome], reviews_csv: Path, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from polarity_cli.training import description
+    from polarity_cli.training import describe as description
 
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "checkpoints").touch()

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from polarity_cli.encoder.dropout import drop
+from polarity_cli.encoder.fast.dropout import drop
 from polarity_cli.encoder.first_token.attend import attend_first, fold_values, normalise
 
 

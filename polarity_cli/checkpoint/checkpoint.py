@@ -1,0 +1,250 @@
+"""The checkpoint folder: what any Hugging Face program can load, with a manifest, the history and a model card.
+
+    model.safetensors, config.json      the whole model, class names in `id2label`
+    tokenizer.json, ...                 its tokenizer
+    polarity.fp32.onnx, polarity.int8.onnx     the same model as graphs, which `predict` runs
+    polarity.json                       the manifest: how it was made, what it scored, and which files belong to it
+    history.jsonl                       a line for every step and epoch
+    training_texts.u64                  hashes of the reviews that it was trained on, see `checkpoint/training_texts`
+    README.md                           the model card
+
+Last step of a training run; `evaluate` and `predict` start here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from polarity_cli.cache import hash_file, read_json, report_unwritable, write_json
+from polarity_cli.cache.entries import Place
+from polarity_cli.cache.hashes import are_whole
+from polarity_cli.cache.locks import Hold, hold
+from polarity_cli.checkpoint.card import write_card
+from polarity_cli.checkpoint.folder_check import check_folder
+from polarity_cli.checkpoint.manifest import is_sound
+from polarity_cli.errors import CacheError, CheckpointError, DivergedError, UsageError
+from polarity_cli.records import EpochRecord, Observer, StepRecord
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+MANIFEST = "polarity.json"
+HISTORY = "history.jsonl"
+KIND = "checkpoints"
+"""The cache's folder for them."""
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint folder says of how texts are read for it."""
+
+    folder: Path
+    manifest: dict[str, Any] | None
+    """None for a checkpoint that this program did not make."""
+    hold: Hold | None = None
+    """Nobody frees the folder while this object is there."""
+    called: str | None = None
+    """What the user calls it: a Hub id, or a folder as it was typed."""
+
+    @property
+    def name(self) -> str:
+        """What messages and results call it."""
+        return self.called or str(self.folder)
+
+    @property
+    def text(self) -> tuple[str, ...] | None:
+        """The text columns that it was trained on."""
+        return tuple(self.manifest["data"]["text"]) if self.manifest else None
+
+    @property
+    def truncation(self) -> str:
+        """What it keeps of a long text."""
+        return str(self.manifest["truncation"]) if self.manifest else "head"
+
+    @property
+    def max_length(self) -> int | None:
+        """The most tokens of a text; None where only the encoder's own limit is known."""
+        return int(self.manifest["max_length"]) if self.manifest else None
+
+
+def save_checkpoint(
+    folder: Path,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    manifest: dict[str, Any],
+    history: Iterable[StepRecord | EpochRecord],
+) -> None:
+    """Write a checkpoint into an empty folder, all but what `seal_checkpoint` adds when everything else is there.
+
+    Raises:
+        DivergedError: a weight is not finite.
+        CacheError: the disk refuses.
+    """
+    from safetensors import SafetensorError
+
+    if not all(bool(tensor.isfinite().all()) for tensor in model.parameters()):
+        raise DivergedError("Training diverged: weights are not finite.", hint="Give a lower --learning-rate.")
+    tokenizer.model_max_length = manifest["max_length"]
+    tokenizer.truncation_side = "left" if manifest["truncation"] == "tail" else "right"
+    try:
+        model.save_pretrained(folder)
+        _save_tokenizer(tokenizer, folder)
+        with (folder / HISTORY).open("w", encoding="utf-8") as lines:
+            for record in history:
+                lines.write(json.dumps({"kind": "step" if isinstance(record, StepRecord) else "epoch", **asdict(record)}) + "\n")
+    except (OSError, SafetensorError) as error:
+        raise CacheError(
+            f"{folder.parent}: the checkpoint cannot be written ({error}).",
+            hint="Free some space there, or choose another folder with --cache-dir.",
+        ) from error
+
+
+def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Write the tokenizer's files.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    try:
+        tokenizer.save_pretrained(folder)
+    except OSError:
+        raise
+    except Exception as error:  # what the Rust library raises is a plain Exception
+        raise OSError(str(error)) from error
+
+
+def seal_checkpoint(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write the model card, and the manifest with the SHA-256 of every file.
+
+    Raises:
+        CacheError: the disk refuses.
+    """
+    with report_unwritable(folder.parent):
+        write_card(folder / "README.md", manifest)
+        for path in folder.iterdir():
+            path.chmod(0o644)  # safetensors writes for the owner alone
+        files = {path.name: hash_file(path) for path in sorted(folder.iterdir())}
+        write_json(folder / MANIFEST, {**manifest, "files": files})
+
+
+def read_checkpoint(folder: Path, called: str | None = None) -> CheckpointInfo:
+    """Return what a checkpoint folder says of itself; `called` is what the user calls it.
+
+    Raises:
+        CheckpointError: there is no such folder, it is no checkpoint, its manifest is damaged, or a file leads out of it.
+    """
+    name = called or str(folder)
+    if not folder.is_dir():
+        what = "a file, expected a checkpoint's folder" if folder.exists() else "no such folder"
+        raise CheckpointError(f"{name}: {what}.", hint="`polarity train` makes a checkpoint.")
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(
+            f"{name}: no checkpoint (there is no config.json in it).", hint="`polarity train` makes a checkpoint."
+        )
+    held = None
+    with contextlib.suppress(OSError):
+        held = hold(folder)
+    check_folder(folder)
+    if not os.path.lexists(folder / MANIFEST):
+        return CheckpointInfo(folder, None, held, called)
+    manifest = read_json(folder / MANIFEST)
+    if manifest is None or not is_sound(manifest):
+        raise CheckpointError(
+            f"{folder / MANIFEST}: the manifest is damaged.",
+            hint=f"Copy the folder again from where it came (`polarity cache list` shows the cache's), or remove {MANIFEST}: "
+            "it is then read as a model of another program.",
+        )
+    return CheckpointInfo(folder, manifest, held, called)
+
+
+def find_newest(cache_dir: Path, observer: Observer) -> Path:
+    """Return the checkpoint that was made last and is whole; damaged ones are passed over with a warning.
+
+    Raises:
+        CheckpointError: the cache holds none.
+    """
+    folders = list_checkpoints(cache_dir)
+    for folder in reversed(folders):
+        manifest = read_json(folder / MANIFEST)
+        if (
+            manifest is not None
+            and is_sound(manifest)
+            and are_whole(folder, manifest["files"], Place(cache_dir, KIND, folder.name).notes)  # type: ignore[arg-type]
+        ):
+            return folder
+        observer.warn(f"{folder}: not as it was written; it is passed over.")
+    what = "is whole" if folders else "yet"
+    raise CheckpointError(f"No checkpoint in {cache_dir} {what}.", hint="Make one with `polarity train`, or name a folder.")
+
+
+def list_checkpoints(cache_dir: Path) -> list[Path]:
+    """Return the folders of the checkpoints that the cache holds, the oldest first."""
+    return sorted(path for path in (cache_dir / KIND).glob("[0-9]*T[0-9]*-*") if path.is_dir() and not path.is_symlink())
+
+
+def check_out(out: Path) -> None:
+    """Refuse an `--out` that would replace anything but a checkpoint published earlier, as it was published.
+
+    Raises:
+        UsageError: something else is there.
+    """
+    if not out.exists() and not out.is_symlink():
+        return
+    manifest: dict[str, Any] | None = read_json(out / MANIFEST) if out.is_dir() and not out.is_symlink() else None
+    if manifest is None or not is_sound(manifest):
+        empty = out.is_dir() and not out.is_symlink() and not any(out.iterdir())
+        if empty:
+            return
+        raise UsageError(
+            f"--out {out}: it exists and is not a checkpoint that an earlier run published.",
+            hint="Name another folder.",
+        )
+    extra = sorted({path.name for path in out.iterdir()} - {*manifest["files"], MANIFEST})
+    changed = sorted(
+        name for name, known in manifest["files"].items() if (out / name).is_file() and hash_file(out / name) != known
+    )
+    if extra or changed:
+        raise UsageError(
+            f"--out {out}: replacing it would lose what no run published: {', '.join([*extra, *changed][:10])}.",
+            hint="Move that away, or name another folder.",
+        )
+
+
+def publish_checkpoint(checkpoint: Path, out: Path) -> None:
+    """Copy a checkpoint to `out`, by renaming, replacing only an earlier published one as it was published.
+
+    Raises:
+        UsageError: something else is at `out`.
+        CacheError: it cannot be written.
+    """
+    kept = f"The checkpoint is in {checkpoint}."
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise CacheError(f"--out {out}: cannot be written ({error.strerror}).", hint=kept) from error
+    held = None
+    try:
+        held = hold(checkpoint)  # so that nobody frees it while it is copied
+        shutil.copytree(checkpoint, work / "new")
+        check_out(out)
+        if out.exists():
+            out.rename(work / "old")
+        (work / "new").rename(out)
+    except OSError as error:  # copytree's own holds a list of (from, to, reason)
+        reason = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
+        raise CacheError(f"--out {out}: cannot be written ({reason}).", hint=kept) from error
+    finally:
+        if (work / "old").exists() and not out.exists():  # failed or interrupted between the two renames
+            (work / "old").rename(out)
+        shutil.rmtree(work, ignore_errors=True)
+        if held is not None:
+            held.close()

@@ -1,0 +1,57 @@
+"""Which checkpoint answers: the one asked for, by folder or Hub id, or where nobody asks the likeliest. `predict` and `evaluate`
+begin here, and say which one it is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from polarity_cli.cache import read_json
+from polarity_cli.checkpoint.checkpoint import MANIFEST, CheckpointInfo, find_newest, read_checkpoint
+from polarity_cli.checkpoint.folder_check import is_path
+from polarity_cli.checkpoint.manifest import is_sound
+from polarity_cli.config import Context
+from polarity_cli.errors import UsageError
+
+VARIABLE = "POLARITY_CHECKPOINT"
+_USUAL = Path("ckpt")
+"""Where `train` publishes, unless it is told otherwise."""
+_GRAPHS = ("polarity.fp32.onnx", "polarity.int8.onnx", "model.onnx", "model.int8.onnx")
+
+
+def find_checkpoint(asked: str | Path | None, context: Context) -> CheckpointInfo:
+    """Return the checkpoint asked for, else that of `POLARITY_CHECKPOINT`, else `./ckpt`, else the newest in the cache.
+
+    The observer is told which one it is.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged.
+        HubError: it is on the Hub, which is out of reach or has no such model.
+        UsageError: its name is empty, or cannot be one.
+    """
+    name = os.environ.get(VARIABLE) or None if asked is None else str(asked)
+    if name == "":
+        raise UsageError("The checkpoint's name is empty.", hint="Leave it out, or name a folder or a Hub id.")
+    if name is not None:
+        info = _read_named(name, context)
+    elif (_USUAL / "config.json").is_file():
+        info = read_checkpoint(_USUAL, f"./{_USUAL}")
+    else:
+        info = read_checkpoint(find_newest(context.cache_dir, context.observer))
+    context.observer.note(f"Model: {info.name}")
+    return info
+
+
+def _read_named(name: str, context: Context) -> CheckpointInfo:
+    if is_path(name):
+        return read_checkpoint(Path(name), name)
+    from polarity_cli.checkpoint.locate import fetch_encoder
+    from polarity_cli.hub.files import fetch_files
+
+    found = fetch_encoder(name, context)
+    manifest = read_json(found.folder / MANIFEST)
+    if manifest is not None and is_sound(manifest):
+        graphs = sorted(set(_GRAPHS) & set(manifest["files"]))  # type: ignore[call-overload]
+        if graphs:
+            fetch_files(name, found.revision, graphs, kind="model", context=context, part="graphs")
+    return read_checkpoint(found.folder, name)

@@ -1,0 +1,1 @@
+"""Predictions without torch: records read ahead, tokenized, answered by a graph in ONNX Runtime."""

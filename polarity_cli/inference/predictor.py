@@ -1,0 +1,110 @@
+"""Labels and scores for texts, from an engine that answers token ids with logits.
+
+Texts are tokenized as in training; the answers come back in order. Needs neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from polarity_cli.data.tokenizing import TextEncoder
+from polarity_cli.encoder.logits import compute_scores
+from polarity_cli.records import LABEL_NAMES, POSITIVE, Prediction, join_text
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from polarity_cli.data.tokenizing import TokenIds
+
+BLANK = Prediction(label="", score=None)
+_WORD = re.compile(r"\S+")
+LONGEST_EXPLAINED = 50_000
+"""Characters of the longest text that is explained: each of its words is a text of its own to tokenize."""
+_EXPLAINED_TOGETHER = 64
+
+
+class Engine(Protocol):
+    """What answers token ids with logits."""
+
+    def start(self, token_ids: Sequence[TokenIds]) -> Callable[[], NDArray[np.float64]]:
+        """Begin to run reviews, and return what waits for their logits `(N, 2)`."""
+
+    def close(self) -> None:
+        """Drop what has not begun to run."""
+
+
+class Predictor:
+    """A loaded checkpoint."""
+
+    def __init__(
+        self, engine: Engine, encoder: TextEncoder, *, positive: int, min_confidence: float = 0.0, sigmoid: bool = False
+    ) -> None:
+        """Take an engine, its tokenizer, the index of the positive class, and whether each class is scored by itself."""
+        self._engine, self._encoder, self._positive = engine, encoder, positive
+        self._min_confidence, self._sigmoid = min_confidence, sigmoid
+
+    def start(self, texts: Sequence[str], *, explain: bool = False) -> Callable[[], list[Prediction]]:
+        """Begin to predict texts, and return what waits for a prediction for each, in order; a blank text gets an empty label."""
+        cleaned = [join_text([text]) for text in texts]
+        wanted = [index for index, text in enumerate(cleaned) if text]
+        if not wanted:
+            return lambda: [BLANK] * len(texts)
+        wait = self._engine.start(self._encoder.encode([cleaned[index] for index in wanted]))
+
+        def finish() -> list[Prediction]:
+            predictions = [BLANK] * len(texts)
+            for index, scores in zip(wanted, compute_scores(wait(), sigmoid=self._sigmoid).tolist(), strict=True):
+                predictions[index] = self._decide(scores[self._positive], scores[1 - self._positive])
+                if explain:
+                    predictions[index] = replace(predictions[index], words=self.explain(cleaned[index]))
+            return predictions
+
+        return finish
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """Return a prediction for each text, in order; a blank text gets an empty label."""
+        return self.start(texts)()
+
+    def explain(self, text: str) -> tuple[tuple[str, float], ...] | None:
+        """Return each word with the log-odds of positive that are lost when it is left out; None for a very long text.
+
+        The occlusion of Zeiler, Fergus 2014 (arXiv 1311.2901), by words. A word that the model does not read, because the text is
+        cut before it, weighs 0.
+        """
+        if len(text) > LONGEST_EXPLAINED:
+            return None
+        (whole,) = self._encoder.encode([text])
+        (base,) = self._measure_odds([whole])
+        words = [found.span() for found in _WORD.finditer(text)]
+        weights: list[float] = []
+        for start in range(0, len(words), _EXPLAINED_TOGETHER):
+            spans = words[start : start + _EXPLAINED_TOGETHER]
+            without = self._encoder.encode([text[:begin] + text[end:] for begin, end in spans])
+            changed = [ids for ids in without if ids.tobytes() != whole.tobytes()]
+            odds = iter(self._measure_odds(changed) if changed else [])
+            weights += [0.0 if ids.tobytes() == whole.tobytes() else base - next(odds) for ids in without]
+            if not changed and self._encoder.truncation == "head":  # nothing behind the cut can change anything
+                weights += [0.0] * (len(words) - len(weights))
+                break
+        return tuple((text[begin:end], weight) for (begin, end), weight in zip(words, weights, strict=True))
+
+    def close(self) -> None:
+        """Drop what has been started and not waited for."""
+        self._engine.close()
+
+    def _measure_odds(self, token_ids: Sequence[TokenIds]) -> list[float]:
+        """Return the log-odds of positive of each review, in nats."""
+        logits = self._engine.start(token_ids)()
+        odds: list[float] = (logits[:, self._positive] - logits[:, 1 - self._positive]).tolist()
+        return odds
+
+    def _decide(self, positive: float, negative: float) -> Prediction:
+        label = POSITIVE if positive >= negative else 1 - POSITIVE
+        confidence = max(positive, negative)
+        if confidence < self._min_confidence:
+            return Prediction("uncertain", confidence)
+        return Prediction(LABEL_NAMES[label], confidence)

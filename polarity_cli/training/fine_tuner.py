@@ -1,0 +1,155 @@
+"""A model cut in two on the run's device: logits of some reviews, from kept features or from their tokens.
+
+Next on the road: `training/loop`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from polarity_cli.data.batches import Batch, pad
+from polarity_cli.data.tokenized import TokenizedSplit
+from polarity_cli.distributed.world import ALONE, Processes, report_lost
+from polarity_cli.encoder.fast.linear import use_packed_linears
+from polarity_cli.encoder.logits import compute_logits, compute_scores, get_token_budget
+from polarity_cli.encoder.trunk import Trunk, replace_modules
+from polarity_cli.features.store import Features
+from polarity_cli.scoring.metrics import compute_metrics
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One split's reviews, with their features where they are kept."""
+
+    split: TokenizedSplit
+    features: Features | None = None
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+
+@dataclass
+class Learner:
+    """A model cut in two, on the run's device, and how to run it."""
+
+    trunk: Trunk | None
+    top: nn.Module
+    accelerator: Accelerator
+    pad_id: int
+    processes: Processes = ALONE
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._trained: nn.Module | None = None
+        if self.trunk is not None:
+            self.trunk.to(self.accelerator.device)
+        self.top.to(self.accelerator.device)
+        self._packed: Trunk | None = None
+
+    def prepare(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+        """Let Accelerate take the top and its optimizer, and return the optimizer that it gives.
+
+        With several processes the top begins with the main one's weights, and `train_on` adds up gradients.
+        """
+        with report_lost():
+            self._trained, prepared = self.accelerator.prepare(self.top, optimizer)
+        return prepared  # type: ignore[no-any-return]
+
+    def seed_step(self, step: int) -> None:
+        """Seed what a step draws, where there are several processes: each drops out by itself, and a state need not hold how."""
+        if self.processes.n > 1:
+            sequence = np.random.SeedSequence([self.seed, step, self.processes.index])
+            torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
+
+    def train_on(self, examples: Examples, batch: Batch) -> Tensor:
+        """Return the mean loss of a batch, in nats, on the device, and leave its gradient in the weights that train.
+
+        Each process takes a part of the batch; the loss and the gradient are those of the whole.
+        """
+        n, index = self.processes.n, self.processes.index
+        part = batch[index::n]  # a batch is sorted by length, so all parts have about as many tokens
+        weight = len(part) / len(batch)
+        if not len(part):
+            part = batch[:1]  # all must take part in adding up
+        labels = torch.from_numpy(examples.split.labels[part]).to(self.accelerator.device)  # (B,)
+        with report_lost():
+            loss = nn.functional.cross_entropy(self.answer(examples, part, trained=self._trained), labels) * weight
+            self.accelerator.backward(loss * n)  # the gradients' mean over processes is taken
+            total: Tensor = self.accelerator.reduce(loss.detach(), "sum")
+        return total
+
+    def pass_trunk(self, input_ids: Tensor, mask: Tensor) -> Tensor:
+        """Return the hidden states at the cut for token ids and mask `(B, T)`; the ids themselves where there is no trunk."""
+        if self.trunk is None:
+            return input_ids
+        if self._packed is None:
+            self._packed = replace_modules(self.trunk, use_packed_linears(self.trunk))
+        with self.accelerator.autocast():
+            hidden: Tensor = self._packed(input_ids, mask)
+        return hidden
+
+    def rest_trunk(self) -> None:
+        """Free what passing the trunk holds in memory beside the weights; the next pass makes it again."""
+        self._packed = None
+
+    def answer(self, examples: Examples, batch: Batch, *, trained: nn.Module | None = None) -> Tensor:
+        """Return the logits `(B, 2) float32` of some reviews; `trained` is the top as Accelerate wraps it for training."""
+        device = self.accelerator.device
+        if examples.features is None:
+            ids, mask = (torch.from_numpy(array).to(device) for array in pad(examples.split.get_ids(batch), pad_id=self.pad_id))
+            hidden = self.pass_trunk(ids, mask)  # (B, T, H)
+            mask = mask[:, : hidden.shape[1]]
+        else:
+            kept, mask = examples.features.read(batch)
+            hidden, mask = kept.to(device).float(), mask.to(device)
+        with self.accelerator.autocast():
+            logits: Tensor = (trained or self.top)(hidden, mask)  # (B, 2)
+        return logits.float()
+
+    def score(self, examples: Examples, advance: Callable[[int], None] = lambda n: None) -> dict[str, float | None]:
+        """Return the metrics of a split."""
+        logits = self.compute_logits(examples, np.arange(len(examples)), advance)
+        return compute_metrics(examples.split.labels, compute_scores(logits)[:, 1])
+
+    def compute_logits(
+        self,
+        examples: Examples,
+        chosen: Batch,
+        advance: Callable[[int], None] = lambda n: None,
+        *,
+        processes: Processes | None = None,
+    ) -> NDArray[np.float64]:
+        """Return the logits `(N, 2)` of some reviews of a split, in eval mode; all processes share the work unless told else."""
+        self.top.eval()
+        return compute_logits(
+            lambda batch: self.answer(examples, chosen[batch]),
+            examples.split.lengths[chosen],
+            budget=get_token_budget(self.accelerator.device),
+            processes=processes or self.processes,
+            advance=advance,
+        )
+
+    def get_top(self) -> dict[str, Tensor]:
+        """Return the weights that train, not copied."""
+        return {name: p.detach() for name, p in self.top.named_parameters() if p.requires_grad}
+
+    def copy_top(self) -> dict[str, Tensor]:
+        """Return a copy of the weights that train."""
+        return {name: weight.clone() for name, weight in self.get_top().items()}
+
+    def restore_top(self, weights: dict[str, Tensor]) -> None:
+        """Put back weights that `copy_top` gave."""
+        with torch.no_grad():
+            for name, parameter in self.top.named_parameters():
+                if name in weights:
+                    parameter.copy_(weights[name])

@@ -1,0 +1,58 @@
+"""Get an entry of a cache in a process of its own, for `test_cache`. Imports nothing heavy, so that many start together.
+
+    python -m tests.helpers.making CACHE LOG SECONDS
+
+Whoever makes the entry adds a line with its process id to LOG and takes so many seconds; notes go to standard error, and the
+entry's only file to standard output.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from polarity_cli.cache.entries import Place, get_entry
+from polarity_cli.records import SilentObserver
+
+KEY = {"what": "a poem"}
+CONTENT = "Full fathom five thy father lies\n" * 1000
+
+
+class Noting(SilentObserver):
+    """Print notes."""
+
+    def note(self, message: str) -> None:
+        """Print."""
+        print(message, file=sys.stderr, flush=True)
+
+
+def place(cache: Path) -> Place:
+    """Return where the entry is."""
+    return Place(cache, "data", "0123456789abcdef")
+
+
+def write(work: Path) -> dict[str, object]:
+    """Write the entry's file."""
+    (work / "poem.txt").write_text(CONTENT)
+    return {"author": "Shakespeare"}
+
+
+def main() -> None:
+    """Get the entry."""
+    cache, log, seconds = sys.argv[1:]
+
+    def make(work: Path) -> dict[str, object]:
+        said = write(work)
+        with Path(log).open("a") as lines:
+            lines.write(f"{os.getpid()}\n")
+        time.sleep(float(seconds))
+        return said
+
+    entry = get_entry(place(Path(cache)), KEY, make, Noting())
+    print((entry.folder / "poem.txt").read_text(), end="")
+
+
+if __name__ == "__main__":
+    main()
