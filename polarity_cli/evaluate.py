@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polarity_cli.cache import hash_file
 from polarity_cli.cache.entries import Entry
+from polarity_cli.cache.hashes import hash_file
 from polarity_cli.checkpoint.checkpoint import CheckpointInfo, read_checkpoint
 from polarity_cli.checkpoint.choose import find_checkpoint
 from polarity_cli.checkpoint.classes import check_classes, describe_guess
@@ -116,8 +116,8 @@ def _score(
 ) -> dict[str, float | None]:
     import numpy as np
 
-    from polarity_cli.encoder.logits import compute_scores
     from polarity_cli.encoder.torch_engine import WholeCheckpoint
+    from polarity_cli.inference.scores import compute_scores
     from polarity_cli.scoring.metrics import compute_metrics
 
     with context.observer.track("Loading the checkpoint"):

@@ -1,4 +1,4 @@
-"""The machine a model runs on: the allocator, the threads, and the device."""
+"""The machine a model runs on: its memory, the allocator, and the threads."""
 
 from __future__ import annotations
 
@@ -6,13 +6,6 @@ import contextlib
 import ctypes
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from polarity_cli.distributed.environment import count_local
-from polarity_cli.distributed.rendezvous import uses_processors
-
-if TYPE_CHECKING:
-    import torch
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 1 << 30
@@ -68,20 +61,3 @@ def choose_threads() -> int:
     """Return the threads to compute with: what `OMP_NUM_THREADS` says, else as many as there are processors."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return int(asked) if asked.isdecimal() and int(asked) > 0 else count_threads()
-
-
-def set_up_processor() -> None:
-    """Keep freed memory, and use this process's share of the processors unless `OMP_NUM_THREADS` says otherwise."""
-    import torch
-
-    keep_freed_memory()
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, count_threads() // count_local()))
-
-
-def start_inference() -> torch.device:
-    """Set up the processor and return the device that a model is used on: this process's GPU where there is one."""
-    import torch
-
-    set_up_processor()
-    return torch.device("cpu" if uses_processors() else "cuda")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polarity_cli.cache import report_unwritable
 from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry, get_entry
+from polarity_cli.cache.publish import report_unwritable
 from polarity_cli.checkpoint.checkpoint import CheckpointInfo
 from polarity_cli.checkpoint.classes import describe_guess, find_positive_class
 from polarity_cli.config import Context, PredictConfig, ReadOptions

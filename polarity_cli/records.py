@@ -1,18 +1,12 @@
-"""The values that travel between the rooms, and the one way in which a review becomes a text."""
+"""The values that travel between the rooms, and who is told how work goes on."""
 
 from __future__ import annotations
 
-import json
-import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
-
-_SURROGATES = re.compile("[\ud800-\udfff]")
-_JOINERS = "\u200c\u200d"
-_SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 
 _MOST_VALUES = 12
 """Values of a label column that are shown."""
@@ -86,43 +80,6 @@ def describe_meanings(labels: object, *, quote: Callable[[str], str] = str) -> s
     shown = [f"{quote(value)} {'was' if meaning == 'left out' else 'is'} {meaning}" for value, meaning in pairs[:_MOST_VALUES]]
     more = f", and {len(pairs) - _MOST_VALUES:,} more values" if len(pairs) > _MOST_VALUES else ""
     return ", ".join(shown) + more
-
-
-def join_text(parts: Iterable[str]) -> str:
-    """Return title and content as one text: `title: content`, as the fastText copies of the data set write it.
-
-    Empty parts are left out, so a review without a title is its content alone. Training, evaluation and prediction all come
-    through here.
-    """
-    return clean_text(": ".join(part for part in (part.strip() for part in parts) if part))
-
-
-def clean_text(text: str) -> str:
-    """Return a text with U+FFFD for what no UTF-8 holds: half a surrogate pair from JSON, or an undecodable byte."""
-    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
-
-
-def make_printable(text: str, *, instead: str = "\ufffd", kept: str = "\n") -> str:
-    """Return a text that cannot steer the terminal that shows it.
-
-    Control characters (escape sequences lose what makes them one), marks that turn the writing's direction, and what nobody would
-    see become `instead`, but for those in `kept`; spaces of other widths become spaces. The joiners that Persian, Indic scripts
-    and emoji are spelled with stay.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if _is_shown(c) or c in kept else " " if c in _SPACES else instead for c in text)
-
-
-def escape_unprintable(text: str) -> str:
-    """Return a JSON text with the characters escaped that `make_printable` would replace: the same JSON."""
-    if text.isprintable():
-        return text
-    return "".join(c if _is_shown(c) or c in "\n\t" else json.dumps(c)[1:-1] for c in text)
-
-
-def _is_shown(character: str) -> bool:
-    return character.isprintable() or character in _JOINERS
 
 
 class Observer(Protocol):

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polarity_cli.cache import hash_file, publish
+from polarity_cli.cache.hashes import hash_file
+from polarity_cli.cache.publish import publish
 from polarity_cli.config import Context, TrainConfig
 from polarity_cli.data.splits import review_key
 from polarity_cli.distributed.world import ALONE

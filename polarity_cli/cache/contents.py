@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from polarity_cli.cache import MANIFEST, read_json
 from polarity_cli.cache.entries import Place
+from polarity_cli.cache.layout import MANIFEST
 from polarity_cli.cache.locks import is_held
+from polarity_cli.cache.publish import read_json
 
 _DEPTHS = {"hub": 3, "data": 1, "features": 1, "graphs": 1, "checkpoints": 1, "runs": 1, "tracking": 1}
 """Each kind's folders between the cache and an entry, the entry's own included."""

@@ -20,11 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polarity_cli.cache import MANIFEST, publish, read_json, remove_tree, report_unwritable, write_json
 from polarity_cli.cache.hashes import hash_known, hash_regular, write_notes
+from polarity_cli.cache.layout import MANIFEST
 from polarity_cli.cache.locks import Hold, hold, lock
+from polarity_cli.cache.publish import publish, read_json, remove_tree, report_unwritable, write_json
 from polarity_cli.errors import CacheError
-from polarity_cli.records import Observer, clean_text
+from polarity_cli.records import Observer
+from polarity_cli.text import clean_text
 
 Manifest = dict[str, Any]
 

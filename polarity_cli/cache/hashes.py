@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from polarity_cli.cache import read_json, write_json
+from polarity_cli.cache.publish import read_json, write_json
 
 _SETTLED_NS = 100_000_000
 """A file that changed later than this before it was read is not noted: another change might leave the same times."""
@@ -86,3 +86,9 @@ def hash_regular(path: Path) -> tuple[str, list[object]]:
 
 def _identify(status: os.stat_result) -> list[object]:
     return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file's content as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from polarity_cli.cache import remove_tree
 from polarity_cli.cache.contents import CacheItem, list_items
 from polarity_cli.cache.locks import hold, lock
+from polarity_cli.cache.publish import remove_tree
 from polarity_cli.config import Context, PruneConfig
 from polarity_cli.errors import CacheError
 

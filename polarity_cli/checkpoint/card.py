@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from polarity_cli.config import DEFAULT_SOURCE, SAMPLE
-from polarity_cli.records import describe_meanings, make_printable
+from polarity_cli.records import describe_meanings
+from polarity_cli.text import make_printable
 
 _SHOWN = {
     "f1": "F1 (positive)",

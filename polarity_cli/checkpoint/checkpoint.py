@@ -23,10 +23,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polarity_cli.cache import hash_file, read_json, report_unwritable, write_json
 from polarity_cli.cache.entries import Place
-from polarity_cli.cache.hashes import are_whole
+from polarity_cli.cache.hashes import are_whole, hash_file
 from polarity_cli.cache.locks import Hold, hold
+from polarity_cli.cache.publish import read_json, report_unwritable, write_json
 from polarity_cli.checkpoint.card import write_card
 from polarity_cli.checkpoint.folder_check import check_folder
 from polarity_cli.checkpoint.manifest import is_sound

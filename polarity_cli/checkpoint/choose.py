@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from polarity_cli.cache import read_json
+from polarity_cli.cache.publish import read_json
 from polarity_cli.checkpoint.checkpoint import MANIFEST, CheckpointInfo, find_newest, read_checkpoint
 from polarity_cli.checkpoint.folder_check import is_path
 from polarity_cli.checkpoint.manifest import is_sound

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from polarity_cli.cache import fingerprint, hash_file
+from polarity_cli.cache.hashes import hash_file
+from polarity_cli.cache.layout import fingerprint
 from polarity_cli.checkpoint.folder_check import check_folder, is_path
 from polarity_cli.config import SAMPLE, Context
 from polarity_cli.errors import CheckpointError, UsageError

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from polarity_cli.cache import report_unwritable
+from polarity_cli.cache.publish import report_unwritable
 from polarity_cli.errors import CheckpointError
 
 NAME = "training_texts.u64"

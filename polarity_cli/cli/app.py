@@ -20,7 +20,7 @@ from polarity_cli.cli.options import paragraphs
 from polarity_cli.distributed.environment import is_follower
 from polarity_cli.distributed.worker_exit import claim_failure, let_others_end, set_up_process
 from polarity_cli.errors import InterruptedRunError, LostProcessError, PolarityError, UsageError
-from polarity_cli.records import make_printable
+from polarity_cli.text import make_printable
 
 _COMMANDS = ("prepare", "train", "evaluate", "predict", "cache")
 _PROGRAM: dict[str, Any] = {

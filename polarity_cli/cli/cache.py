@@ -14,7 +14,7 @@ from polarity_cli.cli import options, values
 from polarity_cli.cli.console import make_context, print_json
 from polarity_cli.cli.once import Command
 from polarity_cli.config import PruneConfig
-from polarity_cli.records import make_printable
+from polarity_cli.text import make_printable
 
 if TYPE_CHECKING:
     from polarity_cli.cache.contents import CacheItem

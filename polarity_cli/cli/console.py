@@ -12,11 +12,11 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from polarity_cli.cache import default_cache_dir
+from polarity_cli.cache.layout import default_cache_dir
 from polarity_cli.config import Context
 from polarity_cli.distributed.rendezvous import join_processes
 from polarity_cli.distributed.world import ALONE
-from polarity_cli.records import clean_text, escape_unprintable, make_printable
+from polarity_cli.text import clean_text, escape_unprintable, make_printable
 
 
 class Console:

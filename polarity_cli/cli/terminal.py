@@ -7,7 +7,8 @@ from typing import IO, cast
 
 from polarity_cli.formats.decoding import emit
 from polarity_cli.formats.record import Record
-from polarity_cli.records import Prediction, escape_unprintable, make_printable
+from polarity_cli.records import Prediction
+from polarity_cli.text import escape_unprintable, make_printable
 
 _COLOURS = {"negative": 31, "positive": 32, "uncertain": 33}
 _FAINT, _LOUD = 0.1, 0.5

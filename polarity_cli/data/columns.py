@@ -10,7 +10,7 @@ from decimal import Decimal
 from polarity_cli.data.label_values import show
 from polarity_cli.errors import DataError
 from polarity_cli.formats.column_names import is_known_name, is_nameless, label_rank, normalise_name, text_rank, title_rank
-from polarity_cli.records import join_text
+from polarity_cli.text import join_text
 
 Samples = Mapping[str, Sequence[object]]
 """The values of the first rows by column."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from polarity_cli.errors import DataError
-from polarity_cli.records import clean_text
+from polarity_cli.text import clean_text
 
 PREFIX = "__label__"
 """What fastText writes before a label."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from polarity_cli.data.columns import build_text, choose_text_columns
 from polarity_cli.errors import DataError
 from polarity_cli.formats.record import Record, Stream
-from polarity_cli.records import clean_text
+from polarity_cli.text import clean_text
 
 LOOK_RECORDS = 100
 """Records of a file by whose columns the text is chosen; of a pipe it is the first that has any."""

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from polarity_cli.cache import hash_file
 from polarity_cli.cache.entries import Entry
+from polarity_cli.cache.hashes import hash_file
 from polarity_cli.config import DEFAULT_SOURCE, SAMPLE, Context
 from polarity_cli.data.hub import fetch_rows
 from polarity_cli.errors import DataError, UsageError

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from polarity_cli.data.tokenizing import TextEncoder
 from polarity_cli.errors import CacheError
-from polarity_cli.records import Review, clean_text
+from polarity_cli.records import Review
+from polarity_cli.text import clean_text
 
 _BATCH = 1024
 """Reviews tokenized and written together."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from polarity_cli.cache import report_unwritable
+from polarity_cli.cache.publish import report_unwritable
 
 if TYPE_CHECKING:
     from polarity_cli.distributed.world import Processes

@@ -117,8 +117,8 @@ def _list_flags(how: Launch) -> list[str]:
     import torch
     from accelerate.commands.config.config_args import default_config_file, load_config_from_file
 
+    from polarity_cli.distributed.rendezvous import PRECISION, choose_precision
     from polarity_cli.machine import count_threads
-    from polarity_cli.training.runtime import PRECISION, choose_precision
 
     is_stored = os.path.isfile(default_config_file)
     if uses_processors() or (is_stored and getattr(load_config_from_file(None), "use_cpu", False)):

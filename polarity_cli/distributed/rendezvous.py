@@ -54,3 +54,14 @@ def uses_processors() -> bool:
 
     asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "on", "t", "true", "y", "yes")
     return asked or not torch.cuda.is_available()
+
+
+PRECISION = "ACCELERATE_MIXED_PRECISION"
+"""The variable that says in what precision a launcher wants the run."""
+
+
+def choose_precision() -> str:
+    """Return the precision that is fastest on this machine, by Accelerate's name."""
+    import torch
+
+    return "bf16" if not uses_processors() and torch.cuda.is_bf16_supported() else "no"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from polarity_cli.cache import report_unwritable
+from polarity_cli.cache.publish import report_unwritable
 from polarity_cli.distributed.cache_group import Team
 from polarity_cli.errors import CacheError, LostProcessError
 

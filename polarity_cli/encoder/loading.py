@@ -22,11 +22,12 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from polarity_cli.cache import read_json
+from polarity_cli.cache.publish import read_json
 from polarity_cli.checkpoint.folder_check import check_folder
+from polarity_cli.checkpoint.positions import count_reserved_positions
 from polarity_cli.config import SHORTEST_LENGTH
 from polarity_cli.encoder.accepted import check_kind, refuse_decoder
-from polarity_cli.encoder.families import FAMILIES, Family, count_reserved_positions, find_family
+from polarity_cli.encoder.families import FAMILIES, Family, find_family
 from polarity_cli.encoder.memory_check import check_demand
 from polarity_cli.errors import CheckpointError
 from polarity_cli.records import LABEL_NAMES

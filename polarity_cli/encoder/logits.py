@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from polarity_cli.data.batches import Batch, plan_batches, plan_equal_batches
 from polarity_cli.distributed.world import ALONE, Processes
-from polarity_cli.errors import PolarityError
+from polarity_cli.inference.scores import check_finite
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +46,7 @@ def compute_logits(
     Raises:
         PolarityError: an answer is not a finite number.
     """
-    import torch  # seconds to import, and the graphs' engine needs the functions below without it
+    import torch
 
     logits = np.zeros((len(lengths), 2))
     plan = plan_batches if pads else plan_equal_batches
@@ -55,27 +55,3 @@ def compute_logits(
             logits[batch] = answer(batch).double().cpu().numpy()
             advance(n_done)
     return check_finite(processes.add_up(logits))
-
-
-def check_finite(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return logits as they are.
-
-    Raises:
-        PolarityError: one is not a finite number.
-    """
-    if not np.isfinite(logits).all():
-        raise PolarityError(
-            "The model's answers are not finite: its weights are broken, or training diverged.",
-            hint="In training, give a lower --learning-rate.",
-        )
-    return logits
-
-
-def compute_scores(logits: NDArray[np.float64], *, sigmoid: bool = False) -> NDArray[np.float64]:
-    """Return the score of each class, `(N, 2)`, from logits `(N, 2)`: probabilities that add up to 1, or each class by itself."""
-    if sigmoid:
-        alone: NDArray[np.float64] = 1 / (1 + np.exp(-logits))
-        return alone
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    scores: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
-    return scores

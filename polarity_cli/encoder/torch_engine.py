@@ -19,12 +19,12 @@ from polarity_cli.data.batches import Batch, pad
 from polarity_cli.data.tokenizing import TextEncoder
 from polarity_cli.distributed.world import ALONE, Processes
 from polarity_cli.encoder.agreement import check_agreement
+from polarity_cli.encoder.device import start_inference
 from polarity_cli.encoder.families import can_be_cut
 from polarity_cli.encoder.loading import load_config, load_model, load_tokenizer
 from polarity_cli.encoder.logits import compute_logits, get_token_budget
 from polarity_cli.encoder.top import Whole
 from polarity_cli.errors import CheckpointError
-from polarity_cli.machine import start_inference
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast

@@ -10,7 +10,7 @@ from typing import IO, Any
 from polarity_cli.errors import DataError
 from polarity_cli.formats.decoding import Lines, emit
 from polarity_cli.formats.record import Input, Record, Stream
-from polarity_cli.records import clean_text
+from polarity_cli.text import clean_text
 
 
 def read(source: Input) -> Stream:

@@ -15,7 +15,7 @@ from polarity_cli.errors import DataError, UsageError
 from polarity_cli.formats.compression import Growth
 from polarity_cli.formats.dialect import has_header
 from polarity_cli.formats.record import Input, Record, Stream, check_names, name_columns
-from polarity_cli.records import clean_text
+from polarity_cli.text import clean_text
 
 MOST_ROWS, LONGEST_CELL = 1_048_576, 32_767
 """What a sheet can hold."""

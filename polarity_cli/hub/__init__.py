@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal
 
-from polarity_cli.cache import read_json, write_json
+from polarity_cli.cache.publish import read_json, write_json
 from polarity_cli.config import Context
 from polarity_cli.errors import HubError, PolarityError, UsageError
 from polarity_cli.hub.retries import LATER_HINT, UNREACHABLE_HINT, first_line

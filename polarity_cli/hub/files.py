@@ -9,8 +9,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from polarity_cli.cache import hash_file, read_json, write_json
-from polarity_cli.cache.hashes import are_whole, hash_known
+from polarity_cli.cache.hashes import are_whole, hash_file, hash_known
+from polarity_cli.cache.publish import read_json, write_json
 from polarity_cli.config import Context
 from polarity_cli.errors import HubError
 from polarity_cli.hub import connect, is_of_content

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polarity_cli import __version__
-from polarity_cli.cache import fingerprint, read_json
 from polarity_cli.cache.entries import Entry, Manifest, Place
 from polarity_cli.cache.hashes import are_whole
+from polarity_cli.cache.layout import fingerprint
+from polarity_cli.cache.publish import read_json
 from polarity_cli.checkpoint.classes import check_head
+from polarity_cli.checkpoint.positions import count_reserved_positions
 from polarity_cli.config import SHORTEST_LENGTH, TRUNCATIONS
-from polarity_cli.encoder.families import count_reserved_positions
 from polarity_cli.errors import CheckpointError
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from polarity_cli.encoder.logits import check_finite
 from polarity_cli.errors import CheckpointError
 from polarity_cli.inference.onnx_check import check_graph
+from polarity_cli.inference.scores import check_finite
 
 if TYPE_CHECKING:
     from polarity_cli.data.tokenizing import TokenIds

@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from polarity_cli.data.tokenizing import TextEncoder
-from polarity_cli.encoder.logits import compute_scores
-from polarity_cli.records import LABEL_NAMES, POSITIVE, Prediction, join_text
+from polarity_cli.inference.scores import compute_scores
+from polarity_cli.records import LABEL_NAMES, POSITIVE, Prediction
+from polarity_cli.text import join_text
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import metadata
 from pathlib import Path
 
-from polarity_cli.cache import hash_file
+from polarity_cli.cache.hashes import hash_file
 from polarity_cli.errors import CheckpointError
 
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from polarity_cli import __version__
 from polarity_cli.config import TrainConfig
-from polarity_cli.records import EpochRecord, StepRecord, clean_text
+from polarity_cli.records import EpochRecord, StepRecord
+from polarity_cli.text import clean_text
 
 if TYPE_CHECKING:
     from polarity_cli.checkpoint.locate import EncoderLocation

@@ -18,9 +18,10 @@ from polarity_cli.data.batches import Batch, pad
 from polarity_cli.data.tokenized import TokenizedSplit
 from polarity_cli.distributed.world import ALONE, Processes, report_lost
 from polarity_cli.encoder.fast.linear import use_packed_linears
-from polarity_cli.encoder.logits import compute_logits, compute_scores, get_token_budget
+from polarity_cli.encoder.logits import compute_logits, get_token_budget
 from polarity_cli.encoder.trunk import Trunk, replace_modules
 from polarity_cli.features.store import Features
+from polarity_cli.inference.scores import compute_scores
 from polarity_cli.scoring.metrics import compute_metrics
 
 if TYPE_CHECKING:

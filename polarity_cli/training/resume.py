@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from polarity_cli.cache import fingerprint
+from polarity_cli.cache.layout import fingerprint
 from polarity_cli.errors import CacheError, DivergedError, InterruptedRunError, LostProcessError, UsageError
 from polarity_cli.records import Observer
 from polarity_cli.training.fine_tuner import Learner

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polarity_cli.distributed.rendezvous import uses_processors
+from polarity_cli.distributed.rendezvous import PRECISION, choose_precision, uses_processors
 from polarity_cli.distributed.world import ALONE, Processes
+from polarity_cli.encoder.device import set_up_processor
 from polarity_cli.errors import UsageError
-from polarity_cli.machine import set_up_processor
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -55,17 +55,6 @@ def start_runtime(
         ) from error
     set_seed(seed)
     return accelerator
-
-
-PRECISION = "ACCELERATE_MIXED_PRECISION"
-"""The variable that says in what precision a launcher wants the run."""
-
-
-def choose_precision() -> str:
-    """Return the precision that is fastest on this machine, by Accelerate's name."""
-    import torch
-
-    return "bf16" if not uses_processors() and torch.cuda.is_bf16_supported() else "no"
 
 
 def describe_machine(accelerator: Accelerator) -> dict[str, Any]:

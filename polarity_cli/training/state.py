@@ -23,7 +23,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from polarity_cli.cache import MANIFEST, fingerprint, hash_file, publish, read_json, write_json
+from polarity_cli.cache.hashes import hash_file
+from polarity_cli.cache.layout import MANIFEST, fingerprint
+from polarity_cli.cache.publish import publish, read_json, write_json
 from polarity_cli.errors import CacheError
 from polarity_cli.records import EpochRecord, StepRecord
 

@@ -84,7 +84,7 @@ def measure_peak() -> float:
     """Return the most operations a second that torch's matrix product reaches here, over square and this encoder's shapes."""
     import torch
 
-    from polarity_cli.machine import set_up_processor
+    from polarity_cli.encoder.device import set_up_processor
 
     set_up_processor()
     best = 0.0

@@ -18,7 +18,8 @@ import pytest
 from polarity_cli.checkpoint.card import _make_card
 from polarity_cli.cli.terminal import format_terminal
 from polarity_cli.formats.record import Record
-from polarity_cli.records import Prediction, escape_unprintable, make_printable
+from polarity_cli.records import Prediction
+from polarity_cli.text import escape_unprintable, make_printable
 from tests.conftest import REPOSITORY, Outcome, make_reviews, write_csv
 
 Polarity = Callable[..., Outcome]

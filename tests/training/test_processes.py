@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from polarity_cli.cache import hash_file
+from polarity_cli.cache.hashes import hash_file
 from polarity_cli.distributed.cache_group import _open_draw, draw_batches
 from polarity_cli.distributed.world import Processes
 from polarity_cli.training.state import find_states

@@ -18,7 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from polarity_cli.cache import fingerprint
+from polarity_cli.cache.layout import fingerprint
 from polarity_cli.config import FeatureCache
 from polarity_cli.training.state import TENSORS, find_states, read_state
 from tests.conftest import REPOSITORY, Outcome, hear_interrupts, make_reviews, write_csv

@@ -1,0 +1,33 @@
+"""The cache directory: its layout, and fingerprints. `cache/publish` writes entries, `cache/entries` finds them again.
+
+    <cache>/hub/<owner>--<name>/<revision>/   rows read from a Hub data set
+    <cache>/data/<fingerprint>/               tokenized splits and their manifest
+    <cache>/features/<fingerprint>/           a split's hidden states at the cut, and the key they were made from
+    <cache>/graphs/<fingerprint>/             the graphs of a checkpoint that has none of its own
+    <cache>/checkpoints/<time>-<run>/         every run's checkpoint
+    <cache>/runs/<fingerprint>/               the states of a run that was interrupted
+    <cache>/locks/, <cache>/seen/             who makes an entry now; which files were checked, and when they were used
+
+An entry is written to a folder beside its place and renamed when it is whole, so that what has its final name is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+MANIFEST = "manifest.json"
+
+
+def default_cache_dir() -> Path:
+    """Return the user's cache folder for this program."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("polarity"))
+
+
+def fingerprint(value: object) -> str:
+    """Return 16 hexadecimal digits that name a value made of plain JSON types."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
