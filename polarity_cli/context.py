@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from polarity_cli.distributed.world import ALONE, Processes
 from polarity_cli.records import Observer, SilentObserver
 
 
@@ -16,4 +15,3 @@ class Context:
     cache_dir: Path
     offline: bool = False
     observer: Observer = field(default_factory=SilentObserver)
-    processes: Processes = ALONE

@@ -13,6 +13,7 @@ from polarity_cli.checkpoint.choose import find_checkpoint
 from polarity_cli.checkpoint.classes import check_classes, describe_guess
 from polarity_cli.config import Context, EvaluateConfig
 from polarity_cli.data.splits import review_key
+from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.errors import CheckpointError, UsageError
 from polarity_cli.reviews_to_score import ScoredReviews, find_files, find_reviews
 
@@ -41,7 +42,7 @@ class EvaluateResult:
     """Reviews scored that stood in the training split; None where no source was named, or the checkpoint does not say."""
 
 
-def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
+def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE) -> EvaluateResult:
     """Score a checkpoint on labelled reviews: of a source its test split or all of it, else those of the training run.
 
     With several processes all call this, get the same result, and the main one writes the mistakes.
@@ -49,13 +50,12 @@ def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
     Raises:
         PolarityError: the checkpoint, the data or the command line is wrong; each kind as its room raises it.
     """
-    processes = context.processes
-    if processes.is_main:
+    if world.is_main:
         _check_errors_path(config)
-    info = _find_checkpoint(config, context)
+    info = _find_checkpoint(config, context, world)
     folder = info.folder
     check_classes(folder, info.name, config.positive_class)  # before reviews are read for it
-    reviews = processes.take_turns(context.cache_dir, lambda: find_reviews(info, config, context))
+    reviews = world.take_turns(context.cache_dir, lambda: find_reviews(info, config, context))
     splits = reviews.entry.manifest["splits"]
     missing = [name for name in reviews.names if name not in splits]
     if missing or not reviews.names:
@@ -66,22 +66,21 @@ def evaluate(config: EvaluateConfig, context: Context) -> EvaluateResult:
     from polarity_cli.data.tokenized import read_split
 
     parts = [read_split(reviews.entry.folder / f"{name}.arrow") for name in reviews.names]
-    if processes.state is not None:
-        _check_same(folder, reviews.entry, context)
+    if world.state is not None:
+        _check_same(folder, reviews.entry, world)
     n_seen = _count_seen(folder, parts, context) if config.sources else None
-    metrics = _score(info, reviews, parts, config, context)
-    processes.leave()
+    metrics = _score(info, reviews, parts, config, context, world)
+    world.leave()
     n_rows = sum(map(len, parts))
     scored = f"{n_rows:,} {'row' if n_rows == 1 else 'rows'}, {reviews.in_words}"
     left_out = reviews.entry.manifest["left_out"]
     return EvaluateResult(info.name, reviews.source, reviews.split, scored, left_out, metrics, config.errors, n_seen)
 
 
-def _find_checkpoint(config: EvaluateConfig, context: Context) -> CheckpointInfo:
+def _find_checkpoint(config: EvaluateConfig, context: Context, world: World) -> CheckpointInfo:
     """Return the checkpoint that the main process finds; on a machine that lacks its folder, the same one from the Hub."""
-    processes = context.processes
-    mine = find_checkpoint(config.checkpoint, context) if processes.is_main else None
-    found = processes.hear_main((mine.folder, mine.called) if mine else None)
+    mine = find_checkpoint(config.checkpoint, context) if world.is_main else None
+    found = world.broadcast((mine.folder, mine.called) if mine else None)
     if mine is not None or found is None:
         return mine or find_checkpoint(config.checkpoint, context)
     folder, called = found
@@ -102,17 +101,22 @@ def _check_errors_path(config: EvaluateConfig) -> None:
     check_extra(kind)
 
 
-def _check_same(folder: Path, entry: Entry, context: Context) -> None:
+def _check_same(folder: Path, entry: Entry, world: World) -> None:
     """Refuse to add up what machines find of different checkpoints or reviews."""
     found = [entry.folder.name, *(hash_file(path) for path in sorted(folder.glob("*.safetensors")))]
-    if any(other != found for other in context.processes.gather(found)):
+    if any(other != found for other in world.all_gather(found)):
         raise UsageError(
             f"{folder}: it, or the reviews, are not the same on every machine.", hint="Copy the same files to all of them."
         )
 
 
 def _score(
-    info: CheckpointInfo, reviews: ScoredReviews, parts: list[TokenizedSplit], config: EvaluateConfig, context: Context
+    info: CheckpointInfo,
+    reviews: ScoredReviews,
+    parts: list[TokenizedSplit],
+    config: EvaluateConfig,
+    context: Context,
+    world: World,
 ) -> dict[str, float | None]:
     import numpy as np
 
@@ -125,14 +129,14 @@ def _score(
         engine = whole.make_engine()
     token_ids = [ids for part in parts for ids in part.get_ids(range(len(part)))]
     with context.observer.track("Evaluating", len(token_ids)) as advance:
-        logits = engine.compute_logits(token_ids, advance, processes=context.processes)
+        logits = engine.compute_logits(token_ids, advance, world=world)
     for said in (describe_guess(whole.class_names, config.positive_class), *whole.notes, _SIGMOID if whole.sigmoid else None):
         if said is not None:
             context.observer.note(said)
     y_score = compute_scores(logits)[:, whole.positive]
     confidence = compute_scores(logits, sigmoid=whole.sigmoid).max(1)
     y_true = np.concatenate([part.labels for part in parts])
-    if config.errors is not None and context.processes.is_main:
+    if config.errors is not None and world.is_main:
         from polarity_cli.scoring.mistakes import Scored, write_mistakes
 
         files = find_files(info, reviews, context)

@@ -17,6 +17,7 @@ from polarity_cli.data.divided import divide_reviews
 from polarity_cli.data.labelled import LabelledReviews, read_reviews
 from polarity_cli.data.labels import LabelRule, check_both_classes
 from polarity_cli.data.sources import Source, find_source
+from polarity_cli.distributed.world import World
 from polarity_cli.errors import UsageError
 from polarity_cli.records import LABEL_NAMES, NEGATIVE, POSITIVE, Review
 
@@ -129,17 +130,16 @@ def prepare_source(
     return Prepared(entry, encoder, config)
 
 
-def prepare_together(config: DataConfig, context: Context) -> Prepared:
+def prepare_together(config: DataConfig, context: Context, world: World) -> Prepared:
     """Prepare as `prepare` does, once for all processes that have the same cache; the main process reads for them.
 
     Raises:
         UsageError: another machine, with a cache of its own, reads other reviews or another encoder.
     """
-    processes = context.processes
-    if processes.state is None:
+    if world.state is None:
         return prepare(config, context)
-    mine = prepare(config, context) if processes.is_main else None
-    name, encoder, known = processes.hear_main((mine.fingerprint, mine.encoder, mine.config) if mine else ("", None, config))
+    mine = prepare(config, context) if world.is_main else None
+    name, encoder, known = world.broadcast((mine.fingerprint, mine.encoder, mine.config) if mine else ("", None, config))
     assert encoder is not None  # the main process told it
 
     def find_or_prepare() -> Prepared:
@@ -149,7 +149,7 @@ def prepare_together(config: DataConfig, context: Context) -> Prepared:
         is_fetched = config.encoder not in (SAMPLE, str(encoder.folder)) and encoder.folder.is_dir()  # and known by its revision
         return Prepared(entry, encoder if is_fetched else find_encoder(config.encoder, context), known)
 
-    prepared = processes.take_turns(context.cache_dir, lambda: mine or find_or_prepare())
+    prepared = world.take_turns(context.cache_dir, lambda: mine or find_or_prepare())
     if (prepared.fingerprint, prepared.encoder.revision) != (name, encoder.revision):
         raise UsageError(
             f"{config.source}, {config.encoder}: on {platform.node()} they hold something else than where the main process is.",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,13 +15,15 @@ from polarity_cli.cache.hashes import hash_file
 from polarity_cli.cache.publish import publish
 from polarity_cli.config import Context, TrainConfig
 from polarity_cli.data.splits import review_key
-from polarity_cli.distributed.world import ALONE
+from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.errors import PolarityError, UsageError
 from polarity_cli.prepare import Prepared, prepare_together
 
 if TYPE_CHECKING:
     from polarity_cli.encoder.freeze import FreezePlan
+    from polarity_cli.training.resume import Keeper
     from polarity_cli.training.run import Run
+    from polarity_cli.training.state import Record
 
 
 _N_CHECKED = 1000
@@ -36,64 +40,80 @@ class TrainResult:
     manifest: dict[str, Any]
 
 
-def train(config: TrainConfig, context: Context) -> TrainResult:
+def train(config: TrainConfig, context: Context, world: World = ALONE) -> TrainResult | None:
     """Train the last blocks of an encoder on labelled reviews and publish the checkpoint to `config.out`.
 
-    With several processes the main one calls this, and alone keeps states, exports and publishes; all others call `help_train`.
+    Every process of the run calls this. The main one alone keeps states, exports and publishes; the others return None.
 
     Raises:
         PolarityError: the command line, the data, the encoder or the output is wrong; each kind as its room raises it.
+        LostProcessError: another process is gone.
     """
-    from polarity_cli.checkpoint.checkpoint import check_out, publish_checkpoint, save_checkpoint, seal_checkpoint
-    from polarity_cli.checkpoint.training_texts import write_seen
-    from polarity_cli.encoder.head import find_head
-    from polarity_cli.training.describe import describe_run, describe_training
-    from polarity_cli.training.resume import open_keeper
+    import polarity_cli.training.run  # noqa: F401 - takes seconds, in which the main process reads the reviews
+
+    if world.is_main:
+        _check_out(config, context)
+    prepared = prepare_together(config.data, context, world)
+    started = time.perf_counter()
+    with _open_keeper(config, prepared, context, world) as keeper:
+        run = _start(config, prepared, context, world, kept_features=world.broadcast(keeper.kept_features if keeper else None))
+        history = run.fit(keeper)
+        metrics = run.score(history)
+        world.leave()
+        return _publish(run, prepared, history, metrics, keeper, started) if keeper else None
+
+
+def _check_out(config: TrainConfig, context: Context) -> None:
+    from polarity_cli.checkpoint.checkpoint import check_out
 
     check_out(config.out)
     if config.out.resolve().is_relative_to(context.cache_dir.resolve()):
         raise UsageError(f"--out {config.out}: it is inside the cache.", hint="Name a folder outside it.")
-    prepared = prepare_together(config.data, context)
-    started = time.perf_counter()
+
+
+@contextmanager
+def _open_keeper(config: TrainConfig, prepared: Prepared, context: Context, world: World) -> Iterator[Keeper | None]:
+    """Give what keeps the run's states, in the main process; the others have none."""
+    if not world.is_main:
+        yield None
+        return
+    from polarity_cli.encoder.head import find_head
+    from polarity_cli.training.describe import describe_run
+    from polarity_cli.training.resume import open_keeper
+
     encoder = f"{prepared.encoder.revision}, config {hash_file(prepared.encoder.folder / 'config.json')[:16]}"
     head = find_head(prepared.encoder.folder, prepared.encoder.name)
     if head is not None:
         encoder += f", {f'its classifier, positive {head.positive}' if head.kept else 'a new classifier'}"
     described = describe_run(config, reviews=prepared.fingerprint, encoder=encoder)
     with open_keeper(context.cache_dir, config.out, described, context.observer, fresh=config.fresh) as keeper:
-        run = _start(config, prepared, context, kept_features=context.processes.hear_main(keeper.kept_features))
-        history = run.fit(keeper)
-        metrics = run.score(history)
-        context.processes.leave()
-        name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        checkpoint = context.cache_dir / "checkpoints" / name
-        manifest = _describe(run, prepared, metrics) | {"training": describe_training(history, epochs=config.epochs)}
-        with publish(checkpoint) as work:
-            save_checkpoint(work, run.model, run.tokenizer, manifest, history)
-            write_seen(work, map(review_key, run.examples["train"].split.iterate_texts()))
-            manifest["graphs"] = _export(run, work) if config.graphs else None
-            manifest["seconds"] = round(time.perf_counter() - started, 1)
-            seal_checkpoint(work, manifest)
-        publish_checkpoint(checkpoint, config.out)
-        keeper.finish()
+        yield keeper
+
+
+def _publish(
+    run: Run, prepared: Prepared, history: Sequence[Record], metrics: dict[str, Any], keeper: Keeper, started: float
+) -> TrainResult:
+    """Write the checkpoint into the cache, copy it to where it is wanted, and let the run's states go."""
+    from polarity_cli.checkpoint.checkpoint import publish_checkpoint, save_checkpoint, seal_checkpoint
+    from polarity_cli.checkpoint.training_texts import write_seen
+    from polarity_cli.training.describe import describe_training
+
+    config = run.config
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    checkpoint = run.context.cache_dir / "checkpoints" / name
+    manifest = _describe(run, prepared, metrics) | {"training": describe_training(history, epochs=config.epochs)}
+    with publish(checkpoint) as work:
+        save_checkpoint(work, run.model, run.tokenizer, manifest, history)
+        write_seen(work, map(review_key, run.examples["train"].split.iterate_texts()))
+        manifest["graphs"] = _export(run, work) if config.graphs else None
+        manifest["seconds"] = round(time.perf_counter() - started, 1)
+        seal_checkpoint(work, manifest)
+    publish_checkpoint(checkpoint, config.out)
+    keeper.finish()
     return TrainResult(checkpoint, config.out, manifest)
 
 
-def help_train(config: TrainConfig, context: Context) -> None:
-    """Take part in what the main process does in `train`, up to the scores of the test split.
-
-    Raises:
-        LostProcessError: another process is gone. Others as in `train`.
-    """
-    import polarity_cli.training.run  # noqa: F401 - takes seconds, in which the main process reads the reviews
-
-    prepared = prepare_together(config.data, context)
-    run = _start(config, prepared, context, kept_features=context.processes.hear_main(None))
-    run.score(run.fit(None))
-    context.processes.leave()
-
-
-def _start(config: TrainConfig, prepared: Prepared, context: Context, *, kept_features: bool | None) -> Run:
+def _start(config: TrainConfig, prepared: Prepared, context: Context, world: World, *, kept_features: bool | None) -> Run:
     """Return this process's run; with features as it began, even where there is room for them now."""
     from polarity_cli.data.tokenized import read_split
     from polarity_cli.training.run import Run
@@ -104,6 +124,7 @@ def _start(config: TrainConfig, prepared: Prepared, context: Context, *, kept_fe
         encoder=prepared.encoder,
         splits={name: read_split(prepared.folder / f"{name}.arrow") for name in prepared.manifest["splits"]},
         tokenization={name: prepared.manifest["key"][name] for name in ("tokenizer", "max_length", "truncation")},
+        world=world,
     )
 
 
@@ -131,7 +152,7 @@ def _export(run: Run, folder: Path) -> dict[str, Any] | None:
     chosen = np.arange(0, len(examples), -(-len(examples) // most))
     observer = run.context.observer
     with observer.track("Exporting the graphs that predict runs"):
-        logits = run.learner.compute_logits(examples, chosen, processes=ALONE)
+        logits = run.learner.compute_logits(examples, chosen, world=ALONE)
         try:
             return export_graphs(folder, run.model, examples.split.get_ids(chosen), logits, longest=run.config.data.max_length)
         except (PolarityError, OSError) as error:  # the weights are worth more than the graphs

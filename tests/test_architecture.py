@@ -13,7 +13,7 @@ from tests.conftest import REPOSITORY
 
 PACKAGE = REPOSITORY / "polarity_cli"
 GROUND = {"__init__", "config", "context", "errors", "machine", "read_options", "recipes", "records", "text"}
-VERBS = {"prepare", "train", "evaluate", "predict", "labelling", "reviews_to_score"}
+VERBS = {"prepare", "train", "evaluate", "predict", "labelling", "open_predictor", "reviews_to_score"}
 ORDER = tuple(
     "formats cache hub sample distributed data scoring checkpoint inference encoder features export training".split()  # noqa: SIM905
 )

@@ -14,8 +14,6 @@ from typing import Any
 
 from polarity_cli.cache.layout import default_cache_dir
 from polarity_cli.config import Context
-from polarity_cli.distributed.rendezvous import join_processes
-from polarity_cli.distributed.world import ALONE
 from polarity_cli.text import clean_text, escape_unprintable, make_printable
 
 
@@ -90,10 +88,10 @@ class Console:
                     self._bars.remove_task(number)
 
 
-def make_context(*, cache_dir: Path | None, offline: bool, quiet: bool, joins: bool = False) -> Context:
+def make_context(*, cache_dir: Path | None, offline: bool, quiet: bool, silent: bool = False) -> Context:
     """Return where a command works and who shows its progress; offline, no library of this process makes a connection.
 
-    With `joins`, the processes that a launcher started work together, and the main one alone shows what they do.
+    With `silent` nobody is told anything: another process speaks for this one.
     """
     if offline:  # read by the libraries when they are imported, which is later
         os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
@@ -101,9 +99,8 @@ def make_context(*, cache_dir: Path | None, offline: bool, quiet: bool, joins: b
     # torch, when imported, makes a folder for what it compiles, which is nothing here: one that is there spares /tmp another.
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(there))
-    processes = join_processes() if joins else ALONE
-    console = Console(quiet=quiet, silent=not processes.is_main)
-    return Context(cache_dir=folder, offline=offline, observer=console, processes=processes)
+    console = Console(quiet=quiet, silent=silent)
+    return Context(cache_dir=folder, offline=offline, observer=console)
 
 
 def print_json(value: object) -> None:

@@ -11,6 +11,7 @@ import typer
 from polarity_cli.cli import options, values
 from polarity_cli.cli.console import format_metrics, make_context, print_json, print_pairs
 from polarity_cli.config import EvaluateConfig
+from polarity_cli.distributed.environment import is_follower
 
 EXAMPLES = options.paragraphs(
     """
@@ -76,6 +77,7 @@ def command(
 ) -> int:
     """Score a checkpoint on labelled reviews; takes any Hugging Face model of two classes."""
     from polarity_cli.distributed.launch import find_launch, launch
+    from polarity_cli.distributed.rendezvous import join_world
     from polarity_cli.evaluate import evaluate
 
     config = EvaluateConfig(
@@ -91,9 +93,10 @@ def command(
     how = find_launch(processes)
     if how is not None:
         return launch(call.obj, how, debug=debug)
-    context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet, joins=True)
-    result = evaluate(config, context)
-    if not context.processes.is_main:
+    context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet, silent=is_follower())
+    world = join_world()
+    result = evaluate(config, context, world)
+    if not world.is_main:
         return 0
     if json:
         print_json({key: str(value) if isinstance(value, Path) else value for key, value in asdict(result).items()})

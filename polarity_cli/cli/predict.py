@@ -23,7 +23,7 @@ from polarity_cli.formats.output_file import TABLES, check_extra, find_output_fo
 from polarity_cli.formats.record import Record, Stream
 from polarity_cli.formats.results import DocumentWriter, Names, Writer, make_writer
 from polarity_cli.labelling import Job, plan_jobs, run_jobs
-from polarity_cli.predict import open_predictor
+from polarity_cli.open_predictor import open_predictor
 
 if TYPE_CHECKING:
     from polarity_cli.inference.predictor import Predictor

@@ -10,6 +10,7 @@ import typer
 from polarity_cli.cli import options, values
 from polarity_cli.cli.console import format_metrics, make_context, print_json, print_pairs
 from polarity_cli.config import DEFAULT_ENCODER, DEFAULT_SOURCE, DataConfig, make_train_config
+from polarity_cli.distributed.environment import is_follower
 from polarity_cli.recipes import RECIPES
 from polarity_cli.records import describe_meanings
 
@@ -145,7 +146,8 @@ def command(
 ) -> int:
     """Fine-tune the last blocks of an encoder; prepares the data first where needed."""
     from polarity_cli.distributed.launch import find_launch, launch
-    from polarity_cli.train import help_train, plan_training, train
+    from polarity_cli.distributed.rendezvous import join_world
+    from polarity_cli.train import plan_training, train
 
     sources, encoder = values.apply_sample(sources, encoder, sample)
     data: dict[str, Any] = {
@@ -178,13 +180,13 @@ def command(
     how = None if plan else find_launch(processes)
     if how is not None:
         return launch(call.obj, how, debug=debug)
-    context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet, joins=not plan)
-    if not context.processes.is_main:
-        help_train(config, context)
-    elif plan:
+    context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet, silent=not plan and is_follower())
+    if plan:
         _print_plan(plan_training(config, context), as_json=json)
-    else:
-        _print_result(train(config, context), as_json=json)
+        return 0
+    result = train(config, context, join_world())
+    if result is not None:
+        _print_result(result, as_json=json)
     return 0
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from polarity_cli.cache.publish import report_unwritable
 
 if TYPE_CHECKING:
-    from polarity_cli.distributed.world import Processes
+    from polarity_cli.distributed.world import World
 
 T = TypeVar("T")
 Draw = Callable[[], int]
@@ -24,7 +24,7 @@ _BEYOND_ALL = 1 << 40
 class Team:
     """The processes that share a folder. What says so is done by all processes, of every team, at the same time."""
 
-    processes: Processes
+    world: World
     members: tuple[int, ...]
     workers: tuple[int, ...]
     """Those on the leader's machine: only they write, since file systems over a network differ in how many may."""
@@ -32,7 +32,7 @@ class Team:
     @property
     def leads(self) -> bool:
         """Whether this process publishes for its team."""
-        return self.members[0] == self.processes.index
+        return self.members[0] == self.world.rank
 
     def make(
         self,
@@ -55,14 +55,14 @@ class Team:
             """Let the workers fill the leader's file; None where there is nothing to fill."""
             nonlocal is_filled
             is_filled, failed = True, None
-            shared = self.processes.gather(path)[self.members[0]]
+            shared = self.world.all_gather(path)[self.members[0]]
             try:
-                if shared is not None and self.processes.index in self.workers:
+                if shared is not None and self.world.rank in self.workers:
                     with report_unwritable(shared), _open_draw(_name_drawn(shared)) as draw:
                         write(shared, draw)
             except failures as error:
                 failed = error
-            parts = self.processes.gather(failed)
+            parts = self.world.all_gather(failed)
             for part in map(parts.__getitem__, self.members):
                 if part is not None:
                     raise part
@@ -80,7 +80,7 @@ class Team:
                 fill(None)
         except failures as error:
             failure = failure or error
-        self.processes.agree(failure)
+        self.world.raise_first(failure)
         return result
 
 

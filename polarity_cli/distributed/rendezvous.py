@@ -6,7 +6,7 @@ import os
 from datetime import timedelta
 
 from polarity_cli.distributed.environment import count_launched, speak_torchrun
-from polarity_cli.distributed.world import ALONE, Processes
+from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.errors import PolarityError, UsageError
 
 LONGEST_WAIT = timedelta(days=7)
@@ -15,7 +15,7 @@ LONGEST_START = timedelta(minutes=10)
 """How long they wait for each other to start, and for a training step of another: a machine may be gone without a word."""
 
 
-def join_processes() -> Processes:
+def join_world() -> World:
     """Return the processes that a launcher started, when all of them are there; alone, those of one.
 
     Raises:
@@ -45,7 +45,7 @@ def join_processes() -> Processes:
             f"The processes did not find each other ({str(error).splitlines()[0]}).",
             hint="Every machine must reach the first one's port; set GLOO_SOCKET_IFNAME (NCCL_SOCKET_IFNAME) to its network.",
         ) from error
-    return Processes(state, group)
+    return World(state, group)
 
 
 def uses_processors() -> bool:

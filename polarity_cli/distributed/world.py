@@ -1,6 +1,6 @@
 """The processes of a run, through Accelerate: which one this is, and what they tell each other. Next: `distributed/cache_group`.
 
-The verbs and rooms ask `Context.processes`; alone, nothing is told and all work is one's own.
+What needs several processes takes a `World`; alone, nothing is told and all work is one's own.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Processes:
+class World:
     """The processes of a run, on one machine or several."""
 
     state: PartialState | None = field(default=None, repr=False)
@@ -36,21 +36,21 @@ class Processes:
     """Over which they tell each other things: Gloo's, which waits without work and notices a process that ends."""
 
     @property
-    def n(self) -> int:
+    def size(self) -> int:
         """How many there are."""
         return self.state.num_processes if self.state else 1
 
     @property
-    def index(self) -> int:
+    def rank(self) -> int:
         """Which one this is, from 0."""
         return self.state.process_index if self.state else 0
 
     @property
     def is_main(self) -> bool:
         """Whether this one reads, writes and prints for all."""
-        return self.index == 0
+        return self.rank == 0
 
-    def gather(self, value: T) -> list[T]:
+    def all_gather(self, value: T) -> list[T]:
         """Return what each process gives, in their order; plain values or arrays.
 
         Raises:
@@ -60,12 +60,12 @@ class Processes:
             return [value]
         from torch.distributed import all_gather_object
 
-        gathered: list[T] = [value] * self.n
+        gathered: list[T] = [value] * self.size
         with report_lost():
             all_gather_object(gathered, value, group=self.group)
         return gathered
 
-    def hear_main(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         """Return what the main process gives."""
         if self.group is None:
             return value
@@ -76,7 +76,7 @@ class Processes:
             broadcast_object_list(told, src=0, group=self.group)
         return told[0]
 
-    def add_up(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def all_reduce(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sum of each process's array, value by value; all have one shape."""
         if self.group is None:
             return values
@@ -93,23 +93,23 @@ class Processes:
         if self.state is not None:
             self.state.destroy_process_group()
 
-    def deal(self, batches: Sequence[T], count: Callable[[T], int]) -> Iterator[tuple[T, int]]:
+    def shard(self, batches: Sequence[T], count: Callable[[T], int]) -> Iterator[tuple[T, int]]:
         """Yield this process's share of batches, each with what all processes do of it in the same time, by `count`.
 
         Batches stand in order of size, so each round of one for everybody is about the same work.
         """
-        for start in range(0, len(batches), self.n):
-            among = batches[start : start + self.n]
-            if self.index < len(among):
-                yield among[self.index], sum(map(count, among))
+        for start in range(0, len(batches), self.size):
+            among = batches[start : start + self.size]
+            if self.rank < len(among):
+                yield among[self.rank], sum(map(count, among))
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Wait until every process is here."""
-        self.gather(None)
+        self.all_gather(None)
 
-    def agree(self, failure: Exception | None) -> None:
+    def raise_first(self, failure: Exception | None) -> None:
         """Raise, in every process, what the first of them gives that gives anything."""
-        for found in self.gather(failure):
+        for found in self.all_gather(failure):
             if found is not None:
                 raise found
 
@@ -121,17 +121,17 @@ class Processes:
         """
         if self.group is None:
             return Team(self, (0,), (0,))
-        place, failure = folder / "locks" / f"meeting-{self.hear_main(secrets.token_hex(8))}", None
+        place, failure = folder / "locks" / f"meeting-{self.broadcast(secrets.token_hex(8))}", None
         try:
             with report_unwritable(folder):
                 place.mkdir(parents=True, exist_ok=True)
-                (place / str(self.index)).touch()
+                (place / str(self.rank)).touch()
         except CacheError as error:
             failure = error
-        self.agree(failure)
+        self.raise_first(failure)
         seen = sorted(int(path.name) for path in place.iterdir())
-        machines = self.gather(_name_machine())
-        if seen[0] == self.index:
+        machines = self.all_gather(_name_machine())
+        if seen[0] == self.rank:
             shutil.rmtree(place, ignore_errors=True)  # all have seen it
         return Team(self, tuple(seen), tuple(i for i in seen if machines[i] == machines[seen[0]]))
 
@@ -144,11 +144,11 @@ class Processes:
         for turn in range(3):
             if turn == (0 if self.is_main else 1 if team.leads else 2):
                 results.append(work())
-            self.wait()
+            self.barrier()
         return results[0]
 
 
-ALONE = Processes()
+ALONE = World()
 
 
 _GONE = ("closed by peer", "reset by peer", "Broken pipe")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polarity_cli.data.batches import Batch, plan_batches, plan_equal_batches
-from polarity_cli.distributed.world import ALONE, Processes
+from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.inference.scores import check_finite
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def compute_logits(
     *,
     budget: int,
     pads: bool = True,
-    processes: Processes = ALONE,
+    world: World = ALONE,
     advance: Callable[[int], None] = lambda n: None,
 ) -> NDArray[np.float64]:
     """Return the logits `(N, 2) float64` of reviews of `lengths` tokens; `answer` must be in eval mode.
@@ -51,7 +51,7 @@ def compute_logits(
     logits = np.zeros((len(lengths), 2))
     plan = plan_batches if pads else plan_equal_batches
     with torch.no_grad():
-        for batch, n_done in processes.deal(plan(lengths, budget=budget), len):
+        for batch, n_done in world.shard(plan(lengths, budget=budget), len):
             logits[batch] = answer(batch).double().cpu().numpy()
             advance(n_done)
-    return check_finite(processes.add_up(logits))
+    return check_finite(world.all_reduce(logits))

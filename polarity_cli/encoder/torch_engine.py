@@ -17,7 +17,7 @@ from polarity_cli.checkpoint.folder_check import read_object
 from polarity_cli.checkpoint.reading import find_reading
 from polarity_cli.data.batches import Batch, pad
 from polarity_cli.data.tokenizing import TextEncoder
-from polarity_cli.distributed.world import ALONE, Processes
+from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.encoder.agreement import check_agreement
 from polarity_cli.encoder.device import start_inference
 from polarity_cli.encoder.families import can_be_cut
@@ -48,7 +48,7 @@ class TorchEngine:
         token_ids: Sequence[TokenIds],
         advance: Callable[[int], None] = lambda n: None,
         *,
-        processes: Processes = ALONE,
+        world: World = ALONE,
     ) -> NDArray[np.float64]:
         """Return the logits `(N, 2)` of reviews given as token ids, which processes share if they all call this.
 
@@ -70,7 +70,7 @@ class TorchEngine:
 
         lengths = np.array([len(ids) for ids in token_ids], dtype=np.int64)
         budget = get_token_budget(self._device)
-        return compute_logits(answer, lengths, budget=budget, pads=self._pads, processes=processes, advance=advance)
+        return compute_logits(answer, lengths, budget=budget, pads=self._pads, world=world, advance=advance)
 
     def start(self, token_ids: Sequence[TokenIds]) -> Callable[[], NDArray[np.float64]]:
         """Return what computes the logits `(N, 2)` when it is called."""

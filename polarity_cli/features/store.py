@@ -28,7 +28,7 @@ from polarity_cli.cache.publish import report_unwritable
 from polarity_cli.data.batches import Batch, pad, plan_batches
 from polarity_cli.data.tokenized import TokenizedSplit
 from polarity_cli.distributed.cache_group import Draw, draw_batches
-from polarity_cli.distributed.world import ALONE, Processes
+from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.encoder.logits import get_token_budget
 from polarity_cli.encoder.trunk import Trunk
 from polarity_cli.errors import CacheError
@@ -105,7 +105,7 @@ class FeatureStore:
         *,
         pad_id: int,
         name: str = "",
-        processes: Processes = ALONE,
+        world: World = ALONE,
         advance: Callable[[int], None] = lambda n: None,
         observer: Observer | None = None,
     ) -> Features:
@@ -128,7 +128,7 @@ class FeatureStore:
             CacheError: the cache cannot be written.
         """
         key = self.make_key(split)
-        place, team, trunk_s = self._place(key), processes.meet(self.cache_dir), 0.0
+        place, team, trunk_s = self._place(key), world.meet(self.cache_dir), 0.0
 
         def write(path: Path, draw: Draw) -> None:
             with _report_unwritten(place.folder), path.open("r+b") as file, torch.inference_mode():
@@ -149,7 +149,7 @@ class FeatureStore:
         entry = team.make(get, write, failures=(CacheError, FeatureRangeError))
         entry = entry or find_entry(place, key, is_sound=self._tell_sound(split))
         gone = CacheError(f"{place.folder}: something removed it as soon as it was written.", hint="Run the command again.")
-        processes.agree(None if entry else gone)
+        world.raise_first(None if entry else gone)
         assert entry is not None  # else it is raised
         return self._open(entry, split, trunk_s)
 

@@ -24,12 +24,12 @@ def make_examples(
     """
     if store is None or setting == "off":
         return {name: Examples(split) for name, split in splits.items()}
-    processes = learner.processes
+    world = learner.world
     found = {name: store.find(split) for name, split in splits.items()}
-    missing = [name for name in splits if not all(processes.gather(found[name] is not None))]
+    missing = [name for name in splits if not all(world.all_gather(found[name] is not None))]
     found |= dict.fromkeys(missing)  # on every machine, or on none
     device = learner.accelerator.device
-    if missing and all(processes.gather(_fits(store, splits, missing, setting=setting, device=device, observer=observer))):
+    if missing and all(world.all_gather(_fits(store, splits, missing, setting=setting, device=device, observer=observer))):
         try:
             with observer.track("Passing the frozen blocks, once", sum(len(splits[name].tokens) for name in missing)) as advance:
                 for name in missing:
@@ -38,7 +38,7 @@ def make_examples(
                         learner.pass_trunk,
                         pad_id=learner.pad_id,
                         name=name,
-                        processes=processes,
+                        world=world,
                         advance=advance,
                         observer=observer,
                     )

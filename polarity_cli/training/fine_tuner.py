@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from polarity_cli.data.batches import Batch, pad
 from polarity_cli.data.tokenized import TokenizedSplit
-from polarity_cli.distributed.world import ALONE, Processes, report_lost
+from polarity_cli.distributed.world import ALONE, World, report_lost
 from polarity_cli.encoder.fast.linear import use_packed_linears
 from polarity_cli.encoder.logits import compute_logits, get_token_budget
 from polarity_cli.encoder.trunk import Trunk, replace_modules
@@ -47,7 +47,7 @@ class Learner:
     top: nn.Module
     accelerator: Accelerator
     pad_id: int
-    processes: Processes = ALONE
+    world: World = ALONE
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -68,8 +68,8 @@ class Learner:
 
     def seed_step(self, step: int) -> None:
         """Seed what a step draws, where there are several processes: each drops out by itself, and a state need not hold how."""
-        if self.processes.n > 1:
-            sequence = np.random.SeedSequence([self.seed, step, self.processes.index])
+        if self.world.size > 1:
+            sequence = np.random.SeedSequence([self.seed, step, self.world.rank])
             torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
 
     def train_on(self, examples: Examples, batch: Batch) -> Tensor:
@@ -77,7 +77,7 @@ class Learner:
 
         Each process takes a part of the batch; the loss and the gradient are those of the whole.
         """
-        n, index = self.processes.n, self.processes.index
+        n, index = self.world.size, self.world.rank
         part = batch[index::n]  # a batch is sorted by length, so all parts have about as many tokens
         weight = len(part) / len(batch)
         if not len(part):
@@ -128,7 +128,7 @@ class Learner:
         chosen: Batch,
         advance: Callable[[int], None] = lambda n: None,
         *,
-        processes: Processes | None = None,
+        world: World | None = None,
     ) -> NDArray[np.float64]:
         """Return the logits `(N, 2)` of some reviews of a split, in eval mode; all processes share the work unless told else."""
         self.top.eval()
@@ -136,7 +136,7 @@ class Learner:
             lambda batch: self.answer(examples, chosen[batch]),
             examples.split.lengths[chosen],
             budget=get_token_budget(self.accelerator.device),
-            processes=processes or self.processes,
+            world=world or self.world,
             advance=advance,
         )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from polarity_cli.config import Context, TrainConfig
 from polarity_cli.data.batches import plan_epoch
+from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.encoder.freeze import FreezePlan, freeze
 from polarity_cli.encoder.head import find_head, load_to_train
 from polarity_cli.encoder.loading import load_tokenizer
@@ -63,20 +64,22 @@ class Run:
         encoder: EncoderLocation,
         splits: Mapping[str, TokenizedSplit],
         tokenization: Mapping[str, Any],
+        world: World = ALONE,
     ) -> None:
         """Load the encoder, and make or find the features of the splits.
 
         Args:
             config: what to train.
-            context: where, and with which processes.
+            context: where.
             encoder: to begin with.
             splits: its tokenized reviews.
             tokenization: how they became tokens, as features are known by it.
+            world: the processes of the run.
         """
-        self.config, self.context, self._encoder = config, context, encoder
+        self.config, self.context, self.world, self._encoder = config, context, world, encoder
         self.accelerator: Accelerator = start_runtime(
             seed=config.data.seed,
-            processes=context.processes,
+            world=world,
             track=config.track,
             track_dir=context.cache_dir / "tracking",
             offline=context.offline,
@@ -90,10 +93,10 @@ class Run:
             top,
             self.accelerator,
             pad_id=self.tokenizer.pad_token_id or 0,
-            processes=context.processes,
+            world=world,
             seed=config.data.seed,
         )
-        context.processes.wait()  # else the time of the features has that in which others load
+        world.barrier()  # else the time of the features has that in which others load
         started = time.perf_counter()
         store = self._open_store(trunk, tokenization)
         self.examples: dict[str, Examples] = make_examples(
@@ -125,7 +128,7 @@ class Run:
         if config.track:
             self.accelerator.init_trackers("polarity", config=list_settings(config))
         state = keeper.restore(self.learner, list(map(len, plan)), kept_features=train.features is not None) if keeper else None
-        state = self.context.processes.hear_main(state)
+        state = self.world.broadcast(state)
         history: list[StepRecord | EpochRecord] = list(state.history) if state else []
         step = state.course.step if state else 0
         if state:

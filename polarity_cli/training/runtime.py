@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polarity_cli.distributed.rendezvous import PRECISION, choose_precision, uses_processors
-from polarity_cli.distributed.world import ALONE, Processes
+from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.encoder.device import set_up_processor
 from polarity_cli.errors import UsageError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def start_runtime(
     *,
     seed: int,
-    processes: Processes = ALONE,
+    world: World = ALONE,
     track: str | None = None,
     track_dir: Path | None = None,
     offline: bool = False,
@@ -42,7 +42,7 @@ def start_runtime(
     precision = os.environ.get(PRECISION) or choose_precision()
     try:
         accelerator = Accelerator(
-            cpu=processes.state is not None and uses_processors(),
+            cpu=world.state is not None and uses_processors(),
             mixed_precision=precision,
             log_with=track,
             project_dir=track_dir,

@@ -427,6 +427,7 @@ def test_cache_that_is_removed_while_a_run_trains_costs_nothing(tmp_path: Path, 
     )
     observer = Removing()
     result = train(config, Context(cache_dir=cache, observer=observer))
+    assert result is not None
     assert any(note.startswith("Epoch 2 of 2") for note in observer.notes)
     assert read_tree(result.checkpoint) == read_tree(tmp_path / "ckpt")
 

@@ -20,7 +20,7 @@ from polarity_cli.checkpoint.choose import find_checkpoint
 from polarity_cli.config import Context, PredictConfig
 from polarity_cli.inference import precision
 from polarity_cli.inference.graphs import GRAPHS, GraphFolder, open_cached_graphs
-from polarity_cli.predict import open_predictor
+from polarity_cli.open_predictor import open_predictor
 from tests.conftest import Outcome
 from tests.helpers.foreign import (
     ANSWERED,

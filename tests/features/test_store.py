@@ -70,6 +70,7 @@ def open_store(trunk: Trunk, folder: Path, *, cut: int = 2, precision: str = "no
 
 def read_losses(config: TrainConfig, cache: Path) -> list[float]:
     result = train(config, Context(cache_dir=cache))
+    assert result is not None
     lines = (result.checkpoint / "history.jsonl").read_text().splitlines()
     return [record["loss"] for record in map(json.loads, lines)]
 
@@ -197,6 +198,7 @@ def test_hidden_states_beyond_float16_are_noted_and_the_run_goes_on_without(
     notes = Notes()
     config = replace(config, data=replace(config.data, encoder=str(large)))
     result = train(config, Context(cache_dir=tmp_path / "cache", observer=notes))
+    assert result is not None
     assert any("beyond float16" in note for note in notes.notes)
     assert result.manifest["features"]["kept"] is False
     assert not list((tmp_path / "cache" / "features").iterdir())
@@ -211,12 +213,14 @@ def test_size_over_the_budget_is_noted_and_the_run_goes_on_without(config: Train
 
 def test_features_that_are_there_are_used_where_the_rest_does_not_fit(config: TrainConfig, tmp_path: Path) -> None:
     first = train(config, Context(cache_dir=tmp_path / "cache"))
+    assert first is not None
     sizes = {folder: (folder / "hidden.f16").stat().st_size for folder in (tmp_path / "cache" / "features").iterdir()}
     smallest = min(sizes, key=lambda folder: sizes[folder])
     shutil.rmtree(smallest)
     notes = Notes()
     enough_for_the_others = sum(sizes.values()) - sizes[smallest]
     again = train(replace(config, feature_cache=enough_for_the_others), Context(cache_dir=tmp_path / "cache", observer=notes))
+    assert again is not None
     assert any("leaves 0 bytes" in note for note in notes.notes)
     assert again.manifest["features"]["kept"] is True
     assert again.manifest["metrics"]["validation"]["f1"] == first.manifest["metrics"]["validation"]["f1"]
@@ -247,6 +251,7 @@ def test_automatic_keeping_goes_on_without_where_the_disk_refuses(config: TrainC
     (cache / "features").write_text("a file where the folder should be")
     notes = Notes()
     result = train(config, Context(cache_dir=cache, observer=notes))
+    assert result is not None
     assert result.manifest["features"]["kept"] is False
     assert any("cannot be written" in note and "passes the frozen blocks again" in note for note in notes.notes)
     with pytest.raises(CacheError, match="cannot be written"):

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from polarity_cli.cache.hashes import hash_file
 from polarity_cli.distributed.cache_group import _open_draw, draw_batches
-from polarity_cli.distributed.world import Processes
+from polarity_cli.distributed.world import World
 from polarity_cli.training.state import find_states
 from tests.conftest import make_reviews, write_csv
 from tests.helpers.several import Report, Server
@@ -149,7 +149,7 @@ def test_every_batch_is_dealt_to_one_process() -> None:
     for n_batches in range(12):
         for n in range(1, 6):
             all_of_them: list[Any] = [SimpleNamespace(num_processes=n, process_index=index) for index in range(n)]
-            dealt = [list(Processes(state).deal(range(n_batches), lambda batch: 1)) for state in all_of_them]
+            dealt = [list(World(state).shard(range(n_batches), lambda batch: 1)) for state in all_of_them]
             assert sorted(batch for part in dealt for batch, _ in part) == list(range(n_batches))
             if n_batches:
                 assert sum(count for _, count in dealt[0]) == n_batches  # what the main process shows as done
