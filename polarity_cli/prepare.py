@@ -13,9 +13,9 @@ from polarity_cli.cache.layout import fingerprint
 from polarity_cli.cache.publish import report_unwritable
 from polarity_cli.checkpoint.locate import EncoderLocation, find_encoder
 from polarity_cli.config import SAMPLE, Context, DataConfig
-from polarity_cli.data.divided import divide_reviews
-from polarity_cli.data.labelled import LabelledReviews, read_reviews
+from polarity_cli.data.divide import divide_reviews
 from polarity_cli.data.labels import LabelRule, check_both_classes
+from polarity_cli.data.reviews import LabelledReviews, read_reviews
 from polarity_cli.data.sources import Source, find_source
 from polarity_cli.distributed.world import World
 from polarity_cli.errors import UsageError

@@ -10,8 +10,8 @@ from polarity_cli.cache.entries import Entry
 from polarity_cli.checkpoint.checkpoint import CheckpointInfo
 from polarity_cli.checkpoint.locate import EncoderLocation
 from polarity_cli.config import Context, DataConfig, EvaluateConfig, ReadOptions
-from polarity_cli.data.labelled import has_labels
 from polarity_cli.data.labels import LabelRule
+from polarity_cli.data.reviews import has_labels
 from polarity_cli.data.sources import Source, find_source
 from polarity_cli.errors import HubError, UsageError
 from polarity_cli.prepare import find_prepared, prepare_source

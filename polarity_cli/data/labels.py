@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from polarity_cli.data.label_asked import make_asked_rule
 from polarity_cli.data.label_forms import (
     FORMS,
     PLAIN,
@@ -18,6 +17,7 @@ from polarity_cli.data.label_forms import (
     suggest_options,
     suggest_readings,
 )
+from polarity_cli.data.label_options import make_asked_rule
 from polarity_cli.data.label_rules import LabelRule, is_comparison, parse_values
 from polarity_cli.data.label_values import LabelTally, as_number, describe, normalise_label, order, show, strip_prefix
 from polarity_cli.errors import DataError

@@ -1,6 +1,6 @@
 """Where reviews come from: the built-in sample, files, folders or a Hub data set, all read as files.
 
-Gives files by split; next on the road: `data/labelled`.
+Gives files by split; next on the road: `data/reviews`.
 """
 
 from __future__ import annotations

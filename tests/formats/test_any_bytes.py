@@ -26,7 +26,7 @@ from polarity_cli.checkpoint.checkpoint import read_checkpoint
 from polarity_cli.checkpoint.folder_check import check_folder, find_weights
 from polarity_cli.checkpoint.weights import read_header
 from polarity_cli.config import DataConfig
-from polarity_cli.data.labelled import read_reviews
+from polarity_cli.data.reviews import read_reviews
 from polarity_cli.data.sources import Source
 from polarity_cli.errors import CheckpointError, DataError, PolarityError
 from polarity_cli.formats.on_error import Losses, settle

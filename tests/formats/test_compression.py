@@ -16,7 +16,7 @@ import pytest
 from backports import zstd
 
 from polarity_cli.config import DataConfig
-from polarity_cli.data.labelled import read_reviews
+from polarity_cli.data.reviews import read_reviews
 from polarity_cli.data.sources import Source
 from polarity_cli.errors import DataError
 from polarity_cli.formats import compression as opening

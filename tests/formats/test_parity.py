@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from polarity_cli.config import Context, DataConfig
-from polarity_cli.data.labelled import read_reviews
+from polarity_cli.data.reviews import read_reviews
 from polarity_cli.data.sources import find_source
 from polarity_cli.errors import PolarityError
 from polarity_cli.records import SilentObserver

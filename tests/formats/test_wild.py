@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from polarity_cli.config import Context, DataConfig, ReadOptions
-from polarity_cli.data.labelled import LabelledReviews, has_labels, read_reviews
+from polarity_cli.data.reviews import LabelledReviews, has_labels, read_reviews
 from polarity_cli.data.sources import find_source
 from polarity_cli.errors import DataError, PolarityError
 from polarity_cli.records import SilentObserver

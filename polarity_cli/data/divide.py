@@ -1,13 +1,13 @@
 """Train, validation and test of labelled reviews: the splits that a source brings, and shares of its rows for the others.
 
-After `data/labelled`, by the rules of `data/splits`. Next: `data/tokenized`.
+After `data/reviews`, by the rules of `data/splits`. Next: `data/tokenized`.
 """
 
 from __future__ import annotations
 
 from polarity_cli.config import DataConfig
-from polarity_cli.data.labelled import LabelledReviews
 from polarity_cli.data.labels import check_both_classes
+from polarity_cli.data.reviews import LabelledReviews
 from polarity_cli.data.splits import review_key, split_reviews
 from polarity_cli.errors import DataError
 from polarity_cli.records import LABEL_NAMES, NEGATIVE, POSITIVE, Review
