@@ -172,7 +172,7 @@ def run_jobs(
             names, columns = Names(), list[str]()
             for open_input in job.inputs:
                 stream = open_input()
-                reading = read_texts(stream, asked=config.text, preferred=trained, stops_at_error=config.on_error == "fail")
+                reading = read_texts(stream, option=config.text, preferred=trained, stops_at_error=config.on_error == "fail")
                 _say_how(reading, context)
                 predictor = predictor or load(reading.first_texts)
                 format = job.format

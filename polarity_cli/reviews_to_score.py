@@ -86,7 +86,7 @@ def _read_source(info: CheckpointInfo, config: EvaluateConfig, trained: dict[str
     else:
         shares = {name: trained.get(name, getattr(DataConfig(), name)) for name in ("test", "validation", "seed")}
         data = replace(data, **shares)
-    prepared = prepare_source(source, _locate(info), data, context, both_classes=False, known=find_rule(trained))
+    prepared = prepare_source(source, _locate(info), data, context, both_classes=False, trained_rule=find_rule(trained))
     return ScoredReviews(source.name, prepared.entry, split, is_own or split == "all", source)
 
 

@@ -49,7 +49,7 @@ def read_pipe(
 ) -> Reading:
     """Return what a pipe of bytes is read as."""
     stream = open_pipe(io.BytesIO(data), ReadOptions(), format=kind, name="in")
-    return read_texts(stream, asked=asked, preferred=preferred, stops_at_error=on_error == "fail")
+    return read_texts(stream, option=asked, preferred=preferred, stops_at_error=on_error == "fail")
 
 
 def read_records(data: bytes, kind: str = "text") -> list[Record]:
