@@ -12,7 +12,7 @@ from typing import Any
 from polarity_cli.config import DataConfig
 from polarity_cli.data.columns import choose_label_column
 from polarity_cli.data.labels import LabelRule, LabelTally, normalise_label, understand_labels
-from polarity_cli.data.reading import Reading, read_texts
+from polarity_cli.data.reading import LOOK_RECORDS, Reading, read_texts
 from polarity_cli.data.sources import Source
 from polarity_cli.errors import DataError
 from polarity_cli.formats import open_path
@@ -124,9 +124,13 @@ class _Reader:
                     f"{record.where}: a line of text without a label.",
                     hint="Expected fastText's '__label__1 text', a text, a tab and its label, or a table with a header.",
                 )
-            assert self._columns is not None  # chosen with the file's first rows
             if not any(record.fields.values()):
                 continue  # a blank line
+            if self._columns is None:
+                raise DataError(
+                    f"{record.where}: no columns can be chosen, since the {LOOK_RECORDS} lines before hold none.",
+                    hint="Remove the blank lines at the beginning.",
+                )
             value = record.fields.get(self._columns[1])
             if not record.text:
                 self._without["text"].add(record.where)
