@@ -49,7 +49,7 @@ LINE = b'{"label": "1", "content": "' + b"good " * 200 + b'"}\n'
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits that a test reaches in no time; the real ones are a gigabyte and 64 MiB."""
-    monkeypatch.setattr(opening, "_SMALL_BYTES", 1 << 20)
+    monkeypatch.setattr(opening, "GROWTH_BYTES", 1 << 20)
     monkeypatch.setattr(opening, "LONGEST_RECORD", 10_000)
     monkeypatch.setattr("polarity_cli.formats.decoding.LONGEST_RECORD", 10_000)
     monkeypatch.setattr("polarity_cli.formats.rows.LONGEST_RECORD", 10_000)
@@ -91,7 +91,7 @@ def test_parquet_with_one_long_value_over_and_over_is_a_bomb(tmp_path: Path, mon
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    monkeypatch.setattr(opening, "_SMALL_BYTES", 1 << 22)
+    monkeypatch.setattr(opening, "GROWTH_BYTES", 1 << 22)
     plain = pa.table({"label": ["1"] * 5000, "content": ["x" * 10_000] * 5000})
     categories = plain.set_column(1, "content", plain["content"].dictionary_encode())
     for table in (plain, categories):
@@ -133,13 +133,13 @@ def test_record_without_an_end_is_refused_with_its_line(tmp_path: Path, name: st
     with pytest.raises(DataError, match=r"more than 10,000 characters") as raised:
         list(read_rows(path))
     assert f"{path}:" in str(raised.value)
-    kind = {"r.txt": "text"}.get(name, name[2:])
+    format = {"r.txt": "text"}.get(name, name[2:])
     with pytest.raises(DataError, match=r"in:\d+: .*more than 10,000 characters"):
-        list(settle(read_pipe(content, kind).records, "fail", Losses(), SilentObserver()))
+        list(settle(read_pipe(content, format).records, "fail", Losses(), SilentObserver()))
 
 
 def test_json_array_too_large_to_be_read_whole_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_document, "_LARGEST_DOCUMENT", 1000)
+    monkeypatch.setattr(json_document, "LARGEST_DOCUMENT", 1000)
     (tmp_path / "r.json").write_text("[" + '{"label": 1, "content": "good"},' * 100)
     with pytest.raises(DataError, match="read whole, and this one is too large") as raised:
         list(read_rows(tmp_path / "r.json"))
