@@ -51,7 +51,7 @@ def fetch_rows(name: str, *, rows: int | None, context: Context, splits: Sequenc
     repo, colon, config = name.partition(":")
     if colon and not config:
         raise UsageError(f"{name}: a configuration is missing after the colon.", hint=f"Leave the colon out: {repo}")
-    revision = find_revision(repo, kind="dataset", context=context)
+    revision = find_revision(repo, repo_type="dataset", context=context)
     amount = f"first-{rows}" if rows else "all"
     parts = [amount if splits is None else f"{'-or-'.join(splits)}-{amount}", *([quote(config, safe="")] if config else [])]
     place = Place(context.cache_dir, "hub", f"{repo.replace('/', '--')}/{revision}/{'--'.join(parts)}")
@@ -83,7 +83,7 @@ def _download(selection: Selection, folder: Path, context: Context) -> Manifest:
     datasets.disable_progress_bars()
     datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # a request to a host that is not the Hub
     # The library reads the card from the Hub's cache, so what lies there has been checked.
-    fetch_files(selection.repo, selection.revision, ["README.md"], kind="dataset", context=context)
+    fetch_files(selection.repo, selection.revision, ["README.md"], repo_type="dataset", context=context)
     with connect(selection.repo, context.observer):
         builder = find_builder(selection)
         there = list(map(str, builder.config.data_files or {}))

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from polarity_cli.cache.entries import Entry, find_entry, get_entry
-from polarity_cli.cache.hashes import hash_known
+from polarity_cli.cache.hashes import hash_files
 from polarity_cli.cache.layout import MANIFEST
 from polarity_cli.cache.locks import hold, is_held, lock
 from polarity_cli.cache.publish import publish, remove_tree
@@ -271,23 +271,23 @@ def test_file_is_not_hashed_twice_and_its_copy_is(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "file").write_bytes(b"content")
     time.sleep(0.15)
-    found = hash_known(folder, ["file"], notes)
+    found = hash_files(folder, ["file"], notes)
     said = json.loads(notes.read_text())
     said["files"]["file"][-1] = "as noted"
     notes.write_text(json.dumps(said))
-    assert hash_known(folder, ["file"], notes) == {"file": "as noted"}
+    assert hash_files(folder, ["file"], notes) == {"file": "as noted"}
     shutil.copytree(folder, tmp_path / "two")
-    assert hash_known(tmp_path / "two", ["file"], notes) == found
+    assert hash_files(tmp_path / "two", ["file"], notes) == found
     status = (folder / "file").stat()
     (folder / "file").write_bytes(b"CONTENT")
     os.utime(folder / "file", ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert hash_known(folder, ["file"], notes) != found
-    assert "as noted" not in hash_known(folder, ["file"], notes).values()
+    assert hash_files(folder, ["file"], notes) != found
+    assert "as noted" not in hash_files(folder, ["file"], notes).values()
 
 
 def test_file_that_changed_just_now_is_not_noted(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"content")
-    hash_known(tmp_path, ["file"], tmp_path / "notes.json")
+    hash_files(tmp_path, ["file"], tmp_path / "notes.json")
     assert json.loads((tmp_path / "notes.json").read_text())["files"] == {}
 
 
@@ -295,7 +295,7 @@ def test_file_that_changed_just_now_is_not_noted(tmp_path: Path) -> None:
 def test_notes_of_garbage_are_not_believed(tmp_path: Path, notes: str) -> None:
     (tmp_path / "file").write_bytes(b"content")
     (tmp_path / "notes.json").write_text(notes)
-    assert hash_known(tmp_path, ["file"], tmp_path / "notes.json")["file"].startswith("ed7002b439e9ac84")
+    assert hash_files(tmp_path, ["file"], tmp_path / "notes.json")["file"].startswith("ed7002b439e9ac84")
 
 
 # What others do to a disk
