@@ -110,7 +110,11 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
 
 
 def check_extra(format: str) -> None:
-    """Raise UsageError for a format whose extra is not installed, before any work is done."""
+    """Refuse a format whose extra is not installed, before any work is done.
+
+    Raises:
+        UsageError: it is not.
+    """
     needed = {"excel": ("python_calamine", "xlsxwriter")}.get(FORMATS[format].extra or "", ())
     if not all(importlib.util.find_spec(name) for name in needed):
         raise UsageError(f"Files of the format {format} need the extra `excel`.", hint="pip install 'polarity[excel]'")

@@ -1,4 +1,4 @@
-"""Read and write Parquet files in batches. One module of the table in `formats`; next: `data/columns`."""
+"""Parquet files, read in batches and written in row groups. One module of the table in `formats`."""
 
 from __future__ import annotations
 
@@ -97,12 +97,12 @@ def _read_rows(source: Input, file: Any, classes: dict[str, list[str]]) -> Itera
 
 def make_sink(
     format: str, stream: IO[bytes], columns: Sequence[str], *, added: Mapping[str, str], like: Stream | None, escaped: bool
-) -> ParquetSink:
-    """Return a sink that keeps the types of the input's schema; see `output_file.make_sink`."""
-    return ParquetSink(stream, columns, added, None if like is None else like.schema)
+) -> TableSink:
+    """Return what writes rows with the types of the input's schema; see `output_file.make_sink`."""
+    return TableSink(stream, columns, added, None if like is None else like.schema)
 
 
-class ParquetSink:
+class TableSink:
     """Write a Parquet file in row groups; its types are those of the input's schema, or of the first rows."""
 
     _GROUP = 1000

@@ -18,7 +18,7 @@ from polarity_cli.formats.record import Input, Record, Stream, check_names, name
 from polarity_cli.text import clean_text
 
 MOST_ROWS, LONGEST_CELL = 1_048_576, 32_767
-"""The most rows of a sheet, and the most characters of a cell."""
+"""What a sheet can hold."""
 _INSTALL = "pip install 'polarity[excel]', or save the sheet as CSV."
 _LOOK_ROWS = 100
 

