@@ -36,7 +36,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", folder], check=True)
 
 
-def test_full_disk_is_said_and_leaves_nothing_half_written(
+def test_full_disk_is_reported_and_leaves_nothing_half_written(
     polarity: Polarity, reviews_csv: Path, tiny_encoder: Path, tmp_path: Path, small_disk: Path
 ) -> None:
     more = ("--encoder", tiny_encoder, "--cache-dir", small_disk)
@@ -71,7 +71,7 @@ def test_training_on_a_full_disk_ends_with_an_error_and_no_half_checkpoint(
 
 
 @pytest.mark.slow
-def test_limit_on_the_size_of_files_is_said_and_leaves_nothing_half_written(tmp_path: Path, tiny_encoder: Path) -> None:
+def test_limit_on_the_size_of_files_is_reported_and_leaves_nothing_half_written(tmp_path: Path, tiny_encoder: Path) -> None:
     small, large = (write_csv(tmp_path / f"{n}.csv", make_reviews(n)) for n in (40, 2000))
     cache = tmp_path / "cache"
     assert run_polarity("prepare", small, "--encoder", tiny_encoder, cwd=tmp_path, cache=cache).code == 0
@@ -123,7 +123,7 @@ def test_cache_that_is_read_only_answers_what_it_has_and_says_what_it_cannot(
     assert read_tree(cache_dir) == earlier
 
 
-def test_cache_that_is_removed_while_an_entry_is_made_is_said(tmp_path: Path) -> None:
+def test_cache_that_is_removed_while_an_entry_is_made_is_reported(tmp_path: Path) -> None:
     def make(work: Path) -> dict[str, object]:
         fields = write(work)
         shutil.rmtree(tmp_path / "cache")

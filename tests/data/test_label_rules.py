@@ -12,7 +12,7 @@ from polarity_cli.data.labels import LabelRule, LabelTally, parse_values, unders
 from polarity_cli.errors import DataError, PolarityError, UsageError
 from tests.data.test_labels import N_FUZZED, refuse, tally
 
-ASKED = LabelRule("label", ("0",), ("1",), is_asked=True)
+TYPED_RULE = LabelRule("label", ("0",), ("1",), is_asked=True)
 INFERRED = LabelRule("label", ("2",), ("1",))
 STARS = LabelRule("rating", (">=4",), ("<=2",), is_asked=True)
 
@@ -119,12 +119,12 @@ def test_other_json_is_no_rule(value: object) -> None:
 @pytest.mark.parametrize(
     ("trained_rule", "counted", "expected", "note"),
     [
-        (ASKED, tally(0, 1), {"0": 1, "1": 0}, "Labels are read as in training: 1 is negative, 0 is positive."),
-        (ASKED, tally(0, 1, column="data.Label"), {"0": 1, "1": 0}, "as in training"),
-        (ASKED, tally(0, 7, 7), {"0": 1, "7": None}, "Left out 2 rows whose label is 7, neither"),
-        (ASKED, tally("pos", "neg"), {"pos": 1, "neg": 0}, "whose rule does not know neg and pos"),
-        (ASKED, tally(1, column="y"), {"1": 0}, "as in training"),
-        (ASKED, tally("neg", column="y"), {"neg": 0}, None),
+        (TYPED_RULE, tally(0, 1), {"0": 1, "1": 0}, "Labels are read as in training: 1 is negative, 0 is positive."),
+        (TYPED_RULE, tally(0, 1, column="data.Label"), {"0": 1, "1": 0}, "as in training"),
+        (TYPED_RULE, tally(0, 7, 7), {"0": 1, "7": None}, "Left out 2 rows whose label is 7, neither"),
+        (TYPED_RULE, tally("pos", "neg"), {"pos": 1, "neg": 0}, "whose rule does not know neg and pos"),
+        (TYPED_RULE, tally(1, column="y"), {"1": 0}, "as in training"),
+        (TYPED_RULE, tally("neg", column="y"), {"neg": 0}, None),
         (INFERRED, tally(1, 2), {"1": 0, "2": 1}, "as in training"),
         (INFERRED, tally(1), {"1": 0}, "as in training: 1 is negative."),
         (INFERRED, tally(1, 2, column="rating"), {"1": 0, "2": 1}, "as in training"),
@@ -148,7 +148,7 @@ def test_rule_of_training_reads_a_new_file(
     ("trained_rule", "counted", "expected"),
     [
         (
-            ASKED,
+            TYPED_RULE,
             tally(0, 1, column="y"),
             "--positive 0 --negative 1 (as in training), or --positive 1 --negative 0 (as they look)",
         ),
@@ -162,7 +162,7 @@ def test_file_that_training_does_not_explain_is_refused(trained_rule: LabelRule,
 
 
 def test_labels_asked_for_come_before_those_of_training() -> None:
-    assert understand_labels(tally(0, 1), positive=("1",), trained_rule=ASKED).meanings == {"0": 0, "1": 1}
+    assert understand_labels(tally(0, 1), positive=("1",), trained_rule=TYPED_RULE).meanings == {"0": 0, "1": 1}
     trained_rule = LabelRule("label", ("good",), ("bad",))
     assert understand_labels(tally("meh"), positive=("good",), trained_rule=trained_rule).meanings == {"meh": 0}
 
@@ -186,7 +186,7 @@ VALUES += [
     "__label__“__label__1",
     "İ",
 ]
-GIVEN = [
+TYPED = [
     "1",
     "x",
     "5,4",
@@ -204,13 +204,13 @@ GIVEN = [
 
 def test_labels_of_any_kind_are_understood_or_refused() -> None:
     generator = random.Random(5)
-    rules: list[LabelRule | None] = [None, ASKED, INFERRED, STARS]
+    rules: list[LabelRule | None] = [None, TYPED_RULE, INFERRED, STARS]
     n_understood = n_refused = 0
     for _ in range(N_FUZZED):
         counted = LabelTally(generator.choice(["label", "rating", "\U000e0001" * 60, ""]))
         some = generator.sample(VALUES, generator.randrange(1, 5))
         values = [generator.choice(some) for _ in range(8)]
-        sides = {flag: generator.choice([None, None, None, *GIVEN]) for flag in ("positive", "negative")}
+        sides = {flag: generator.choice([None, None, None, *TYPED]) for flag in ("positive", "negative")}
         where = "r.csv:" * generator.choice([1, 100])
         try:
             keys = [counted.add(value, f"{where}{number}") for number, value in enumerate(values, 2)]

@@ -32,8 +32,8 @@ def read_lazily(data: bytes, format: str) -> Iterator[Record]:
 
 def test_line_keeps_its_bytes_and_loses_only_its_end() -> None:
     data = b"\xef\xbb\xbfgood\r\n\nbad\ttab\nnul\0x\n\xff\xfe\nlast"
-    kept = [b"good", b"", b"bad\ttab", b"nul\0x", b"\xff\xfe", b"last"]
-    assert convert(data, "text") == b"".join((b"positive\t0.99\t" if line else b"\t\t") + line + b"\n" for line in kept)
+    texts = [b"good", b"", b"bad\ttab", b"nul\0x", b"\xff\xfe", b"last"]
+    assert convert(data, "text") == b"".join((b"positive\t0.99\t" if line else b"\t\t") + line + b"\n" for line in texts)
     assert read_texts(data) == ["good", "", "bad\ttab", "nul\0x", "��", "last"]
 
 
@@ -43,8 +43,8 @@ def test_every_line_of_any_bytes_is_one_line_out_in_order(lines: list[bytes]) ->
     lines = [b"first", *lines]  # else it may begin as UTF-16 does, or as a gzip file
     out = convert(b"".join(line + b"\n" for line in lines), "text").split(b"\n")
     assert out.pop() == b""
-    kept = [line.split(b"\t", 2)[2] for line in out]
-    assert kept == [line.removesuffix(b"\r") for line in lines]
+    texts = [line.split(b"\t", 2)[2] for line in out]
+    assert texts == [line.removesuffix(b"\r") for line in lines]
 
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
@@ -130,16 +130,9 @@ def test_headless_row_is_read_as_in_training() -> None:
 
 
 @pytest.mark.parametrize("escape", ["d800", "dc80", "DCFF"])
-def test_half_a_surrogate_pair_in_json_is_no_byte(escape: str) -> None:
+def test_half_a_surrogate_pair_in_json_is_written_as_a_replacement_character(escape: str) -> None:
     out = convert(b'{"content": "\\u%s good"}\n' % escape.encode(), "jsonl", "csv")
     assert out.decode() == "content,label,score\n\ufffd good,positive,0.987654\n"
-
-
-def test_half_a_surrogate_pair_in_json_is_written_as_a_replacement_character() -> None:
-    assert (
-        convert(b'{"content": "\\ud800 good"}\n', "jsonl", "csv").decode()
-        == "content,label,score\n\ufffd good,positive,0.987654\n"
-    )
 
 
 def test_own_label_column_is_not_overwritten() -> None:
@@ -147,27 +140,28 @@ def test_own_label_column_is_not_overwritten() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "format", "expected"),
+    ("data", "format", "place", "n_before"),
     [
-        (b"content,n\na,1\nb\n", "csv", "in:3: 1 fields, expected 2"),
-        (b'content\nok\n"open', "csv", "in:3: not valid CSV"),
-        (b"content,content\n", "csv", "in:1: the header names a column twice"),
-        (b"content\tn\na\t1\t2\n", "tsv", "in:2: 3 fields, expected 2"),
-        (b'{"content": "a"}\n{"content": \n', "jsonl", "in:2: not valid JSON"),
-        (b'{"content": "a"}\n[1]\n', "jsonl", "in:2: expected a JSON object"),
-        (b'{"content": ["a"]}\n', "jsonl", "in:1: column 'content' holds list"),
-        (b'{"id": 1}\n', "jsonl", "in:1: no column looks like the text"),
-        (b"id,n\n1,2\n", "csv", "in:1: no column looks like the text"),
+        (b"content,n\na,1\nb\n", "csv", "in:3", 1),
+        (b'content\nok\n"open', "csv", "in:3", 1),
+        (b"content,content\n", "csv", "in:1", 0),
+        (b"content\tn\na\t1\t2\n", "tsv", "in:2", 0),
+        (b'{"content": "a"}\n{"content": \n', "jsonl", "in:2", 1),
+        (b'{"content": "a"}\n[1]\n', "jsonl", "in:2", 1),
+        (b'{"content": ["a"]}\n', "jsonl", "in:1", 0),
+        (b'{"id": 1}\n', "jsonl", "in:1", 0),
+        (b"id,n\n1,2\n", "csv", "in:1", 0),
     ],
 )
-def test_broken_record_is_reported_with_its_line_after_those_before_it(data: bytes, format: str, expected: str) -> None:
+def test_broken_record_is_reported_with_its_line_after_those_before_it(
+    data: bytes, format: str, place: str, n_before: int
+) -> None:
     records = read_lazily(data, format)
     ahead = ReadAhead(settle(records, "fail", Losses(), SilentObserver()))
-    seen = [record for window in ahead.windows() for record in window.records]
+    records_before = [record for window in ahead.windows() for record in window.records]
     assert isinstance(ahead.failure, DataError)
-    assert expected in str(ahead.failure)
-    n_before = max(0, expected.count("in:3") + expected.count("in:2") * (format == "jsonl"))
-    assert len(seen) == n_before
+    assert str(ahead.failure).startswith(f"{place}: ")
+    assert len(records_before) == n_before
 
 
 def test_slow_stream_is_answered_line_by_line_and_a_fast_one_in_windows() -> None:

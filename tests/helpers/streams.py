@@ -68,8 +68,8 @@ def convert(
     writer: Writer = (
         DocumentWriter(sink, names, {}) if to == "document" else make_writer(format, sink, reading.stream, columns, names)
     )
-    known = frozenset(columns) if format in ("csv", "tsv") else None
-    records = (admit(record, names, known) for record in reading.records)
+    fixed = frozenset(columns) if format in ("csv", "tsv") else None
+    records = (admit(record, names, fixed) for record in reading.records)
     for record in settle(records if format != "text" else reading.records, on_error, losses, observer):
         writer.write(record, ANSWER if record.text.strip() else BLANK)
     writer.finish()
