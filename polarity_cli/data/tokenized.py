@@ -77,16 +77,13 @@ class TokenizedSplit:
         return int(self.table["file"][index].as_py()), int(self.table["row"][index].as_py())
 
 
-def write_split(path: Path, reviews: Sequence[Review], tokenizer: TextEncoder, advance: Callable[[int], None]) -> dict[str, int]:
-    """Tokenize reviews and write them to `path`; return the counts of rows, of both labels, and of tokens.
-
-    `advance` is called with the number of reviews that each write adds.
-    """
+def write_split(path: Path, reviews: Sequence[Review], encoder: TextEncoder, advance: Callable[[int], None]) -> dict[str, int]:
+    """Tokenize reviews and write them to `path`; return counts for the manifest."""
     n_tokens = 0
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, _SCHEMA) as writer:
         for start in range(0, len(reviews), _BATCH):
             part = reviews[start : start + _BATCH]
-            ids = tokenizer.encode([review.text for review in part])
+            ids = encoder.encode([review.text for review in part])
             n_tokens += sum(map(len, ids))
             columns = [ids, [r.label for r in part], [r.text for r in part], [clean_text(Path(r.where).name) for r in part]]
             columns += [[r.file for r in part], [r.row for r in part]]

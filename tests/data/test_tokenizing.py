@@ -62,19 +62,19 @@ def cut_plainly(tokenizer: Tokenizer, text: str, max_length: int, truncation: st
     """Tokenize the whole text and cut it afterwards."""
     ids = tokenizer.encode(text).ids
     first, inner, last = ids[:1], ids[1:-1], ids[-1:]
-    room = max_length - 2
-    if len(inner) > room:
-        head = {"head": room, "tail": 0, "head-tail": round(room / 4)}[truncation]
-        inner = inner[:head] + inner[len(inner) - (room - head) :]
+    kept = max_length - 2
+    if len(inner) > kept:
+        head = {"head": kept, "tail": 0, "head-tail": round(kept / 4)}[truncation]
+        inner = inner[:head] + inner[len(inner) - (kept - head) :]
     return first + inner + last
 
 
 @pytest.mark.parametrize("truncation", ["head", "tail", "head-tail"])
-@pytest.mark.parametrize("name", sorted(TOKENIZERS))
+@pytest.mark.parametrize("kind", sorted(TOKENIZERS))
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from([*WORDS, "  ", "\n", "x" * 40]), min_size=0, max_size=400))
-def test_partly_tokenized_long_text_is_cut_as_if_tokenized_whole(name: str, truncation: str, words: list[str]) -> None:
-    tokenizer, text = TOKENIZERS[name](), " ".join(words)
+def test_partly_tokenized_long_text_is_cut_as_if_tokenized_whole(kind: str, truncation: str, words: list[str]) -> None:
+    tokenizer, text = TOKENIZERS[kind](), " ".join(words)
     encoder = TextEncoder(tokenizer, max_length=18, truncation=truncation)
     assert encoder.encode([text])[0].tolist() == cut_plainly(tokenizer, text, 18, truncation)
 

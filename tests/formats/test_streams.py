@@ -158,10 +158,10 @@ def test_broken_record_is_reported_with_its_line_after_those_before_it(
 ) -> None:
     records = read_lazily(data, format)
     ahead = ReadAhead(settle(records, "fail", Losses(), SilentObserver()))
-    records_before = [record for window in ahead.windows() for record in window.records]
+    seen = [record for window in ahead.windows() for record in window.records]
     assert isinstance(ahead.failure, DataError)
     assert str(ahead.failure).startswith(f"{place}: ")
-    assert len(records_before) == n_before
+    assert len(seen) == n_before
 
 
 def test_slow_stream_is_answered_line_by_line_and_a_fast_one_in_windows() -> None:
