@@ -1,4 +1,4 @@
-"""What can go wrong, and the exit code of each kind. The command line prints them; nothing else does."""
+"""The errors that a user can act on, with their exit codes. Raised everywhere; printed by `cli/` alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class PolarityError(Exception):
 
 
 class UsageError(PolarityError):
-    """The command line asks for something that cannot be."""
+    """An option or argument has a value that cannot be used."""
 
     exit_code = 2
 
@@ -29,21 +29,24 @@ class DataError(PolarityError):
 
 
 class CheckpointError(PolarityError):
-    """A folder is no encoder or checkpoint that this program can use."""
+    """A folder is not an encoder or checkpoint that this program can use."""
 
     exit_code = 2
 
 
 class ExportError(PolarityError):
-    """A model has no graph that answers as it does; the message says why, and torch can answer in the graph's place."""
+    """A model cannot be exported to a graph with the same predictions; torch can still predict with it."""
 
 
 class DivergedError(PolarityError):
-    """Training came to values that are not finite; going on would bring them again."""
+    """Training reached values that are infinite or NaN; going on from the same state would repeat that."""
 
 
 class InterruptedRunError(PolarityError):
-    """A signal ended a training run; with `goes_on` the same command does not start over."""
+    """A signal ended a training run; with `goes_on` the same command resumes it.
+
+    `kept` says in a sentence what was saved.
+    """
 
     def __init__(self, number: int, *, kept: str, goes_on: bool) -> None:
         super().__init__(f"interrupted. {kept}.")
@@ -52,13 +55,13 @@ class InterruptedRunError(PolarityError):
 
 
 class LostProcessError(PolarityError):
-    """Another process of the same run is gone, and this one cannot go on without it.
+    """Another process of the same run has ended, and this one cannot go on without it.
 
-    With `goes_on` the same command does not start over.
+    With `goes_on` the same command resumes the run.
     """
 
     exit_code = 76
-    """Of a process that is not to blame, see `distributed/launch`."""
+    """Tells `distributed/launch` that this process is not the one that failed first."""
 
     def __init__(self, message: str, *, goes_on: bool = False) -> None:
         super().__init__(message)
@@ -66,7 +69,7 @@ class LostProcessError(PolarityError):
 
 
 class WorkerError(PolarityError):
-    """A process that this one started failed; the message is empty where it has said so itself."""
+    """A process that this one started failed; the message is empty where that process printed its own."""
 
     def __init__(self, message: str, *, exit_code: int, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -74,14 +77,14 @@ class WorkerError(PolarityError):
 
 
 class HubError(PolarityError):
-    """The Hub cannot be reached, or does not have what was asked."""
+    """The Hub cannot be reached, or lacks a repository or file."""
 
 
 class CacheError(PolarityError):
     """The cache directory cannot be read or written."""
 
 
-def require(holds: bool, message: str, *, hint: str | None = None) -> None:
-    """Raise UsageError unless something holds."""
-    if not holds:
+def require(condition: bool, message: str, *, hint: str | None = None) -> None:
+    """Raise UsageError unless a condition is true."""
+    if not condition:
         raise UsageError(message, hint=hint)

@@ -137,10 +137,10 @@ def _score(
     confidence = compute_scores(logits, sigmoid=whole.sigmoid).max(1)
     y_true = np.concatenate([part.labels for part in parts])
     if config.errors is not None and world.is_main:
-        from polarity_cli.scoring.mistakes import Scored, write_mistakes
+        from polarity_cli.scoring.mistakes import ScoredSplit, write_mistakes
 
         files = find_files(info, reviews, context)
-        scored = [Scored(part, files.get(name, ())) for name, part in zip(reviews.names, parts, strict=True)]
+        scored = [ScoredSplit(part, files.get(name, ())) for name, part in zip(reviews.names, parts, strict=True)]
         write_mistakes(config.errors, scored, y_true, y_score, confidence, read=config.read, escaped=config.escape_formulas)
     return compute_metrics(y_true, y_score)
 

@@ -61,7 +61,7 @@ def plan_jobs(config: PredictConfig, context: Context) -> list[Job]:
     paths = [path for name in config.inputs for path in _expand(name, context)]
     for path in paths:
         if not path.is_dir():
-            check_extra(find_format(path, flag="--input", asked=config.input_format))
+            check_extra(find_format(path, flag="--input", option=config.input_format))
 
     def make_opener(path: Path) -> Callable[[], Stream]:
         return lambda: open_path(path, config.read, format=config.input_format)
@@ -92,7 +92,7 @@ def _require_suffix(config: PredictConfig) -> None:
 
 
 def _find_format(config: PredictConfig, path: Path) -> str:
-    own = "text" if path.is_dir() else find_format(path, flag="--input", asked=config.input_format)
+    own = "text" if path.is_dir() else find_format(path, flag="--input", option=config.input_format)
     to_file = config.output is not None and not config.output.is_dir() and bool(config.output.suffix)
     return find_output_format(config.output if to_file else None, config.output_format, own)
 
@@ -100,7 +100,7 @@ def _find_format(config: PredictConfig, path: Path) -> str:
 def _name_output(path: Path, config: PredictConfig) -> str:
     """Return an input's name with the suffix of what is written."""
     suffix, compression = split_suffix(path) if path.is_file() else ("", "")
-    own = "text" if path.is_dir() else find_format(path, flag="--input", asked=config.input_format)
+    own = "text" if path.is_dir() else find_format(path, flag="--input", option=config.input_format)
     format = find_output_format(Path("x"), config.output_format or (own if FORMATS[own].is_written else "jsonl"), own)
     stem = path.name[: len(path.name) - len(suffix + compression)]
     keeps = suffix in FORMATS[format].suffixes and suffix not in (".neg", ".pos")
@@ -172,7 +172,7 @@ def run_jobs(
             names, columns = Names(), list[str]()
             for open_input in job.inputs:
                 stream = open_input()
-                reading = read_texts(stream, asked=config.text, preferred=trained, stops_at_error=config.on_error == "fail")
+                reading = read_texts(stream, option=config.text, preferred=trained, stops_at_error=config.on_error == "fail")
                 _say_how(reading, context)
                 predictor = predictor or load(reading.first_texts)
                 format = job.format

@@ -1,4 +1,4 @@
-"""The machine a model runs on: its memory, the allocator, and the threads."""
+"""Ask the machine for its memory and processors, and set how its allocator keeps memory. Used wherever a model runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_KEPT_BYTES = 1 << 30
+_THRESHOLD_BYTES = 1 << 30
 
 
 def keep_freed_memory() -> None:
@@ -21,22 +21,22 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return
-    mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
-    mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+    mallopt(_M_MMAP_THRESHOLD, _THRESHOLD_BYTES)
+    mallopt(_M_TRIM_THRESHOLD, _THRESHOLD_BYTES)
 
 
 def release_freed_memory() -> None:
-    """Give freed memory back to the kernel, which `keep_freed_memory` would hold for ever.
+    """Return freed memory to the kernel, which `keep_freed_memory` would never do.
 
-    Batches of many shapes leave holes that none of the next fits, so what is held grows; now and then it must start anew. Does
-    nothing where the C library is not glibc.
+    Batches of many shapes leave holes that later ones do not fit, so the process grows until this is called. Does nothing where
+    the C library is not glibc.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def count_threads() -> int:
-    """Return how many processors this process may use: the affinity mask's, capped by the container's quota."""
+    """Return how many processors this process may use: those of its affinity mask, at most the container's quota."""
     try:
         available = len(os.sched_getaffinity(0))
     except AttributeError:
@@ -49,7 +49,7 @@ def count_threads() -> int:
 
 
 def find_memory() -> int:
-    """Return the bytes of memory that this process can have at most: the machine's, capped by the container's."""
+    """Return the most memory that this process can have, in bytes: the machine's, at most the container's limit."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
         return min(machine, int(Path("/sys/fs/cgroup/memory.max").read_text()))
@@ -58,6 +58,6 @@ def find_memory() -> int:
 
 
 def choose_threads() -> int:
-    """Return the threads to compute with: what `OMP_NUM_THREADS` says, else as many as there are processors."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return int(asked) if asked.isdecimal() and int(asked) > 0 else count_threads()
+    """Return the number of threads to compute with: `OMP_NUM_THREADS` if set, else `count_threads`."""
+    value = os.environ.get("OMP_NUM_THREADS", "")
+    return int(value) if value.isdecimal() and int(value) > 0 else count_threads()

@@ -13,9 +13,9 @@ from polarity_cli.cache.layout import fingerprint
 from polarity_cli.cache.publish import report_unwritable
 from polarity_cli.checkpoint.locate import EncoderLocation, find_encoder
 from polarity_cli.config import SAMPLE, Context, DataConfig
-from polarity_cli.data.divided import divide_reviews
-from polarity_cli.data.labelled import LabelledReviews, read_reviews
+from polarity_cli.data.divide import divide_reviews
 from polarity_cli.data.labels import LabelRule, check_both_classes
+from polarity_cli.data.reviews import LabelledReviews, read_reviews
 from polarity_cli.data.sources import Source, find_source
 from polarity_cli.distributed.world import World
 from polarity_cli.errors import UsageError
@@ -82,11 +82,11 @@ def prepare_source(
     context: Context,
     *,
     both_classes: bool = True,
-    known: LabelRule | None = None,
+    trained_rule: LabelRule | None = None,
 ) -> Prepared:
     """Tokenize a source that was found for an encoder that was found; see `prepare`.
 
-    A checkpoint's `known` rule says what labels mean where the source has the same column and values.
+    A checkpoint's `trained_rule` says what labels mean where the source has the same column and values.
     """
     from polarity_cli.data.tokenizing import TextEncoder
     from polarity_cli.encoder.loading import get_longest_input, load_config, load_tokenizer
@@ -100,11 +100,11 @@ def prepare_source(
         config = replace(config, max_length=longest)
     backend = tokenizer.backend_tokenizer
     text_encoder = TextEncoder(backend, max_length=config.max_length, truncation=config.truncation)
-    key = _make_key(source, config, backend.to_str(), known)
+    key = _make_key(source, config, backend.to_str(), trained_rule)
     place = _place(context.cache_dir, fingerprint(key))
 
     def make(work: Path) -> Manifest:
-        reviews, splits, notes = _read(source, config, context, known)
+        reviews, splits, notes = _read(source, config, context, trained_rule)
         with report_unwritable(place.folder), context.observer.track("Tokenizing", sum(map(len, splits.values()))) as advance:
             counts = _write(work, splits, text_encoder, advance)
         return {
@@ -184,7 +184,7 @@ def _is_sound(manifest: Manifest) -> bool:
     )
 
 
-def _make_key(source: Source, config: DataConfig, tokenizer: str, known: LabelRule | None) -> dict[str, Any]:
+def _make_key(source: Source, config: DataConfig, tokenizer: str, trained_rule: LabelRule | None) -> dict[str, Any]:
     """Return all that decides what is written: content, columns, splits, and how texts become tokens."""
     return {
         "format": FORMAT,
@@ -194,7 +194,7 @@ def _make_key(source: Source, config: DataConfig, tokenizer: str, known: LabelRu
         "label": config.label,
         "positive": config.positive,
         "negative": config.negative,
-        "known": known.to_json() if known else None,
+        "known": trained_rule.to_json() if trained_rule else None,
         "read": asdict(config.read),
         "on_error": config.on_error,
         "rows": config.rows,
@@ -211,10 +211,10 @@ def _name_meaning(meaning: int | None) -> str:
 
 
 def _read(
-    source: Source, config: DataConfig, context: Context, known: LabelRule | None
+    source: Source, config: DataConfig, context: Context, trained_rule: LabelRule | None
 ) -> tuple[LabelledReviews, dict[str, list[Review]], list[str]]:
     with context.observer.track(f"Reading {source.name}"):
-        reviews = read_reviews(source, config, context.observer, known=known)
+        reviews = read_reviews(source, config, context.observer, trained_rule=trained_rule)
         splits, notes = divide_reviews(reviews, config)
     return reviews, splits, [*reviews.notes, *notes]
 

@@ -1,4 +1,4 @@
-"""The values that travel between the rooms, and who is told how work goes on."""
+"""The values that rooms pass to each other, and the observer that shows progress. Used by every room."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 _MOST_VALUES = 12
-"""Values of a label column that are shown."""
+"""A sentence shows so many values of a label column."""
 
 NEGATIVE, POSITIVE = 0, 1
 LABEL_NAMES = ("negative", "positive")
@@ -23,7 +23,7 @@ class Review:
     label: int
     """0 negative, 1 positive."""
     where: str
-    """The file and line (or row) it came from, for messages."""
+    """The file and line or row that it was read from, for messages."""
     row: int = 0
     """Its number in the file, counted from 1."""
     file: int = 0
@@ -32,14 +32,14 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the model says of one text."""
+    """The model's prediction for one text."""
 
     label: str
     """`negative`, `positive`, `uncertain`, or empty for a blank record."""
     score: float | None
     """Probability of `label`, 0 to 1 (of the likelier class where the label is `uncertain`); None for a blank record."""
     words: tuple[tuple[str, float], ...] | None = None
-    """Each word of the text and the log-odds of positive that it adds: what they lose when it is left out."""
+    """Each word with the log-odds of positive that it adds: how much they fall when the word is left out. None unless asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class EpochRecord:
 
     epoch: int
     loss: float
-    """Mean cross-entropy of the epoch's reviews as they were met, in nats."""
+    """Mean cross-entropy of the epoch's reviews during its steps, in nats."""
     validation: dict[str, float | None] | None
     """Metrics of the validation split after the epoch; None without one."""
     seconds: float
@@ -70,9 +70,9 @@ class EpochRecord:
 
 
 def describe_meanings(labels: object, *, quote: Callable[[str], str] = str) -> str:
-    """Return what each value of a label column means, as a manifest tells it: positive first, what is left out last.
+    """Return in words what each value of a label column means, by a manifest: positive first, left out last.
 
-    A manifest may come from anywhere: what is no pair of a value and a meaning is passed over.
+    A manifest may come from anywhere, so entries that are not a value and a meaning are skipped.
     """
     order = ("positive", "negative", "left out")
     named = [(str(value), meaning or "left out") for value, meaning in (labels.items() if isinstance(labels, dict) else ())]
@@ -83,33 +83,33 @@ def describe_meanings(labels: object, *, quote: Callable[[str], str] = str) -> s
 
 
 class Observer(Protocol):
-    """Who is told how long work goes on; the command line shows it, a test may record it."""
+    """Receives notes, warnings and progress; the command line shows them, a test may record them."""
 
     def note(self, message: str) -> None:
-        """Take a sentence the user should see."""
+        """Show a sentence to the user."""
 
     def warn(self, message: str) -> None:
-        """Take a sentence the user must see, even one who wants to see little: rows were lost, or a file is not what it was."""
+        """Show a sentence that `--quiet` does not hide: rows were lost, or a file has changed."""
 
     def track(self, task: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
-        """Follow a task of `total` units; the function given advances it by so many."""
+        """Show the progress of a task of `total` units; the block gets a function that advances it by so many."""
 
     def countdown(self, reason: str, seconds: float) -> None:
-        """Say why nothing goes on, and return after so many seconds."""
+        """Show why the program waits, and return after so many seconds."""
 
 
 class SilentObserver:
-    """Tell nobody: for the verbs used as a library."""
+    """Show nothing: for the verbs used as a library."""
 
     def note(self, message: str) -> None:
-        """Drop the note."""
+        """Ignore the note."""
 
     def warn(self, message: str) -> None:
-        """Take it as a note."""
+        """Treat it as a note."""
         self.note(message)
 
     def track(self, task: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
-        """Count nothing."""
+        """Show no progress."""
         return nullcontext(lambda n: None)
 
     def countdown(self, reason: str, seconds: float) -> None:

@@ -10,8 +10,8 @@ from polarity_cli.cache.entries import Entry
 from polarity_cli.checkpoint.checkpoint import CheckpointInfo
 from polarity_cli.checkpoint.locate import EncoderLocation
 from polarity_cli.config import Context, DataConfig, EvaluateConfig, ReadOptions
-from polarity_cli.data.labelled import has_labels
 from polarity_cli.data.labels import LabelRule
+from polarity_cli.data.reviews import has_labels
 from polarity_cli.data.sources import Source, find_source
 from polarity_cli.errors import HubError, UsageError
 from polarity_cli.prepare import find_prepared, prepare_source
@@ -86,7 +86,7 @@ def _read_source(info: CheckpointInfo, config: EvaluateConfig, trained: dict[str
     else:
         shares = {name: trained.get(name, getattr(DataConfig(), name)) for name in ("test", "validation", "seed")}
         data = replace(data, **shares)
-    prepared = prepare_source(source, _locate(info), data, context, both_classes=False, known=find_rule(trained))
+    prepared = prepare_source(source, _locate(info), data, context, both_classes=False, trained_rule=find_rule(trained))
     return ScoredReviews(source.name, prepared.entry, split, is_own or split == "all", source)
 
 

@@ -1,4 +1,4 @@
-"""What the cache holds, by kind, in words for people. Reads manifests and sizes, changes nothing."""
+"""List what the cache holds, by kind, with sizes and descriptions for people. Changes nothing; next: `cache/prune`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from polarity_cli.cache.locks import is_held
 from polarity_cli.cache.publish import read_json
 
 _DEPTHS = {"hub": 3, "data": 1, "features": 1, "graphs": 1, "checkpoints": 1, "runs": 1, "tracking": 1}
-"""Each kind's folders between the cache and an entry, the entry's own included."""
+"""How deep an entry's folder is below the folder of its kind."""
 _PRECIOUS = ("checkpoints", "runs")
 _MANIFESTS = {"checkpoints": "polarity.json"}
 
@@ -29,13 +29,13 @@ class CacheItem:
     size: int
     """In bytes."""
     made: float
-    """In seconds since 1970, as is `used`."""
+    """When it was made, in seconds since 1970."""
     used: float
-    """When a run used it last, as far as the cache could be written."""
+    """When a run last used it, in seconds since 1970; too early where the cache could not be written."""
     in_use: bool
     """Whether a process uses it now."""
     needs: str | None = None
-    """The fingerprint of the tokenized reviews that a checkpoint is evaluated on, or an interrupted run goes on with."""
+    """The fingerprint of the tokenized reviews that a checkpoint or an interrupted run needs; None for the rest."""
     needed_by: tuple[str, ...] = field(default=())
     """Checkpoints and interrupted runs that need it."""
 
@@ -46,22 +46,22 @@ class CacheItem:
 
     @property
     def name(self) -> str:
-        """What it is called there."""
+        """Its path below that folder."""
         return self.place.name
 
     @property
     def folder(self) -> Path:
-        """Where it is."""
+        """Its path."""
         return self.place.folder
 
     @property
     def is_precious(self) -> bool:
-        """Whether training made it, so that making it again is not the same."""
+        """Whether it is a result of training, which cannot simply be made again."""
         return self.kind in _PRECIOUS and not self.is_leftover
 
     @property
     def is_leftover(self) -> bool:
-        """Whether it is an entry that is being made, or that was when its process ended."""
+        """Whether it is unfinished: still being made, or left by a process that was killed."""
         return self.folder.name.startswith(".")
 
 
@@ -70,16 +70,18 @@ def list_items(cache_dir: Path) -> list[CacheItem]:
     items = [
         _describe(Place(cache_dir, kind, name)) for kind, depth in _DEPTHS.items() for name in _find(cache_dir / kind, depth)
     ]
-    found = [item for item in items if item is not None]
+    present = [item for item in items if item is not None]
     needers: dict[str, list[str]] = {}
-    for item in found:
+    for item in present:
         if item.needs is not None:
             needers.setdefault(item.needs, []).append(f"{item.kind}/{item.name}")
-    return [replace(item, needed_by=tuple(sorted(needers.get(item.name, [])))) if item.kind == "data" else item for item in found]
+    return [
+        replace(item, needed_by=tuple(sorted(needers.get(item.name, [])))) if item.kind == "data" else item for item in present
+    ]
 
 
 def _find(folder: Path, depth: int, above: str = "") -> Iterator[str]:
-    """Yield the names of the entries so many folders below, those being made, and what killed processes left, among them."""
+    """Yield the names of the entries `depth` folders below, and of unfinished ones among them."""
     with contextlib.suppress(OSError):
         for path in sorted(folder.iterdir()):
             if not path.is_dir() or (folder.name == "hub" and path.name == "revisions"):
@@ -94,11 +96,11 @@ def _find(folder: Path, depth: int, above: str = "") -> Iterator[str]:
 
 
 def _describe(place: Place) -> CacheItem | None:
-    """Return what a folder is; None where it holds nothing, or is gone meanwhile."""
+    """Return the item of a folder; None where it holds nothing, or has been removed meanwhile."""
     try:
-        made = place.folder.stat().st_mtime
+        made_s = place.folder.stat().st_mtime
         size, n_files = _measure(place.folder)
-        used = max(made, place.notes.stat().st_mtime if place.notes.exists() else 0.0)
+        used_s = max(made_s, place.notes.stat().st_mtime if place.notes.exists() else 0.0)
         in_use = is_held(place.folder / "lock" if place.kind == "runs" else place.folder)
         description, needs = _read_manifest(place) if not place.folder.name.startswith(".") else ("", None)
     except OSError:
@@ -109,7 +111,7 @@ def _describe(place: Place) -> CacheItem | None:
     elif place.folder.name.startswith("."):
         in_use = is_held(place.folder)
         description = "being made" if in_use else "left by a process that was killed"
-    return CacheItem(place, description, size, made, used, in_use, needs)
+    return CacheItem(place, description, size, made_s, used_s, in_use, needs)
 
 
 def _measure(folder: Path) -> tuple[int, int]:
@@ -124,7 +126,7 @@ def _measure(folder: Path) -> tuple[int, int]:
 
 
 def _read_manifest(place: Place) -> tuple[str, str | None]:
-    """Return an entry's description and the reviews that it needs; what it says may be anything."""
+    """Return an entry's description, and the fingerprint of the reviews that it needs or None; its manifest may hold anything."""
     states = sorted(place.folder.glob("state-*"), reverse=True) if place.kind == "runs" else []
     folder = states[0] if states else place.folder
     manifest = read_json(folder / _MANIFESTS.get(place.kind, MANIFEST))
@@ -133,38 +135,38 @@ def _read_manifest(place: Place) -> tuple[str, str | None]:
     needs = None
     match place.kind:
         case "hub":
-            said = [_get(manifest, "key", "repo"), _get(manifest, "key", "config"), _get(manifest, "split")]
-            said.append(_count(_get(manifest, "key", "rows") or "all", "row"))
+            parts = [_get(manifest, "key", "repo"), _get(manifest, "key", "config"), _get(manifest, "split")]
+            parts.append(_count(_get(manifest, "key", "rows") or "all", "row"))
         case "data":
             splits = _get(manifest, "splits")
             rows = [_get(counts, "n_rows") for counts in splits.values()] if isinstance(splits, dict) else []
             n_rows = sum(count for count in rows if isinstance(count, int))
-            said = [_get(manifest, "source"), _get(manifest, "encoder"), _count(n_rows, "review")]
+            parts = [_get(manifest, "source"), _get(manifest, "encoder"), _count(n_rows, "review")]
         case "features":
             cut = _get(manifest, "key", "cut")
-            said = [
+            parts = [
                 _get(manifest, "encoder"),
                 f"cut {cut}",
                 _get(manifest, "split"),
                 _count(_get(manifest, "n_reviews"), "review"),
             ]
         case "graphs":
-            said = [_get(manifest, "key", "checkpoint")]
+            parts = [_get(manifest, "key", "checkpoint")]
         case "checkpoints":
             f1 = _get(manifest, "metrics", "test", "f1")
             score = f"test F1 {f1:.4f}" if isinstance(f1, float) else None
-            said, needs = (
+            parts, needs = (
                 [_get(manifest, "data", "source"), _get(manifest, "encoder", "name"), score],
                 _get(manifest, "data", "fingerprint"),
             )
         case "runs":
             run = manifest.get("run")
-            said = ["interrupted", _get(run, "--source"), _get(run, "--encoder")]
+            parts = ["interrupted", _get(run, "--source"), _get(run, "--encoder")]
             needs = _get(run, "the tokenized reviews")
         case _:
-            said = []
-    wanted = needs if isinstance(needs, str) and re.fullmatch(r"[0-9a-f]{16}", needs) else None
-    return ", ".join(str(part) for part in said if part), wanted
+            parts = []
+    fingerprint = needs if isinstance(needs, str) and re.fullmatch(r"[0-9a-f]{16}", needs) else None
+    return ", ".join(str(part) for part in parts if part), fingerprint
 
 
 def _count(n: object, noun: str) -> str:
@@ -172,7 +174,7 @@ def _count(n: object, noun: str) -> str:
 
 
 def _get(value: object, *names: str) -> object:
-    """Return what is inside nested objects, or None where there is no such thing."""
+    """Return a value from nested objects by its names, or None where there is none."""
     for name in names:
         value = value.get(name) if isinstance(value, dict) else None
     return value

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polarity_cli.cache.hashes import hash_known, hash_regular, write_notes
+from polarity_cli.cache.hashes import hash_files, hash_regular, write_notes
 from polarity_cli.cache.layout import MANIFEST
 from polarity_cli.cache.locks import Hold, hold, lock
 from polarity_cli.cache.publish import publish, read_json, remove_tree, report_unwritable, write_json
@@ -241,7 +241,7 @@ def _check(place: Place, key: Mapping[str, Any] | None, is_sound: Callable[[Mani
         raise _DamagedError("it was made from something else")
     changed = [name for name, known in files.items() if statuses[name].st_size != known.get("size")]
     if not changed:
-        hashes = hash_known(place.folder, files, place.notes)
+        hashes = hash_files(place.folder, files, place.notes)
         changed = [name for name, known in files.items() if hashes[name] != known.get("sha256")]
     if changed:
         raise _DamagedError(f"not as it was written: {', '.join(changed[:3])}")

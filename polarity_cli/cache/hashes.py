@@ -1,8 +1,8 @@
-"""SHA-256 of files, not computed twice while a file stays the same.
+"""Compute SHA-256 of files, once while a file stays the same. Used by `cache/entries` and `hub/files`.
 
-What was computed is noted in the cache beside each file's device, inode, size and times. A copy has another inode, and every
-change sets the time of the last change, which no program can set back: a note fits only the very file that was read.
-The note's own time says when the files were used last.
+Each SHA-256 is noted in the cache with the file's device, inode, size and times. A copy has another inode, and every change sets
+the change time, which no program can set back, so a note fits only the very file that was read. The modification time of the
+notes is when the files were last used.
 """
 
 from __future__ import annotations
@@ -21,40 +21,40 @@ _SETTLED_NS = 100_000_000
 """A file that changed later than this before it was read is not noted: another change might leave the same times."""
 
 
-def hash_known(folder: Path, names: Iterable[str], notes: Path) -> dict[str, str]:
+def hash_files(folder: Path, names: Iterable[str], notes: Path) -> dict[str, str]:
     """Return the SHA-256 of some of a folder's files as 64 hexadecimal digits, by name.
 
     Args:
         folder: where the files are.
-        names: of regular files; links are followed.
-        notes: the file that keeps what was computed. Where it cannot be written, that costs time and nothing else.
+        names: the names of regular files; links are followed.
+        notes: the file that keeps the results. Where it cannot be written, they are computed again next time.
 
     Raises:
         OSError: a file cannot be read, or is not a regular file.
     """
-    known = (read_json(notes) or {}).get("files")
-    before = known if isinstance(known, dict) else {}
+    stored = (read_json(notes) or {}).get("files")
+    before = stored if isinstance(stored, dict) else {}
     hashes: dict[str, str] = {}
-    noted: dict[str, list[object]] = {}
+    entries: dict[str, list[object]] = {}
     for name in names:
         entry = before.get(name)
-        seen = _identify((folder / name).stat())
-        if isinstance(entry, list) and entry[:-1] == seen and isinstance(entry[-1], str):
-            hashes[name], noted[name] = entry[-1], entry
+        identity = _identify((folder / name).stat())
+        if isinstance(entry, list) and entry[:-1] == identity and isinstance(entry[-1], str):
+            hashes[name], entries[name] = entry[-1], entry
             continue
-        hashes[name], seen = hash_regular(folder / name)
-        if seen:
-            noted[name] = [*seen, hashes[name]]
+        hashes[name], identity = hash_regular(folder / name)
+        if identity:
+            entries[name] = [*identity, hashes[name]]
     with contextlib.suppress(OSError):
-        if noted.items() <= before.items() and notes.exists():
+        if entries.items() <= before.items() and notes.exists():
             os.utime(notes)
         else:
-            write_notes(notes, folder, {**before, **noted})
+            write_notes(notes, folder, {**before, **entries})
     return hashes
 
 
 def write_notes(notes: Path, folder: Path, files: Mapping[str, list[object]]) -> None:
-    """Write what is known of a folder's files: for each what `hash_regular` tells of it, and its SHA-256.
+    """Write the notes of a folder's files: for each its identity, from `hash_regular`, and its SHA-256.
 
     Raises:
         OSError: they cannot be written.
@@ -64,15 +64,19 @@ def write_notes(notes: Path, folder: Path, files: Mapping[str, list[object]]) ->
 
 
 def are_whole(folder: Path, hashes: Mapping[str, object], notes: Path) -> bool:
-    """Tell whether files are there with the SHA-256 that each should have; see `hash_known`."""
+    """Return whether all files are there with the SHA-256 in `hashes`; see `hash_files`."""
     try:
-        return hash_known(folder, hashes, notes) == dict(hashes)
+        return hash_files(folder, hashes, notes) == dict(hashes)
     except (OSError, ValueError):  # a name that no file can have
         return False
 
 
 def hash_regular(path: Path) -> tuple[str, list[object]]:
-    """Return a file's SHA-256 and what tells that it is still the same; nothing where it was changed just now."""
+    """Return a file's SHA-256, and its identity: device, inode, size and times; empty where it changed just now.
+
+    Raises:
+        OSError: it cannot be read, or is not a regular file.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         before = os.fstat(descriptor)

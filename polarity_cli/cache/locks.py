@@ -1,7 +1,7 @@
-"""Locks between processes, and holding a folder while it is used.
+"""Lock files between processes, and hold folders while they are used. Used by `cache/publish`, `entries` and `prune`.
 
-All are locks of the system (flock): they end with the process that has them, however it ends. A file system without locks is
-worked on without them.
+All are system locks (flock), which end with their process, however it ends. On a file system without locks the work goes on
+without them.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)
-"""What file systems without locks answer, some of them only where a folder or a file open for reading is to be locked."""
+"""Errors of file systems without locks; some raise them only for folders or files that are open for reading."""
 
 
 class Hold:
-    """A lock that lasts until it is closed, its object is gone, or the process ends."""
+    """A lock on a folder or file, until it is closed, garbage-collected, or its process ends."""
 
     def __init__(self, descriptor: int, *, is_real: bool = True) -> None:
         self._descriptor: int | None = descriptor
@@ -27,7 +27,7 @@ class Hold:
         """False where the file system has no locks."""
 
     def close(self) -> None:
-        """Let go."""
+        """Release the lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -37,10 +37,10 @@ class Hold:
 
 
 def hold(path: Path, *, alone: bool = False) -> Hold | None:
-    """Return a hold on a folder or file, beside others' or `alone`; None where another's does not let it, or it was moved away.
+    """Return a shared or (with `alone`) exclusive hold on a folder or file; None if another process prevents it, or it was moved.
 
-    Who removes a folder holds it alone first, for as long as that takes, so what is held is not removed. A hold beside others
-    waits for that; one alone waits for nobody.
+    Whoever removes a folder holds it alone first, so no folder is removed while it is held. A shared hold waits for an exclusive
+    one to end; an exclusive hold never waits.
 
     Raises:
         OSError: there is no such folder or file, or it is a link.
@@ -61,26 +61,26 @@ def hold(path: Path, *, alone: bool = False) -> Hold | None:
 
 
 def is_held(path: Path) -> bool:
-    """Tell whether a process holds a folder or file; where the file system has no locks, nobody can know, and it is not."""
+    """Return whether a process holds a folder or file; always False on a file system without locks."""
     try:
-        held = hold(path, alone=True)
+        exclusive = hold(path, alone=True)
     except OSError:
         return False
-    if held is None:
+    if exclusive is None:
         return True
-    held.close()
+    exclusive.close()
     return False
 
 
 @contextmanager
 def lock(path: Path, *, when_busy: Callable[[], None] | None) -> Iterator[bool]:
-    """Have a lock file to oneself inside the block; gives False where the file system has no locks.
+    """Hold a lock file exclusively inside the block; yields False on a file system without locks.
 
-    Signals end the waiting as they end anything else.
+    A signal interrupts the waiting.
 
     Args:
-        path: the lock file, made with its folders where it is not there. Whoever has the lock may remove it.
-        when_busy: called before another process is waited for; with None it is not waited for.
+        path: the lock file, created with its folders if need be. Whoever has the lock may remove it.
+        when_busy: called before waiting for another process; None means not to wait.
 
     Raises:
         BlockingIOError: another process has it, and `when_busy` is None.
@@ -107,10 +107,10 @@ def lock(path: Path, *, when_busy: Callable[[], None] | None) -> Iterator[bool]:
             os.close(descriptor)
 
 
-def _lock(descriptor: int, kind: int, *, wait: bool) -> bool:
+def _lock(descriptor: int, operation: int, *, wait: bool) -> bool:
     """Lock an open file; return False where its file system has no locks."""
     try:
-        fcntl.flock(descriptor, kind if wait else kind | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, operation if wait else operation | fcntl.LOCK_NB)
     except BlockingIOError:
         raise
     except OSError as error:
@@ -121,7 +121,7 @@ def _lock(descriptor: int, kind: int, *, wait: bool) -> bool:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Tell whether an open file is the one that stands at a path now."""
+    """Return whether an open file is the one that is at a path now."""
     with contextlib.suppress(OSError):
         return os.path.samestat(os.fstat(descriptor), path.stat(follow_symlinks=False))
     return False

@@ -1,4 +1,4 @@
-"""Publish whole folders and files by rename, and say what to do where the disk refuses."""
+"""Publish whole folders and files by rename, and turn errors of the disk into messages. Used by every room that writes."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _HINTS = {
 
 @contextmanager
 def publish(target: Path) -> Iterator[Path]:
-    """Give a new folder to write to, and rename it to `target` when the block ends well; otherwise remove it.
+    """Yield a new folder to write to, and rename it to `target` when the block ends well; otherwise remove it.
 
-    The folder is held while it is written (see `cache/locks`), and on the disk before it is renamed. Where another process
-    published `target` meanwhile, its entry stays and this one is dropped: both were made from the same key.
+    The folder is held while it is written (see `cache/locks`), and synced to the disk before it is renamed. Where another process
+    published `target` meanwhile, that stays and this one is dropped: both were made from the same key.
 
     Raises:
         CacheError: the cache cannot be written.
@@ -38,10 +38,10 @@ def publish(target: Path) -> Iterator[Path]:
     with report_unwritable(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    held = None
+    own_hold = None
     try:
         with report_unwritable(target):
-            held = hold(work)
+            own_hold = hold(work)
             work.chmod(0o755)
         yield work
         with report_unwritable(target):
@@ -55,12 +55,12 @@ def publish(target: Path) -> Iterator[Path]:
             _flush(target.parent)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-        if held is not None:
-            held.close()
+        if own_hold is not None:
+            own_hold.close()
 
 
 def _flush(path: Path) -> None:
-    """Wait until a file or folder is on the disk: a rename may outlive a power cut that the content does not."""
+    """Sync a file or folder to the disk: a rename may survive a power cut that the content does not."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -73,9 +73,9 @@ def _flush(path: Path) -> None:
 
 @contextmanager
 def report_unwritable(target: Path) -> Iterator[None]:
-    """Turn what the disk answers to writing inside the block into an error that says what to do.
+    """Turn errors of the disk inside the block into CacheError with a hint.
 
-    A connection's errors, and those that no system call raised, are not the disk's and come as they are.
+    Errors of a connection, and those without the number of a system error, are raised unchanged.
     """
     try:
         yield
@@ -93,7 +93,7 @@ def report_unwritable(target: Path) -> Iterator[None]:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder that may be used: it gets another name first, so that nobody meets a part of it. A link goes alone.
+    """Remove a folder, renamed first, so that nobody sees it half removed. Of a link, remove the link alone.
 
     Raises:
         OSError: it cannot be removed.
@@ -107,14 +107,14 @@ def remove_tree(path: Path) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a value as indented JSON, in one step."""
+    """Write a value to a file as indented JSON, which replaces an earlier file in one step."""
     work = path.with_name(f".{path.name}.{os.getpid()}")
     work.write_text(clean_text(json.dumps(value, indent=2, ensure_ascii=False)) + "\n", encoding="utf-8")
     work.replace(path)
 
 
 def read_json(path: Path) -> dict[str, object] | None:
-    """Return the JSON object in a file, or None where there is no such file or it holds anything else."""
+    """Return the JSON object in a file, or None if the file is missing or holds anything else."""
     if not path.is_file():
         return None
     try:

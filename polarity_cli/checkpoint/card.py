@@ -83,7 +83,7 @@ reviews that stood in training.
 
 def _quote(text: str) -> str:
     """Return a name as a span of code, in which nothing is markup, whatever backticks and line breaks are in it."""
-    shown = make_printable(text, instead=" ", kept="")[:_LONGEST_NAME]
+    shown = make_printable(text, instead=" ", keep="")[:_LONGEST_NAME]
     fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
     room = " " if shown.strip() != shown or "`" in shown else ""
     return f"{fence}{room}{shown or '-'}{room}{fence}"

@@ -53,5 +53,5 @@ def _read_named(name: str, context: Context) -> CheckpointInfo:
     if manifest is not None and is_sound(manifest):
         graphs = sorted(set(_GRAPHS) & set(manifest["files"]))  # type: ignore[call-overload]
         if graphs:
-            fetch_files(name, found.revision, graphs, kind="model", context=context, part="graphs")
+            fetch_files(name, found.revision, graphs, repo_type="model", context=context, part="graphs")
     return read_checkpoint(found.folder, name)

@@ -90,8 +90,8 @@ def fetch_encoder(repo: str, context: Context) -> EncoderLocation:
         HubError: the Hub is out of reach or has no such model.
         UsageError: no repository can be called so.
     """
-    revision = find_revision(repo, kind="model", context=context)
-    files = fetch_files(repo, revision, _FETCHED, kind="model", context=context)
+    revision = find_revision(repo, repo_type="model", context=context)
+    files = fetch_files(repo, revision, _FETCHED, repo_type="model", context=context)
     if not any(file.suffix == ".safetensors" for file in files):
         raise CheckpointError(
             f"{repo}: no weights in safetensors format.", hint="Pickled weights are not read; choose another encoder."

@@ -61,7 +61,7 @@ class Console:
         known = [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
         shown = [*columns, *(known if total else [SpinnerColumn(), TimeElapsedColumn()])]
         with Progress(*shown, console=RichConsole(stderr=True), transient=True) as bars:
-            number = bars.add_task(make_printable(task, kept=""), total=total)
+            number = bars.add_task(make_printable(task, keep=""), total=total)
             outer, self._bars = self._bars, bars
             try:
                 yield lambda n: bars.advance(number, n)
@@ -113,7 +113,7 @@ def print_pairs(pairs: dict[str, str]) -> None:
     """Print names and values in two columns."""
     width = max(map(len, pairs))
     for name, value in pairs.items():
-        print(f"{name:<{width}}  {make_printable(value, kept='')}")
+        print(f"{name:<{width}}  {make_printable(value, keep='')}")
 
 
 def format_metrics(metrics: dict[str, float | None]) -> dict[str, str]:

@@ -55,7 +55,7 @@ def _colour_word(word: str, share: float) -> str:
 
 
 def _show(text: str) -> str:
-    return make_printable(text, instead=" ", kept="")
+    return make_printable(text, instead=" ", keep="")
 
 
 def open_terminal(stream: IO[bytes], *, as_json: bool) -> IO[bytes]:
@@ -74,7 +74,7 @@ class _Shown(io.RawIOBase):
 
     def write(self, lines: bytes) -> int:  # type: ignore[override]
         text = lines.decode("utf-8", "replace")
-        shown = escape_unprintable(text) if self._as_json else make_printable(text, kept="\n\t")
+        shown = escape_unprintable(text) if self._as_json else make_printable(text, keep="\n\t")
         return self._stream.write(shown.encode())
 
     def flush(self) -> None:

@@ -1,6 +1,6 @@
-"""Batches of reviews of like length, filled to a budget of tokens. Next on the road: `encoder/trunk`.
+"""Group reviews of similar length into batches, filled to a budget of tokens. Next on the road: `features` and `training`.
 
-A batch is an array of review numbers; which reviews share a batch depends only on the lengths, the budget and the seed.
+A batch is an array of review numbers `(B,) int64`; which reviews share one depends on the lengths, the budget and the seed alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 Batch = NDArray[np.int64]
 POOL = 50
-"""Batches whose reviews are sorted by length together: the larger, the less padding; the smaller, the more random."""
+"""Reviews are sorted by length within pools of so many batches: larger pools pad less, smaller ones are more random."""
 
 
 def plan_batches(lengths: NDArray[np.int64], *, budget: int) -> list[Batch]:
@@ -26,7 +26,7 @@ def plan_batches(lengths: NDArray[np.int64], *, budget: int) -> list[Batch]:
 
 
 def plan_equal_batches(lengths: NDArray[np.int64], *, budget: int) -> list[Batch]:
-    """Return batches as `plan_batches` does, each of reviews of one length, so that nothing is padded."""
+    """Return batches as `plan_batches` does, but of one length each, so that nothing is padded."""
     order = np.argsort(lengths, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1) if len(order) else []
     return [batch for group in groups for batch in _fill(group, lengths, lambda length: budget // length)]
@@ -36,7 +36,7 @@ def plan_epoch(lengths: NDArray[np.int64], *, batch_size: int, seed: int, epoch:
     """Return one epoch's training batches, in random order.
 
     A batch holds as many tokens as `batch_size` reviews of mean length, so that an epoch has about `N / batch_size` steps
-    whatever the lengths; it holds at most `MOST` times as many reviews, and numbers of them that processes share evenly, see
+    whatever the lengths. It holds at most `MOST` times as many reviews, and a number that processes can share evenly, see
     `_round_evenly`. Reviews are shuffled, sorted by length in pools of `POOL` batches, and cut into batches, which are shuffled.
     """
     random = np.random.default_rng([seed, epoch])

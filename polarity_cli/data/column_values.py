@@ -1,4 +1,4 @@
-"""Whether a column's first values look like texts or like labels, for columns whose names say nothing. Next: `data/columns`."""
+"""Tell texts from labels by a column's first values, for columns whose names say nothing. Used by `data/columns`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from polarity_cli.formats.column_names import is_identifier
 _WORD = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|[^\\W\\d_][^\\W_]*(?:['\u2019-][^\\W_]+)*"
 )
-"""A word, or a character of a script that sets none apart: Thai, Lao, Burmese, Khmer, Japanese, Chinese."""
+"""A word, or a character of a script without spaces: Thai, Lao, Burmese, Khmer, Japanese, Chinese."""
 _ADDRESS = re.compile(r"(?:https?://|www\.)\S+$")
 _FEWEST_WORDS = 3
 _LEAST_LETTERS = 0.6
@@ -23,14 +23,14 @@ _MOST_LABELS = 10
 
 
 def has_texts(values: Sequence[object]) -> bool:
-    """Return whether most values are texts: some words, mostly letters, no addresses, and not the same few again."""
+    """Return whether most values are texts: several words, mostly letters, no addresses, and mostly different."""
     filled = [value for value in values if not _is_blank(value)]
     texts = [value for value in filled if isinstance(value, str) and _is_text(value[:_LONGEST_READ])]
     return len(texts) * 2 > len(filled) and len(set(texts)) * 2 > len(texts)
 
 
 def has_words(name: str, values: Sequence[object]) -> bool:
-    """Return whether a column holds something in words, however short: neither labels nor numbers nor the names of rows."""
+    """Return whether nine of ten values hold a word, however short, and are neither labels nor identifiers of rows."""
     filled = [value for value in values if not _is_blank(value)]
     if is_identifier(name) or not filled or has_labels(name, values):
         return False
@@ -39,15 +39,15 @@ def has_words(name: str, values: Sequence[object]) -> bool:
 
 
 def has_labels(name: str, values: Sequence[object]) -> bool:
-    """Return whether a column's values are a few labels of one usual form, at least two, and do not number the rows."""
+    """Return whether a column holds a few different labels of one usual form, two at least, and does not number the rows."""
     if is_identifier(name) or any(isinstance(value, list | dict | tuple | set) for value in values):
         return False
-    found = [strip_prefix(label) for value in values if (label := normalise_label(value))]
-    seen = set(found)
-    if not 1 < len(seen) <= _MOST_LABELS or not looks_like_labels(seen):
+    labels = [strip_prefix(label) for value in values if (label := normalise_label(value))]
+    distinct = set(labels)
+    if not 1 < len(distinct) <= _MOST_LABELS or not looks_like_labels(distinct):
         return False
-    are_numbers = all(as_number(value) is not None for value in seen)
-    return not (are_numbers and 2 < len(found) == len(seen))
+    are_numbers = all(as_number(value) is not None for value in distinct)
+    return not (are_numbers and 2 < len(labels) == len(distinct))
 
 
 def _is_blank(value: object) -> bool:

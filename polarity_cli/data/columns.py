@@ -1,4 +1,4 @@
-"""Which columns hold the text and the label. Next on the road: `data/labels`."""
+"""Choose the columns that hold the text and the label. Next on the road: `data/reading`."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Samples = Mapping[str, Sequence[object]]
 """The values of the first rows by column."""
 _MOST_LISTED = 20
 _LONGEST_LIST = 400
-"""Names, and their characters, that a message lists."""
+"""A message lists so many names, of so many characters together."""
 _MOST_SUGGESTED = 3
 _PLACE = re.compile(r"column_\d+")
-"""What a column of a table without a header is called: its place, which says nothing of another file's columns."""
+"""The name of a column in a table without a header. It is only a place, which may hold something else in another file."""
 
 
 def choose_text_columns(
     columns: Collection[str],
-    asked: Sequence[str] | None,
+    option: Sequence[str] | None,
     where: str,
     *,
     preferred: Sequence[str] | None = None,
@@ -32,18 +32,19 @@ def choose_text_columns(
 ) -> tuple[str, ...]:
     """Return the columns that make the text, in order, as the file spells them.
 
-    Those asked for; else those preferred, without a title that is not there; else the title and a body by their names; else the
-    only column whose values look like text. Names match without regard to case, punctuation or a dotted prefix.
+    In this order: the columns that `--text` names (`option`); those that are `preferred`, without a title that the file lacks;
+    the title and a body by their names; the only column whose values look like text. Names match without regard to case,
+    punctuation or a dotted prefix.
 
     Raises:
         DataError: a column is missing, or there are none or several to choose from.
     """
-    if asked:
-        return tuple(_resolve(columns, asked, where, flag="--text"))
+    if option:
+        return tuple(_resolve(columns, option, where, flag="--text"))
     by_place = bool(preferred) and all(map(_PLACE.fullmatch, preferred or ()))
-    found = [] if by_place else [_find_alike(columns, name) for name in preferred or ()]
-    if found and found[-1] is not None:
-        return tuple(dict.fromkeys(name for name in found if name is not None))
+    matches = [] if by_place else [_find_alike(columns, name) for name in preferred or ()]
+    if matches and matches[-1] is not None:
+        return tuple(dict.fromkeys(name for name in matches if name is not None))
     bodies = _find_best(columns, text_rank)
     titles = _find_best(columns, title_rank)
     if not bodies:
@@ -65,21 +66,21 @@ def choose_text_columns(
 
 def choose_label_column(
     columns: Collection[str],
-    asked: str | None,
+    option: str | None,
     where: str,
     *,
     samples: Samples | None = None,
     exclude: Collection[str] = (),
 ) -> str:
-    """Return the label column: the one asked for, the one that is named best, or the only one whose values are usual labels.
+    """Return the label column: the one that `--label` names (`option`), the best by name, or the only one with usual labels.
 
-    `exclude` are the text columns, which are taken only where one is asked for.
+    `exclude` are the text columns; only `option` can choose one of them.
 
     Raises:
         DataError: it is missing, or there are none or several to choose from.
     """
-    if asked:
-        return _resolve(columns, [asked], where, flag="--label")[0]
+    if option:
+        return _resolve(columns, [option], where, flag="--label")[0]
     others = [name for name in columns if name not in exclude]
     labels = _find_best(others, label_rank)
     if not labels:
@@ -93,7 +94,7 @@ def choose_label_column(
 
 
 def build_text(fields: dict[str, object], columns: Sequence[str], where: str) -> str:
-    """Return a row's text columns as one text; a column that is not there, null or NaN is blank.
+    """Return a row's text columns as one text; a column that is missing, null or NaN is blank.
 
     Raises:
         DataError: a value is neither text, a number, a date nor empty.
@@ -118,7 +119,7 @@ def _as_text(value: object, name: str, where: str) -> str:
 
 
 def _find_best(columns: Iterable[str], rank: Callable[[str], int | None]) -> list[str]:
-    """Return the columns of the best tier that any is in."""
+    """Return the columns of the best rank that any column has."""
     ranks = {name: tier for name in columns if (tier := rank(name)) is not None}
     return [name for name, tier in ranks.items() if tier == min(ranks.values())]
 
@@ -127,38 +128,38 @@ def _find_alike(columns: Collection[str], name: str) -> str | None:
     """Return the column of this name, or the only one that differs in case, punctuation or dotted prefix alone."""
     if name in columns:
         return name
-    wanted = normalise_name(name)
-    alike = [column for column in columns if normalise_name(column) == wanted] if wanted else []
+    normalised = normalise_name(name)
+    alike = [column for column in columns if normalise_name(column) == normalised] if normalised else []
     return alike[0] if len(alike) == 1 else None
 
 
-def _resolve(columns: Collection[str], asked: Sequence[str], where: str, *, flag: str) -> list[str]:
-    found = [_find_alike(columns, name) for name in asked]
-    missing = [name for name, column in zip(asked, found, strict=True) if column is None]
+def _resolve(columns: Collection[str], names: Sequence[str], where: str, *, flag: str) -> list[str]:
+    matches = [_find_alike(columns, name) for name in names]
+    missing = [name for name, column in zip(names, matches, strict=True) if column is None]
     if missing:
         alike = [column for column in columns if normalise_name(column) in map(normalise_name, missing)]
         several = f"; {_list(alike)} are spelled alike" if len(alike) > 1 else ""
         raise DataError(
-            f"{where}: no column {', '.join(map(show, missing[:_MOST_LISTED]))}, of {flag} {','.join(asked)}{several}.",
+            f"{where}: no column {', '.join(map(show, missing[:_MOST_LISTED]))}, of {flag} {','.join(names)}{several}.",
             hint=f"The columns are {_list(columns)}; name others with {flag}.",
         )
-    return [column for column in found if column is not None]
+    return [column for column in matches if column is not None]
 
 
 def _refuse(columns: Collection[str], candidates: Sequence[str], role: str, where: str, *, hint: str) -> DataError:
-    found = f"several columns could be {role}: {_list(candidates)}" if candidates else f"no column looks like {role}"
-    return DataError(f"{where}: {found}; the columns are {_list(columns)}.", hint=hint)
+    problem = f"several columns could be {role}: {_list(candidates)}" if candidates else f"no column looks like {role}"
+    return DataError(f"{where}: {problem}; the columns are {_list(columns)}.", hint=hint)
 
 
 def _suggest_texts(candidates: Sequence[str], columns: Collection[str]) -> str:
-    """Return how to name text columns, with columns that are there."""
+    """Return a hint how to name the text columns, with columns of this file."""
     real = candidates or [name for name in columns if not is_nameless(name) and label_rank(name) is None]
     if not real:
         return "Name the text columns in reading order with --text."
     from polarity_cli.data.label_forms import list_for_shell
 
-    chosen = list_for_shell(real[:2], in_order=False)
-    return f"Name the text columns in reading order, e.g. --text {chosen}."
+    names = list_for_shell(real[:2], in_order=False)
+    return f"Name the text columns in reading order, e.g. --text {names}."
 
 
 def _suggest_labels(candidates: Sequence[str], others: Collection[str]) -> str:
@@ -173,7 +174,7 @@ def _suggest_labels(candidates: Sequence[str], others: Collection[str]) -> str:
 
 
 def _list(columns: Iterable[str]) -> str:
-    """Return names for a message, some of them where there are many."""
+    """Return sorted names for a message, cut where there are many."""
     names = [show(name) for name in sorted(columns)]
     n_shown = next(
         (n for n in range(1, len(names)) if n == _MOST_LISTED or sum(map(len, names[: n + 1])) > _LONGEST_LIST), len(names)

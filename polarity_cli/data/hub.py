@@ -1,6 +1,6 @@
-"""Rows of a Hub data set, read once into the cache as Parquet; from there they are a local folder like any other.
+"""Fetch rows of a Hub data set into the cache as Parquet, once; `data/sources` then reads them as a local folder.
 
-Reads no more than the rows asked for need, so that a part of a set costs a part of its download. Next: `data/sources`.
+No more is fetched than the rows need, so a part of a set costs a part of its download.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import quote
 from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry, get_entry
 from polarity_cli.cache.publish import report_unwritable
 from polarity_cli.config import Context
-from polarity_cli.data.hub_sets import Wanted, find_builder
+from polarity_cli.data.hub_sets import Selection, find_builder
 from polarity_cli.errors import DataError, HubError, UsageError
 from polarity_cli.hub import connect, find_revision, is_of_content
 from polarity_cli.hub.files import fetch_files
@@ -32,15 +32,15 @@ _BLOCK_BYTES = 1 << 20
 
 
 def fetch_rows(name: str, *, rows: int | None, context: Context, splits: Sequence[str] | None = None) -> tuple[Entry, str]:
-    """Return an entry with a Parquet file for each split that was read, and the revision.
+    """Return a cache entry with a Parquet file for each split, and the commit that the set is at.
 
     Args:
-        name: the set's on the Hub, and behind a colon the configuration's where it has several: `nyu-mll/glue:sst2`.
-        rows: the first so many of a split, None for all. Without `splits`, a number of rows comes from the train split alone, and
-            all rows from the train, validation and test splits, as far as the set has them.
-        context: where, and with whose progress.
-        splits: read only one, the first of these that the set has. The entry's manifest holds its name as `split`, and the names
-            of all that the set has as `splits`.
+        name: of the set on the Hub, with a configuration behind a colon where there are several: `nyu-mll/glue:sst2`.
+        rows: read the first so many rows of a split, None for all. Without `splits`, a number of rows is read of the train split
+            alone, and None reads the train, validation and test splits, as far as the set has them.
+        context: the cache, and who is shown the progress.
+        splits: read only the first of these that the set has. The entry's manifest holds its name as `split`, and the names of
+            all splits of the set as `splits`.
 
     Raises:
         UsageError: the name cannot be a set's.
@@ -51,7 +51,7 @@ def fetch_rows(name: str, *, rows: int | None, context: Context, splits: Sequenc
     repo, colon, config = name.partition(":")
     if colon and not config:
         raise UsageError(f"{name}: a configuration is missing after the colon.", hint=f"Leave the colon out: {repo}")
-    revision = find_revision(repo, kind="dataset", context=context)
+    revision = find_revision(repo, repo_type="dataset", context=context)
     amount = f"first-{rows}" if rows else "all"
     parts = [amount if splits is None else f"{'-or-'.join(splits)}-{amount}", *([quote(config, safe="")] if config else [])]
     place = Place(context.cache_dir, "hub", f"{repo.replace('/', '--')}/{revision}/{'--'.join(parts)}")
@@ -66,7 +66,7 @@ def fetch_rows(name: str, *, rows: int | None, context: Context, splits: Sequenc
 
     def fetch(work: Path) -> Manifest:
         with report_unwritable(place.folder):
-            return _download(Wanted(repo, config or None, revision, rows, splits), work, context)
+            return _download(Selection(repo, config or None, revision, rows, splits), work, context)
 
     if not context.offline:
         return get_entry(place, key, fetch, context.observer), revision
@@ -76,25 +76,25 @@ def fetch_rows(name: str, *, rows: int | None, context: Context, splits: Sequenc
     return entry, revision
 
 
-def _download(wanted: Wanted, folder: Path, context: Context) -> Manifest:
-    """Write a file for each split that is wanted, and return what the entry's manifest says of them."""
+def _download(selection: Selection, folder: Path, context: Context) -> Manifest:
+    """Write a file for each selected split, and return the fields of the entry's manifest."""
     import datasets
 
     datasets.disable_progress_bars()
     datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # a request to a host that is not the Hub
     # The library reads the card from the Hub's cache, so what lies there has been checked.
-    fetch_files(wanted.repo, wanted.revision, ["README.md"], kind="dataset", context=context)
-    with connect(wanted.repo, context.observer):
-        builder = find_builder(wanted)
+    fetch_files(selection.repo, selection.revision, ["README.md"], repo_type="dataset", context=context)
+    with connect(selection.repo, context.observer):
+        builder = find_builder(selection)
         there = list(map(str, builder.config.data_files or {}))
-        names = wanted.choose(there)
+        names = selection.choose(there)
         for name in names:
-            total = wanted.rows or _count(builder, name)
+            total = selection.rows or _count(builder, name)
             which = f" ({name})" if len(names) > 1 or name != "train" else ""
-            with context.observer.track(f"Reading {wanted.name}{which}", total) as advance:
-                tables = _read_tables(builder, name, wanted.rows, Retries(wanted.repo, context.observer))
+            with context.observer.track(f"Reading {selection.name}{which}", total) as advance:
+                tables = _read_tables(builder, name, selection.rows, Retries(selection.repo, context.observer))
                 _write(_name_classes(tables, builder.info.features, advance), folder / f"{name}.parquet")
-    return {} if wanted.splits is None else {"split": names[0], "splits": there}
+    return {} if selection.splits is None else {"split": names[0], "splits": there}
 
 
 def _count(builder: Any, split: str) -> int | None:
@@ -126,7 +126,7 @@ def _stream(builder: Any, split: str, repo: str) -> Iterator[pa.Table]:
 
 
 def _read_row_groups(urls: list[str], retries: Retries) -> Iterator[pa.Table]:
-    """Yield Parquet files row group by row group, and fetch little more than what is taken.
+    """Yield Parquet files row group by row group, and fetch little more than what is read.
 
     A group that cannot be read is fetched again. Streaming by the datasets library fetches up to 39 MB for the first 100 rows,
     since Arrow joins neighbouring groups into large reads; and its reading threads abort or hang a process that ends soon after
@@ -160,7 +160,7 @@ def _open_parquet(url: str) -> Iterator[Any]:
 
 
 def _unreadable() -> tuple[type[Exception], ...]:
-    """Return what Arrow raises where content is wrong."""
+    """Return the exceptions that Arrow raises for damaged content."""
     import pyarrow as pa
 
     return pa.lib.ArrowException, OSError

@@ -1,4 +1,4 @@
-"""Which part of a Hub data set is wanted, and the library's own reader of the set. Used by `data/hub`."""
+"""Which part of a Hub data set to read, and the `datasets` library's reader of the set. Used by `data/hub`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _N_SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which rows of which set."""
+class Selection:
+    """The rows to read: of which set, configuration, revision and splits."""
 
     repo: str
     config: str | None
@@ -26,20 +26,20 @@ class Wanted:
 
     @property
     def name(self) -> str:
-        """As it is typed."""
+        """The set as a user types it, with its configuration."""
         return f"{self.repo}:{self.config}" if self.config else self.repo
 
     def choose(self, there: Sequence[str]) -> list[str]:
-        """Return which of a set's splits are read.
+        """Return the splits to read, of those that a set has.
 
         Raises:
-            DataError: it has none of those.
+            DataError: the set has none of them.
         """
-        wanted = self.splits or ["train"]
-        first = next((split for split in wanted if split in there), None)
+        names = self.splits or ["train"]
+        first = next((split for split in names if split in there), None)
         if first is None:
             raise DataError(
-                f"{self.name}: no {' or '.join(wanted)} split; its splits are {', '.join(there) or 'not named'}.",
+                f"{self.name}: no {' or '.join(names)} split; its splits are {', '.join(there) or 'not named'}.",
                 hint="Download the files, and name those to read as SOURCE.",
             )
         if self.splits is not None or self.rows is not None:
@@ -47,8 +47,8 @@ class Wanted:
         return [name for name in ("train", "validation", "test") if name in there]
 
 
-def find_builder(wanted: Wanted) -> Any:
-    """Return what the `datasets` library reads a set with; inside `hub.connect`.
+def find_builder(selection: Selection) -> Any:
+    """Return the builder of the `datasets` library that reads a set; call it inside `hub.connect`.
 
     Raises:
         DataError: it is not a set of data files, has no such configuration, or several and none is named.
@@ -56,24 +56,27 @@ def find_builder(wanted: Wanted) -> Any:
     import datasets
 
     try:
-        return datasets.load_dataset_builder(wanted.repo, wanted.config, revision=wanted.revision)
+        return datasets.load_dataset_builder(selection.repo, selection.config, revision=selection.revision)
     except (datasets.exceptions.DatasetsError, ValueError, RuntimeError) as error:
-        _check_config(wanted)
+        _check_config(selection)
         # A set with code instead of data, or without files of a known format.
-        raise DataError(f"{wanted.name}: not a data set that can be read ({first_line(error)}).") from error
+        raise DataError(f"{selection.name}: not a data set that can be read ({first_line(error)}).") from error
 
 
-def _check_config(wanted: Wanted) -> None:
-    """Say which configurations there are, where that is what was wrong."""
+def _check_config(selection: Selection) -> None:
+    """Raise DataError with the set's configurations, where a missing or unknown one was the fault."""
     import datasets
 
     names: list[str] = []
     with suppress(datasets.exceptions.DatasetsError, ValueError, RuntimeError):
-        names = sorted(datasets.get_dataset_config_names(wanted.repo, revision=wanted.revision))
+        names = sorted(datasets.get_dataset_config_names(selection.repo, revision=selection.revision))
     shown = f"{', '.join(names[:_N_SHOWN])}{f' and {len(names) - _N_SHOWN} more' if len(names) > _N_SHOWN else ''}"
-    if wanted.config is None and len(names) > 1:
+    if selection.config is None and len(names) > 1:
         raise DataError(
-            f"{wanted.repo}: it has several configurations: {shown}.", hint=f"Name one behind a colon: {wanted.repo}:{names[0]}"
+            f"{selection.repo}: it has several configurations: {shown}.",
+            hint=f"Name one behind a colon: {selection.repo}:{names[0]}",
         )
-    if wanted.config is not None and names and wanted.config not in names:
-        raise DataError(f"{wanted.name}: it has no such configuration.", hint=f"Choose one of {shown}: {wanted.repo}:{names[0]}")
+    if selection.config is not None and names and selection.config not in names:
+        raise DataError(
+            f"{selection.name}: it has no such configuration.", hint=f"Choose one of {shown}: {selection.repo}:{names[0]}"
+        )

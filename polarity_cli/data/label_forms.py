@@ -1,4 +1,4 @@
-"""The forms of labels that people use, and which of them a column's values can be. Next on the road: `data/labels`."""
+"""The usual forms of labels (0/1, stars, words), and which of them a column's labels fit. Next: `data/labels`."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _HINT_LIST = 90
 
 @dataclass(frozen=True)
 class Form:
-    """Labels that belong together, and what they mean."""
+    """One usual way to write labels, and what each of its labels means."""
 
     name: str
     negative: tuple[str, ...]
     positive: tuple[str, ...]
     neutral: tuple[str, ...] = ()
     options: str = ""
-    """What a user types to read labels so."""
+    """The options that make the program read labels by this form."""
     needs_poles: bool = False
-    """Whether the neutral label belongs to the form only beside a positive and a negative one."""
+    """Whether a column must hold a positive and a negative label before the neutral one counts."""
 
-    def contains(self, seen: Collection[str]) -> bool:
-        """Return whether every label seen can be of this form."""
-        has_poles = any(value in self.negative for value in seen) and any(value in self.positive for value in seen)
+    def contains(self, labels: Collection[str]) -> bool:
+        """Return whether every label fits this form."""
+        has_poles = any(value in self.negative for value in labels) and any(value in self.positive for value in labels)
         neutral = () if self.needs_poles and not has_poles else self.neutral
-        return all(value in self.negative or value in self.positive or value in neutral for value in seen)
+        return all(value in self.negative or value in self.positive or value in neutral for value in labels)
 
     def find_meaning(self, value: str) -> int | None:
         """Return what a label of the form means: 0 negative, 1 positive, None neither."""
@@ -56,7 +56,7 @@ WORDS = Form(
 )
 BINARY = Form("0/1", ("0",), ("1",), options="--positive 1 --negative 0")
 TRUTH = Form("true and false", ("false",), ("true",))
-TAKEN: tuple[Form, ...] = (
+USUAL_FORMS: tuple[Form, ...] = (
     BINARY,
     Form("1/2", ("1",), ("2",), options="--positive 2 --negative 1"),
     Form("0/4", ("0",), ("4",), ("2",), options="--positive 4 --negative 0", needs_poles=True),
@@ -65,63 +65,50 @@ TAKEN: tuple[Form, ...] = (
     TRUTH,
     STARS,
 )
-"""Forms that are taken where nothing else is possible."""
+"""The forms that are recognized without an option, where all that fit agree."""
 PLAIN = (BINARY, WORDS, TRUTH)
-"""Forms that nobody needs to be told of."""
+"""Forms that read as anybody would expect, so that no note says so."""
 _THREE = Form("1 to 3 with 2 neutral", ("1",), ("3",), ("2",), options="--positive 3 --negative 1")
 _LOWEST_ONLY_STARS_HAVE = 3
 
-FORMS: tuple[tuple[str, str], ...] = (
-    ("0", "1"),
-    ("1", "2"),
-    ("0", "4"),
-    ("-1", "1"),
-    ("false", "true"),
-    ("__label__0", "__label__1"),
-    ("__label__1", "__label__2"),
-    ("neg", "pos"),
-    ("negative", "positive"),
-)
-"""Pairs of (negative, positive) that a model's two classes may be named."""
 
-
-def find_forms(seen: Collection[str], column: str, *, has_stars: bool = False) -> list[Form]:
-    """Return the forms that every label seen can be of; labels without `__label__`. None of them is taken where they disagree."""
-    numbers = [number for value in seen if (number := as_number(value)) is not None]
+def find_forms(labels: Collection[str], column: str, *, has_stars: bool = False) -> list[Form]:
+    """Return the forms that all labels, given without `__label__`, fit; several may fit and mean different things."""
+    numbers = [number for value in labels if (number := as_number(value)) is not None]
     may_be_stars = has_stars or is_star_name(column) or max(numbers, default=0) >= _LOWEST_ONLY_STARS_HAVE
-    if has_stars and STARS.contains(seen):
+    if has_stars and STARS.contains(labels):
         return [STARS]
-    forms = (STARS, *TAKEN[:-1]) if is_star_name(column) else TAKEN
-    found = [form for form in forms if form.contains(seen) and (form is not STARS or may_be_stars)]
-    return [*found, _THREE] if "3" in seen and _THREE.contains(seen) else found
+    forms = (STARS, *USUAL_FORMS[:-1]) if is_star_name(column) else USUAL_FORMS
+    possible = [form for form in forms if form.contains(labels) and (form is not STARS or may_be_stars)]
+    return [*possible, _THREE] if "3" in labels and _THREE.contains(labels) else possible
 
 
-def group_readings(forms: Iterable[Form], seen: Iterable[str]) -> list[list[Form]]:
-    """Return the forms by what they say of the labels seen: one group where all say the same."""
-    chosen = order(seen)
+def group_readings(forms: Iterable[Form], labels: Iterable[str]) -> list[list[Form]]:
+    """Return the forms grouped by what they make of the labels: one group where all agree."""
+    ordered = order(labels)
     groups: dict[tuple[int | None, ...], list[Form]] = {}
     for form in forms:
-        groups.setdefault(tuple(map(form.find_meaning, chosen)), []).append(form)
+        groups.setdefault(tuple(map(form.find_meaning, ordered)), []).append(form)
     return list(groups.values())
 
 
-def looks_like_labels(seen: Collection[str]) -> bool:
-    """Return whether labels without `__label__` are all of one form that can be understood by itself."""
-    return bool(seen) and any(form.contains(seen) for form in TAKEN)
+def looks_like_labels(labels: Collection[str]) -> bool:
+    """Return whether all labels, given without `__label__`, fit one of the usual forms."""
+    return bool(labels) and any(form.contains(labels) for form in USUAL_FORMS)
 
 
-def suggest_readings(groups: Iterable[list[Form]], seen: Collection[str]) -> str:
-    """Return each reading of labels that are ambiguous, with the options that ask for it."""
+def suggest_readings(groups: Iterable[list[Form]], labels: Collection[str]) -> str:
+    """Return a hint for ambiguous labels: each way to read them, with the options that choose it."""
     parts = [
-        f"{group[0].options} ({say_meanings(group[0], seen)}, as in {join_words((f.name for f in group), 'or')})"
+        f"{group[0].options} ({describe_form(group[0], labels)}, as in {join_words((f.name for f in group), 'or')})"
         for group in groups
     ]
     return "Say which is meant: " + ", or ".join(parts) + "."
 
 
-def suggest_options(seen: Collection[str]) -> str:
-    """Return how to say what labels mean that are of no form."""
-    values = order(seen)
+def suggest_options(labels: Collection[str]) -> str:
+    """Return a hint for labels that fit no form: which options say what they mean."""
+    values = order(labels)
     if any("," in value or value.startswith(("<", ">", "=")) for value in values):
         return (
             "Change the labels that hold a comma or begin with <, > or =: these cannot be typed after --positive or --negative."
@@ -133,9 +120,9 @@ def suggest_options(seen: Collection[str]) -> str:
     if len(values) == 2:
         one, other = list_for_shell(values[:1]), list_for_shell(values[1:])
         return f"Say which is which: --positive {one} --negative {other}, or --positive {other} --negative {one}."
-    known = [number for number in numbers if number is not None]
-    if len(known) == len(values):
-        return f"Say which are positive and which negative, e.g. {_suggest_scale(known)}; what is in neither is left out."
+    scale = [number for number in numbers if number is not None]
+    if len(scale) == len(values):
+        return f"Say which are positive and which negative, e.g. {_suggest_scale(scale)}; what is in neither is left out."
     if poles := _find_poles(values):
         return f"To keep these two and leave out the rest: {poles}. To group them: --positive A,B --negative C."
     return "Group them: --positive A,B --negative C, with labels of the column for A, B and C; what is in neither is left out."
@@ -156,7 +143,7 @@ def _suggest_scale(numbers: list[float]) -> str:
 
 
 def _find_poles(values: Collection[str]) -> str | None:
-    """Return the options that read two labels of a form of words, or 0 and 1 among words."""
+    """Return the options for the one pair of opposites among the labels, such as `neg` and `pos`; None without one."""
     for negative, positive in (("negative", "positive"), ("neg", "pos"), ("false", "true")):
         if negative in values and positive in values:
             return f"--positive {positive} --negative {negative}"
@@ -165,31 +152,31 @@ def _find_poles(values: Collection[str]) -> str | None:
 
 
 def list_for_shell(values: Iterable[str], *, in_order: bool = True) -> str:
-    """Return labels, or names as they come, as one option value; a long list is cut."""
+    """Return labels as one quoted option value, sorted unless `in_order` is False; a long list is cut."""
     text = ",".join(cut(value) for value in (order(values) if in_order else values))
     text = cut(text, _HINT_LIST)
     quoted = shlex.quote(text)
     return f'"{text}"' if quoted != text and not set(text) & set('"$`\\!') else quoted
 
 
-def say_meanings(form: Form, seen: Iterable[str]) -> str:
-    """Return what a form says of the labels seen: `1 and 2 are negative, 4 is positive`."""
+def describe_form(form: Form, labels: Iterable[str]) -> str:
+    """Return in words what labels mean by a form: `1 and 2 are negative, 4 is positive`."""
     names = {NEGATIVE: "negative", POSITIVE: "positive", None: "left out"}
-    return say({value: form.find_meaning(value) for value in order(seen)}, names)
+    return name_meanings({value: form.find_meaning(value) for value in order(labels)}, names)
 
 
-def say(meanings: dict[str, int | None], names: dict[int | None, str]) -> str:
-    """Return what labels mean, in words; those whose meaning has no name are passed over."""
+def name_meanings(meanings: dict[str, int | None], names: dict[int | None, str]) -> str:
+    """Return in words what labels mean; labels whose meaning is not in `names` are skipped."""
     parts = []
     for meaning, name in names.items():
-        values = [value for value, found in meanings.items() if found == meaning]
+        values = [value for value, side in meanings.items() if side == meaning]
         if values:
             parts.append(f"{list_some(values)} {'is' if len(values) == 1 else 'are'} {name}")
     return ", ".join(parts)
 
 
 def list_some(values: Iterable[str], last: str = "and") -> str:
-    """Return labels as a sentence lists them, a few of many."""
+    """Return labels as a list in a sentence, at most five of them: `1, 2 and 3 more`."""
     ordered = [cut(value) for value in order(values)]
     shown = (
         ordered if len(ordered) <= _MOST_LISTED else [*ordered[: _MOST_LISTED - 1], f"{len(ordered) - _MOST_LISTED + 1:,} more"]
@@ -198,6 +185,6 @@ def list_some(values: Iterable[str], last: str = "and") -> str:
 
 
 def join_words(words: Iterable[str], last: str = "and") -> str:
-    """Return words as a sentence lists them: `a, b and c`."""
+    """Return words as a list in a sentence: `a, b and c`."""
     listed = list(words)
     return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} {last} {listed[-1]}"

@@ -1,4 +1,4 @@
-"""Which labels are positive and which negative, as a rule that a checkpoint keeps. Next on the road: `data/labels`."""
+"""A rule that says which labels are positive and which negative, kept in a checkpoint. Next: `data/labels`."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class LabelRule:
     positive: tuple[str, ...]
     negative: tuple[str, ...]
     left_out: tuple[str, ...] = ()
-    """What is neither."""
+    """Labels that are neither."""
     is_asked: bool = False
-    """Whether --positive or --negative gave it: what is in neither is left out then, else it is unknown."""
+    """Whether it came from --positive or --negative: a label in no list is then left out, else it is unknown."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for entries that no label can be, or that are in two lists."""
@@ -62,11 +62,11 @@ class LabelRule:
         raise KeyError(value)
 
     def is_known(self, value: str) -> bool:
-        """Return whether an entry says what a normalised label means."""
+        """Return whether one of the lists covers a normalised label."""
         return matches(value, self.positive) or matches(value, self.negative) or matches(value, self.left_out)
 
     def to_json(self) -> dict[str, object]:
-        """Return the rule as JSON has it."""
+        """Return the rule as a JSON object."""
         lists: dict[str, object] = {name: list(getattr(self, name)) for name in _LISTS}
         return {"column": self.column, **lists, "is_asked": self.is_asked}
 
@@ -75,7 +75,7 @@ class LabelRule:
         """Return the rule that `to_json` wrote.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the value is no such rule.
         """
         if not isinstance(value, dict) or set(value) != {"column", "is_asked", *_LISTS}:
             raise ValueError("expected an object of column, positive, negative, left_out and is_asked")
@@ -97,7 +97,7 @@ def _read_entries(value: object, name: str) -> tuple[str, ...]:
 
 
 def matches(value: str, entries: Sequence[str]) -> bool:
-    """Return whether a normalised label is one of a rule's entries, or what one of its comparisons holds for."""
+    """Return whether a normalised label is one of a rule's entries, or one of its comparisons is true of it."""
     bare = strip_prefix(value)
     if bare in entries:
         return True
@@ -126,13 +126,13 @@ def is_sound(entry: str) -> bool:
     return strip_prefix(entry) == entry == normalise_label(entry)
 
 
-def parse_values(given: Sequence[str], flag: str) -> tuple[str, ...]:
-    """Return the entries of a rule that were typed after a flag, each a comma-separated list.
+def parse_values(texts: Sequence[str], flag: str) -> tuple[str, ...]:
+    """Return the entries of a rule from the comma-separated lists that were typed after a flag.
 
     Raises:
         UsageError: an entry is empty or missing, or no comparison.
     """
-    entries = [_parse_entry(part, f"{flag} {show(text)}", flag) for text in given for part in text.split(",")]
+    entries = [_parse_entry(part, f"{flag} {show(text)}", flag) for text in texts for part in text.split(",")]
     if len(entries) > _MOST_ENTRIES:
         raise UsageError(f"{flag}: {len(entries):,} labels, expected {_MOST_ENTRIES:,} at most.")
     return tuple(dict.fromkeys(entries))
@@ -141,8 +141,8 @@ def parse_values(given: Sequence[str], flag: str) -> tuple[str, ...]:
 def _parse_entry(part: str, typed: str, flag: str) -> str:
     entry = strip_prefix(normalise_label(part.replace("\u2265", ">=").replace("\u2264", "<=")))
     if not entry:
-        found = f"{show(part.strip())} means that a label is missing" if part.strip() else "there is an empty label in it"
-        raise UsageError(f"{typed}: {found}.", hint=f"List labels with commas between them, e.g. {flag} 4,5.")
+        problem = f"{show(part.strip())} means that a label is missing" if part.strip() else "there is an empty label in it"
+        raise UsageError(f"{typed}: {problem}.", hint=f"List labels with commas between them, e.g. {flag} 4,5.")
     if entry.startswith((">", "<", "=")):
         match = _COMPARISON.fullmatch(entry)
         entry = match[1] + normalise_label(match[2]) if match else entry

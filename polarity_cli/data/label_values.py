@@ -1,4 +1,4 @@
-"""A label's value, however it is written, and the values of a column, counted. Next on the road: `data/label_forms`."""
+"""Normalise labels, however they are written, and count those of a column. Next: `data/label_forms`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from polarity_cli.text import clean_text
 
 PREFIX = "__label__"
 """What fastText writes before a label."""
-N_PLACES = 10
-"""Places without a label that are remembered; all of them are counted."""
 
 _SPACES = (
     "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029"
@@ -28,7 +26,7 @@ _STARS = (
     rf"(?:rated |rating:? )?{_COUNT}(?: out of | of | ?/ ?)(?:5(?:\.0+)?|five)(?: stars?)?\.?",
     rf"(?:rated )?{_COUNT}[ -]?stars?(?: rating)?\.?",
 )
-_DRAWN = "((?:[\u2605\u2b50\U0001f31f]\ufe0f?){1,5})(?:[\u2606\u2729\u2730]\ufe0f?){0,4}"
+_STAR_SIGNS = "((?:[\u2605\u2b50\U0001f31f]\ufe0f?){1,5})(?:[\u2606\u2729\u2730]\ufe0f?){0,4}"
 """Patterns that are compiled when a label first needs them: every prediction imports this module."""
 _LONGEST_STARS = 40
 _SHOWN = 40
@@ -48,17 +46,10 @@ class LabelTally:
     counts: dict[str, int] = field(default_factory=dict)
     """Rows of each normalised value; those without a label under the empty text."""
     first: dict[str, str] = field(default_factory=dict)
-    """Where each value was met first."""
-    empty: list[str] = field(default_factory=list)
-    """Where the label is missing, the first ten places."""
+    """The place of each value's first row."""
     has_stars: bool = False
     """Whether a value was written as stars, `5 stars` or `4/5`, so that its number can mean nothing else."""
-    _known: dict[object, str] = field(default_factory=dict, repr=False, compare=False)
-
-    @property
-    def n_empty(self) -> int:
-        """The number of rows without a label."""
-        return self.counts.get("", 0)
+    _cache: dict[object, str] = field(default_factory=dict, repr=False, compare=False)
 
     def add(self, value: object, where: str) -> str:
         """Count a value and return its normalised form.
@@ -69,7 +60,7 @@ class LabelTally:
         if type(value) is bool:
             value = str(value)  # since True is 1 to a dictionary
         is_plain = type(value) in _CACHED
-        key = self._known.get(value) if is_plain else None
+        key = self._cache.get(value) if is_plain else None
         if key is None:
             key = self._normalise(value, where, is_plain=is_plain)
         n_rows = self.counts.get(key)
@@ -78,17 +69,14 @@ class LabelTally:
             self.first[key] = where
             n_rows = 0
         self.counts[key] = n_rows + 1
-        if not key and n_rows < N_PLACES:
-            self.empty.append(where)
         return key
 
     def merge(self, other: LabelTally) -> None:
-        """Add what another tally counted, whose rows come behind these."""
+        """Add the counts of another tally, whose rows follow these."""
         self.column = other.column
         for value, n_rows in other.counts.items():
             self.counts[value] = self.counts.get(value, 0) + n_rows
         self.first = {**other.first, **self.first}
-        self.empty = [*self.empty, *other.empty][:N_PLACES]
         self.has_stars |= other.has_stars
 
     def _normalise(self, value: object, where: str, *, is_plain: bool) -> str:
@@ -97,8 +85,8 @@ class LabelTally:
         key, is_stars = _read(value)
         self.has_stars |= is_stars
         is_short = is_plain and value == value and not (isinstance(value, str) and len(value) > _LONGEST_CACHED)
-        if is_short and len(self._known) < _MOST_CACHED:
-            self._known[value] = key
+        if is_short and len(self._cache) < _MOST_CACHED:
+            self._cache[value] = key
         return key
 
     def _check_size(self, key: str, where: str) -> None:
@@ -120,7 +108,7 @@ def normalise_label(value: object) -> str:
 
 
 def strip_prefix(value: str) -> str:
-    """Return a normalised label without `__label__`, as rules and forms know it."""
+    """Return a normalised label without `__label__`, as rules and forms hold it."""
     return value.removeprefix(PREFIX)
 
 
@@ -166,13 +154,13 @@ def _write_number(match: re.Match[str]) -> str:
 
 
 def _count_stars(text: str) -> str | None:
-    """Return the number of stars that a text says or draws, or None."""
+    """Return the number of stars that a text states (`4 out of 5`) or draws, or None."""
     words = " ".join(text.split())
     for pattern in _STARS:
         if match := re.fullmatch(pattern, words):
             number = normalise_label(_WORDS.get(match[1], match[1]))
             return number if float(number) <= 5 else None
-    if match := re.fullmatch(_DRAWN, words.replace(" ", "")):
+    if match := re.fullmatch(_STAR_SIGNS, words.replace(" ", "")):
         return str(len(match[1].replace("\ufe0f", "")))
     return None
 
@@ -189,10 +177,10 @@ def show(value: str) -> str:
 
 
 def describe(tally: LabelTally, values: Iterable[str] | None = None) -> str:
-    """Return up to ten labels of a column with their counts and first places, for a message."""
-    chosen = order(value for value in (tally.counts if values is None else values) if value)
+    """Return up to ten labels of a column with their counts and first rows, for a message."""
+    ordered = order(value for value in (tally.counts if values is None else values) if value)
     shown: list[str] = []
-    for value in chosen[:10]:
+    for value in ordered[:10]:
         place = tally.first[value]
         place = place if len(place) <= _SHOWN_PLACE else "..." + place[-_SHOWN_PLACE:]
         n_rows = tally.counts[value]
@@ -200,12 +188,12 @@ def describe(tally: LabelTally, values: Iterable[str] | None = None) -> str:
         if shown and sum(map(len, shown)) + len(part) > _SHOWN_LIST:
             break
         shown.append(part)
-    n_more = len(chosen) - len(shown)
+    n_more = len(ordered) - len(shown)
     return ", ".join(shown) + (f" and {n_more:,} more" if n_more else "")
 
 
 def order(values: Iterable[str]) -> list[str]:
-    """Return labels in the order that a reader expects: numbers by size, then words by letter."""
+    """Return labels sorted: numbers by size, then words by letter."""
 
     def key(value: str) -> tuple[bool, float, str]:
         number = as_number(strip_prefix(value))

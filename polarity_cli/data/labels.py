@@ -1,23 +1,25 @@
-"""What the label column means: which of its values are positive, which negative. Next on the road: `data/sources`."""
+"""Decide which values of the label column are positive and which negative.
+
+After `data/columns` has chosen the column. Next on the road: `data/reviews`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from polarity_cli.data.label_asked import make_asked_rule
 from polarity_cli.data.label_forms import (
-    FORMS,
     PLAIN,
     Form,
     find_forms,
     group_readings,
     list_for_shell,
     list_some,
-    say,
+    name_meanings,
     suggest_options,
     suggest_readings,
 )
+from polarity_cli.data.label_options import build_rule
 from polarity_cli.data.label_rules import LabelRule, is_comparison, parse_values
 from polarity_cli.data.label_values import LabelTally, as_number, describe, normalise_label, order, show, strip_prefix
 from polarity_cli.errors import DataError
@@ -25,7 +27,6 @@ from polarity_cli.formats.column_names import normalise_name
 from polarity_cli.records import NEGATIVE, POSITIVE
 
 __all__ = [
-    "FORMS",
     "LabelRule",
     "LabelTally",
     "Labels",
@@ -44,9 +45,9 @@ class Labels:
 
     rule: LabelRule
     meanings: dict[str, int | None]
-    """Each value seen, normalised: 0 negative, 1 positive, None neither. What has no label is not among them."""
+    """Each normalised value of the column: 0 negative, 1 positive, None neither. Rows without a label have no entry."""
     notes: tuple[str, ...]
-    """What the user should know: how labels were read where that is not plain, and what was left out."""
+    """Sentences for the user: how labels were read where that is not obvious, and which rows were left out."""
 
 
 def understand_labels(
@@ -54,54 +55,56 @@ def understand_labels(
     *,
     positive: tuple[str, ...] = (),
     negative: tuple[str, ...] = (),
-    known: LabelRule | None = None,
+    trained_rule: LabelRule | None = None,
 ) -> Labels:
-    """Return what each value of a label column means: as asked, else as in training, else by the usual forms.
+    """Return what each value of a label column means: by the options, else by the rule of training, else by its form.
 
-    `positive` and `negative` are what `parse_values` gave, `known` the rule that a checkpoint was trained by.
+    `positive` and `negative` are entries of `parse_values`; `trained_rule` is the rule that the checkpoint was trained by.
 
     Raises:
-        UsageError: a label that was asked for is on both sides, or nowhere.
+        UsageError: a label of the options is on both sides, or not in the column.
         DataError: it is not clear which labels are positive.
     """
     if positive or negative:
-        return _read_as_asked(tally, positive, negative, known)
+        return _read_by_options(tally, positive, negative, trained_rule)
     if not any(tally.counts):
-        return Labels(known or LabelRule(tally.column, (), ()), {}, ())
-    return (known and _read_as_known(tally, known)) or _infer(tally, known)
+        return Labels(trained_rule or LabelRule(tally.column, (), ()), {}, ())
+    return (trained_rule and _read_by_trained_rule(tally, trained_rule)) or _infer(tally, trained_rule)
 
 
-def _read_as_asked(tally: LabelTally, positive: tuple[str, ...], negative: tuple[str, ...], known: LabelRule | None) -> Labels:
-    rule = make_asked_rule(tally, positive, negative, known)
+def _read_by_options(
+    tally: LabelTally, positive: tuple[str, ...], negative: tuple[str, ...], trained_rule: LabelRule | None
+) -> Labels:
+    rule = build_rule(tally, positive, negative, trained_rule)
     meanings = {value: rule.find_meaning(value) for value in tally.counts if value}
     is_completed = bool((rule.positive and not positive) or (rule.negative and not negative))
     return _make_labels(tally, rule, meanings, f"Labels of column {show(tally.column)}" if is_completed else None)
 
 
-def _read_as_known(tally: LabelTally, known: LabelRule) -> Labels | None:
-    """Return the labels as training read them, or None where its rule says nothing of them.
+def _read_by_trained_rule(tally: LabelTally, trained_rule: LabelRule) -> Labels | None:
+    """Return the labels as training read them, or None where its rule does not cover them.
 
     Raises:
-        DataError: the column has another name, and its labels look otherwise than the rule says.
+        DataError: the column has another name, and the usual form of its labels contradicts the rule.
     """
-    unknown = _list_unknown(tally, known)
-    if len(unknown) == len(_list_values(tally)) or (unknown and not known.is_asked):
+    unknown = _list_unknown(tally, trained_rule)
+    if len(unknown) == len(_list_values(tally)) or (unknown and not trained_rule.is_asked):
         return None
     try:
-        meanings = {value: known.find_meaning(value) for value in _list_values(tally)}
+        meanings = {value: trained_rule.find_meaning(value) for value in _list_values(tally)}
     except KeyError:  # a number that both sides' comparisons hold for
         return None
     form = _find_clear_form(tally)
-    looks = None if form is None else {value: form.find_meaning(strip_prefix(value)) for value in meanings}
-    if looks is None and not _is_same_column(tally, known) and _compares(known) and not _are_stars(meanings):
+    by_form = None if form is None else {value: form.find_meaning(strip_prefix(value)) for value in meanings}
+    if by_form is None and not _is_same_column(tally, trained_rule) and _compares(trained_rule) and not _are_stars(meanings):
         return None  # on another scale its comparisons mean something else
-    if looks is not None and not _is_same_column(tally, known):
-        if any(looks[value] != meanings[value] for value in meanings if value not in unknown):
-            raise _make_contradiction(tally, meanings, looks)
+    if by_form is not None and not _is_same_column(tally, trained_rule):
+        if any(by_form[value] != meanings[value] for value in meanings if value not in unknown):
+            raise _make_contradiction(tally, meanings, by_form)
         if unknown:
             return None
-    is_plain = form in PLAIN and looks == meanings
-    rule = replace(known, column=tally.column)
+    is_plain = form in PLAIN and by_form == meanings
+    rule = replace(trained_rule, column=tally.column)
     return _make_labels(tally, rule, meanings, None if is_plain else "Labels are read as in training")
 
 
@@ -114,18 +117,18 @@ def _are_stars(values: Iterable[str]) -> bool:
     return all(number is not None and 1 <= number <= 5 for number in numbers)
 
 
-def _infer(tally: LabelTally, known: LabelRule | None) -> Labels:
-    """Return the labels by the only form that they can be of."""
+def _infer(tally: LabelTally, trained_rule: LabelRule | None) -> Labels:
+    """Return the labels by the only form that they fit."""
     form = _find_clear_form(tally)
-    unknown = _list_unknown(tally, known) if known else []
+    unknown = _list_unknown(tally, trained_rule) if trained_rule else []
     if form is None:
         raise _make_refusal(tally, unknown)
     values = _list_values(tally)
-    seen = {strip_prefix(value) for value in values}
-    neutral = tuple(value for value in form.neutral if value in seen or not form.needs_poles)
+    labels = {strip_prefix(value) for value in values}
+    neutral = tuple(value for value in form.neutral if value in labels or not form.needs_poles)
     rule = LabelRule(tally.column, form.positive, form.negative, neutral)
     meanings = {value: form.find_meaning(strip_prefix(value)) for value in values}
-    is_other = known is not None and _is_same_column(tally, known)
+    is_other = trained_rule is not None and _is_same_column(tally, trained_rule)
     opening = f"Labels of column {show(tally.column)}"
     if is_other:
         opening = f"Labels are not read as in training, whose rule does not know {list_some(unknown)}" if unknown else opening
@@ -133,10 +136,10 @@ def _infer(tally: LabelTally, known: LabelRule | None) -> Labels:
 
 
 def _make_labels(tally: LabelTally, rule: LabelRule, meanings: dict[str, int | None], opening: str | None) -> Labels:
-    """Return the labels with their notes; `opening` begins the one that says how they were read."""
+    """Return the labels with their notes; without an `opening` no note says how they were read."""
     notes = []
-    if opening is not None and (said := say(meanings, _CLASSES)):
-        notes.append(f"{opening}: {said}.")
+    if opening is not None and (reading := name_meanings(meanings, _CLASSES)):
+        notes.append(f"{opening}: {reading}.")
     left_out = [value for value in order(meanings) if meanings[value] is None]
     if left_out:
         n_rows = sum(tally.counts[value] for value in left_out)
@@ -147,24 +150,24 @@ def _make_labels(tally: LabelTally, rule: LabelRule, meanings: dict[str, int | N
 
 
 def _find_clear_form(tally: LabelTally) -> Form | None:
-    """Return the form of a column's labels where all that are possible say the same."""
-    seen = {strip_prefix(value) for value in _list_values(tally)}
-    groups = group_readings(find_forms(seen, tally.column, has_stars=tally.has_stars), seen)
+    """Return the form that a column's labels fit, or None where none fits or several disagree."""
+    labels = {strip_prefix(value) for value in _list_values(tally)}
+    groups = group_readings(find_forms(labels, tally.column, has_stars=tally.has_stars), labels)
     return groups[0][0] if len(groups) == 1 else None
 
 
 def _make_refusal(tally: LabelTally, unknown: Sequence[str]) -> DataError:
-    seen = {strip_prefix(value) for value in _list_values(tally)}
-    groups = group_readings(find_forms(seen, tally.column, has_stars=tally.has_stars), seen)
-    hint = suggest_readings(groups, seen) if groups else suggest_options(seen)
-    found = f"Column {show(tally.column)}: it is not clear which labels are positive: {describe(tally)}."
+    labels = {strip_prefix(value) for value in _list_values(tally)}
+    groups = group_readings(find_forms(labels, tally.column, has_stars=tally.has_stars), labels)
+    hint = suggest_readings(groups, labels) if groups else suggest_options(labels)
+    message = f"Column {show(tally.column)}: it is not clear which labels are positive: {describe(tally)}."
     if unknown:
-        found += f" The rule of training does not know {list_some(unknown)}."
-    return DataError(found, hint=hint)
+        message += f" The rule of training does not know {list_some(unknown)}."
+    return DataError(message, hint=hint)
 
 
-def _make_contradiction(tally: LabelTally, trained: Mapping[str, int | None], looks: Mapping[str, int | None]) -> DataError:
-    readings = ((trained, "as in training"), (looks, "as they look"))
+def _make_contradiction(tally: LabelTally, by_rule: Mapping[str, int | None], by_form: Mapping[str, int | None]) -> DataError:
+    readings = ((by_rule, "as in training"), (by_form, "as they look"))
     parts = [f"{options} ({name})" for meanings, name in readings if (options := _write_options(meanings))]
     return DataError(
         f"Column {show(tally.column)}: training read such labels the other way: {describe(tally)}.",
@@ -173,9 +176,11 @@ def _make_contradiction(tally: LabelTally, trained: Mapping[str, int | None], lo
 
 
 def _write_options(meanings: Mapping[str, int | None]) -> str:
-    """Return the options that ask for these meanings."""
+    """Return the options that give labels these meanings."""
     sides = {"--positive": POSITIVE, "--negative": NEGATIVE}
-    lists = {flag: {strip_prefix(value) for value, found in meanings.items() if found == side} for flag, side in sides.items()}
+    lists = {
+        flag: {strip_prefix(value) for value, meaning in meanings.items() if meaning == side} for flag, side in sides.items()
+    }
     return " ".join(f"{flag} {list_for_shell(values)}" for flag, values in lists.items() if values)
 
 
@@ -183,16 +188,21 @@ def _list_values(tally: LabelTally) -> list[str]:
     return [value for value in tally.counts if value]
 
 
-def _list_unknown(tally: LabelTally, known: LabelRule) -> list[str]:
-    return [value for value in order(_list_values(tally)) if not known.is_known(value)]
+def _list_unknown(tally: LabelTally, trained_rule: LabelRule) -> list[str]:
+    return [value for value in order(_list_values(tally)) if not trained_rule.is_known(value)]
 
 
-def _is_same_column(tally: LabelTally, known: LabelRule) -> bool:
-    return normalise_name(tally.column) == normalise_name(known.column)
+def _is_same_column(tally: LabelTally, trained_rule: LabelRule) -> bool:
+    return normalise_name(tally.column) == normalise_name(trained_rule.column)
 
 
 def check_both_classes(counts: Mapping[int, int], where: str) -> None:
-    """Raise DataError when all reviews have one label, since a classifier learns nothing from them."""
+    """Raise DataError when a label has no reviews, since a classifier learns nothing from one class.
+
+    Args:
+        counts: reviews by label, 0 negative and 1 positive.
+        where: the source, for the message.
+    """
     if not any(counts.values()):
         raise DataError(
             f"{where}: its train split has no reviews left.",

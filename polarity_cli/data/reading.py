@@ -1,6 +1,6 @@
-"""A stream's records with their texts: the columns are chosen, and each record's text is put together. Next: `data/labels`.
+"""Choose a stream's text columns and give each record its text. Next: `data/reviews`, or prediction.
 
-Training, evaluation and prediction come through here, so that a file gives them the same texts.
+Training, evaluation and prediction all read through here, so that a file gives them the same texts.
 """
 
 from __future__ import annotations
@@ -15,49 +15,49 @@ from polarity_cli.formats.record import Record, Stream
 from polarity_cli.text import clean_text
 
 LOOK_RECORDS = 100
-"""Records of a file by whose columns the text is chosen; of a pipe it is the first that has any."""
+"""Text columns are chosen by so many first records of a file; of a pipe, by the first record that has columns."""
 _MOST_BLANK = 1000
-"""Blank records of a pipe that are waited behind for one that has columns."""
+"""Blank records of a pipe after which no more are read in search of one with columns."""
 
 
 @dataclass
 class Reading:
-    """A stream's records, of which the text is known."""
+    """A stream whose text columns are chosen, with its records."""
 
     stream: Stream
     columns: list[str]
-    """Columns of the first records; none of plain lines."""
+    """Columns of the first records; empty for plain lines."""
     text: tuple[str, ...]
-    """Columns that make the text; none of plain lines."""
+    """Columns that make the text; empty for plain lines."""
     records: Iterator[Record]
     samples: dict[str, list[object]]
-    """What the first records hold, by column."""
+    """The values of the first records, by column."""
     head: list[Record]
-    """The first records, which `records` gives too."""
+    """The first records, which `records` yields too."""
 
     @property
     def first_texts(self) -> list[str]:
-        """The first texts, of a file; none of what has to be waited for."""
+        """The first texts of a file; empty for a pipe, which may still be waiting for input."""
         if not self.stream.is_file:
             return []
         return [record.text for record in self.head if record.text]
 
     def describe(self) -> str:
-        """Return in a sentence how the input is read."""
+        """Return a sentence that says how the input is read."""
         parts = list(self.stream.notes)
         parts += [f"the text is {' and '.join(self.text)}"] if self.text else []
         return f"{self.stream.name}: {'; '.join(parts)}."
 
 
 def read_texts(
-    stream: Stream, *, asked: Sequence[str] | None, preferred: Sequence[str] | None = None, stops_at_error: bool = False
+    stream: Stream, *, option: Sequence[str] | None, preferred: Sequence[str] | None = None, stops_at_error: bool = False
 ) -> Reading:
     """Return a stream's records with their texts.
 
     Args:
-        stream: as it was opened.
-        asked: columns that make the text, as the user says.
-        preferred: those that a checkpoint was trained on, taken where the stream has them.
+        stream: an opened stream.
+        option: the text columns that `--text` names.
+        preferred: the text columns that a checkpoint was trained on, used where the stream has them.
         stops_at_error: whether a broken record at the beginning of a pipe ends the search for columns.
 
     Raises:
@@ -67,7 +67,7 @@ def read_texts(
     columns = list(dict.fromkeys(itertools.chain(stream.columns or (), *(record.fields or () for record in head))))
     good = [record for record in head if record.fields and record.error is None]
     samples = {name: [record.fields.get(name) for record in good if record.fields] for name in columns}
-    chooser = _Chooser(stream, asked=asked, preferred=preferred)
+    chooser = _Chooser(stream, option=option, preferred=preferred)
     if columns:
         where = stream.place or (good[0].where if good else stream.name)
         chooser.choose(columns, where, samples)
@@ -77,7 +77,7 @@ def read_texts(
 
 
 def _take_head(stream: Stream, *, stops_at_error: bool) -> list[Record]:
-    """Return the first records, of a pipe no more than it takes to see columns."""
+    """Return the first records; of a pipe, only as many as it takes to see one with columns."""
     if stream.is_file:
         return list(itertools.islice(stream.records, LOOK_RECORDS))
     head: list[Record] = []
@@ -91,7 +91,7 @@ def _take_head(stream: Stream, *, stops_at_error: bool) -> list[Record]:
 
 
 def choosing_needs_no_rows(columns: Sequence[str]) -> bool:
-    """Tell whether the names of columns alone say which make the text."""
+    """Return whether the names of columns alone decide which make the text."""
     try:
         choose_text_columns(columns, None, "")
     except DataError:
@@ -100,13 +100,13 @@ def choosing_needs_no_rows(columns: Sequence[str]) -> bool:
 
 
 class _Chooser:
-    """The columns that make the text, as a stream's records show them."""
+    """The choice of text columns, which later records of a stream may extend."""
 
-    def __init__(self, stream: Stream, *, asked: Sequence[str] | None, preferred: Sequence[str] | None) -> None:
-        self._stream, self._asked, self._preferred = stream, asked, preferred
+    def __init__(self, stream: Stream, *, option: Sequence[str] | None, preferred: Sequence[str] | None) -> None:
+        self._stream, self._option, self._preferred = stream, option, preferred
         self.text: tuple[str, ...] = ()
         self._samples: dict[str, list[object]] = {}
-        self._seen: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._by_fields: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def choose(self, columns: Sequence[str], where: str, samples: dict[str, list[object]]) -> None:
         """Choose by the first records.
@@ -115,11 +115,11 @@ class _Chooser:
             DataError: it is not clear which columns make the text.
         """
         self._samples = samples
-        self.text = choose_text_columns(columns, self._asked, where, preferred=self._preferred, samples=samples)
+        self.text = choose_text_columns(columns, self._option, where, preferred=self._preferred, samples=samples)
 
     def compose(self, records: Iterable[Record]) -> Iterator[Record]:
         """Yield records with their texts; one whose text cannot be put together is broken."""
-        is_fixed = self._stream.columns is not None or bool(self._asked)
+        is_fixed = self._stream.columns is not None or bool(self._option)
         text = self.text
         for record in records:
             fields = record.fields
@@ -137,20 +137,20 @@ class _Chooser:
             yield record
 
     def _choose_for(self, record: Record) -> tuple[str, ...]:
-        """Return the columns for a record of JSON, which may be the first to show some of them."""
+        """Return the text columns for a record of JSON, which may be the first that has some of them."""
         fields = record.fields or {}
         key = tuple(fields)
-        if key not in self._seen:
+        if key not in self._by_fields:
             columns = list(dict.fromkeys([*self.text, *fields]))
             try:
-                text = choose_text_columns(columns, self._asked, record.where, preferred=self._preferred, samples=self._samples)
+                text = choose_text_columns(columns, self._option, record.where, preferred=self._preferred, samples=self._samples)
             except DataError:
                 if not self.text:
                     raise
                 text = self.text
             text = text if set(text) >= set(self.text) else self.text or text
             self.text = self.text or text
-            if len(self._seen) < LOOK_RECORDS:
-                self._seen[key] = text
+            if len(self._by_fields) < LOOK_RECORDS:
+                self._by_fields[key] = text
             return text
-        return self._seen[key]
+        return self._by_fields[key]

@@ -1,6 +1,6 @@
-"""Where reviews come from: the built-in sample, files, folders or a Hub data set, all read as files.
+"""Find the files of a source by split: the built-in sample, files, folders or a Hub data set, which is fetched first.
 
-Gives files by split; next on the road: `data/labelled`.
+Next on the road: `data/reviews`.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ SPLIT_NAMES = {
     "dev": "validation",
 }
 _SHARD = re.compile(r"([a-z]+?)(?:[-_.]?\d+(?:-?of-?\d+)?(?:-[0-9a-f]{6,40})?)?(?:\.ft)?")
-"""A split's name, and what stands behind it in the names of its shards: `train-00000-of-00004`, `train_3`."""
+"""A split's name, and the suffix that names one of its shards: `train-00000-of-00004`, `train_3`."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """The files of a source by split; a single file is `train`. A folder of classes stands for its texts."""
+    """The files of a source by split; a single file is `train`. A folder with a subfolder a class counts as one file."""
 
     name: str
     files: dict[str, tuple[Path, ...]]
     revision: str | None = None
     """The Hub's commit, where the rows came from there."""
     entry: Entry | None = None
-    """Where the cache keeps those rows."""
+    """The cache entry that holds those rows."""
     notes: tuple[str, ...] = ()
-    """What of it was passed over."""
+    """Sentences that say which files were passed over."""
     hub_split: str | None = None
-    """The one split that was fetched of a Hub data set; None where they are as training reads them."""
+    """The only split that was fetched of a Hub data set; None where its splits are those that training reads."""
 
     def identify(self) -> dict[str, object]:
-        """Return what the source's content is known by: names and SHA-256 of its files."""
-        return {split: [found for path in paths for found in _identify(path)] for split, paths in self.files.items()}
+        """Return the names and SHA-256 of the files by split, which identify the source's content."""
+        return {split: [identity for path in paths for identity in _identify(path)] for split, paths in self.files.items()}
 
     @property
     def brings_test(self) -> bool:
@@ -100,7 +100,7 @@ def find_source(names: str | Sequence[str], *, rows: int | None, context: Contex
 
 
 def expand(name: str) -> list[Path]:
-    """Return the files that a path or a glob stands for, in order; none where it stands for nothing.
+    """Return the files that a path or a glob matches, in order; none for a path that does not exist.
 
     Raises:
         UsageError: a glob matches nothing.
@@ -110,10 +110,10 @@ def expand(name: str) -> list[Path]:
         return [path] if path.exists() else []
     import glob
 
-    found = [Path(match) for match in sorted(glob.glob(name, recursive=True)) if Path(match).is_file()]
-    if not found:
+    files = [Path(match) for match in sorted(glob.glob(name, recursive=True)) if Path(match).is_file()]
+    if not files:
         raise UsageError(f"{name}: no file matches.", hint="Check the pattern; ** goes into folders.")
-    return found
+    return files
 
 
 def _find_local(name: str, path: Path) -> Source:
@@ -126,7 +126,7 @@ def _find_local(name: str, path: Path) -> Source:
 
 
 def _join_files(names: Sequence[str], paths: list[Path]) -> Source:
-    """Return several files as one source: by the splits that they are named for, where one is of train; else all as train."""
+    """Return several files as one source: by split where their names say train and test, else all as train."""
     missing = [name for name in names if not expand(name)]
     if missing:
         raise UsageError(
@@ -141,8 +141,8 @@ def _join_files(names: Sequence[str], paths: list[Path]) -> Source:
     files = {split: tuple(path for path in splits if splits[path] == split) for split in ("train", "validation", "test")}
     others = [path for path, split in splits.items() if split is None]
     files["train"] += tuple(others)
-    notes = [f"{', '.join(p.name for p in found)}: {split}." for split, found in files.items() if found]
-    return Source(" ".join(names), {split: found for split, found in files.items() if found}, notes=tuple(notes))
+    notes = [f"{', '.join(p.name for p in members)}: {split}." for split, members in files.items() if members]
+    return Source(" ".join(names), {split: members for split, members in files.items() if members}, notes=tuple(notes))
 
 
 def _looks_like_a_path(name: str) -> bool:
@@ -153,12 +153,12 @@ def find_split(path: Path) -> str | None:
     """Return the split that a file or folder is named for: `train.csv`, `test-00000-of-00002.parquet`; else None."""
     suffix, compression = split_suffix(path) if path.is_file() else ("", "")
     stem = path.name.lower().removesuffix(compression).removesuffix(suffix)
-    found = _SHARD.fullmatch(stem)
-    return SPLIT_NAMES.get(found[1]) if found else None
+    match = _SHARD.fullmatch(stem)
+    return SPLIT_NAMES.get(match[1]) if match else None
 
 
 def _list_folder(folder: Path) -> tuple[dict[str, tuple[Path, ...]], list[str]]:
-    """Return a folder's files by split, shards in order, and what of it was passed over, in words.
+    """Return a folder's files by split, shards in order, and sentences that say what was passed over.
 
     Raises:
         DataError: there are none.
@@ -176,12 +176,12 @@ def _list_folder(folder: Path) -> tuple[dict[str, tuple[Path, ...]], list[str]]:
             files[split] = [path] if list_classes(path) else _list_shards(path)
     if "train" not in files and "test" not in files:
         files = _list_otherwise(folder, readable)
-    found = {split: tuple(paths) for split, paths in files.items() if paths}
-    used = {path for paths in found.values() for path in paths}
+    by_split = {split: tuple(paths) for split, paths in files.items() if paths}
+    used = {path for paths in by_split.values() for path in paths}
     over = [path.name for path in readable if path not in used]
     over += [f"{place.name}/{unlabelled}/" for place in used if place.is_dir() for unlabelled in _list_unlabelled(place)]
     shown = ", ".join(over[:10]) + (f" and {len(over) - 10:,} more" if len(over) > 10 else "")
-    return found, [f"{folder}: passed over {shown}; only files named train, test or validation are read."] if over else []
+    return by_split, [f"{folder}: passed over {shown}; only files named train, test or validation are read."] if over else []
 
 
 def _list_unlabelled(folder: Path) -> list[str]:
@@ -195,7 +195,7 @@ def _list_shards(folder: Path) -> list[Path]:
 
 
 def _list_otherwise(folder: Path, readable: list[Path]) -> dict[str, list[Path]]:
-    """Return what a folder without files of splits holds: classes, a folder `data` with splits, or a single file.
+    """Return the files of a folder whose names tell no split: a folder a class, a folder `data` with splits, or a single file.
 
     Raises:
         DataError: none of these.
@@ -207,15 +207,15 @@ def _list_otherwise(folder: Path, readable: list[Path]) -> dict[str, list[Path]]
         return {split: list(paths) for split, paths in files.items()}
     if len(readable) == 1:
         return {"train": readable}
-    found = ", ".join(path.name for path in readable[:10]) or "no file of a known format"
+    there = ", ".join(path.name for path in readable[:10]) or "no file of a known format"
     raise DataError(
-        f"{folder}: expected files named train.* and test.*, or a folder a class (neg/, pos/), found {found}.",
+        f"{folder}: expected files named train.* and test.*, or a folder a class (neg/, pos/), found {there}.",
         hint=_suggest_files(folder, readable),
     )
 
 
 def _suggest_files(folder: Path, readable: list[Path]) -> str:
-    """Return how the files of a folder can be named."""
+    """Return a hint how to name the files of a folder as sources."""
     if readable:
         return f"Name the files as sources, e.g. {folder}/*{''.join(split_suffix(readable[0]))}, or rename them."
     deeper = next((path for path in sorted(folder.glob("*/*")) if path.is_file() and is_readable(path)), None)

@@ -1,4 +1,4 @@
-"""Tokenized splits on disk: one Arrow file a split, which `datasets.Dataset.from_file` reads too. Next: `data/batches`.
+"""Write and read tokenized splits: one Arrow file a split, which `datasets.Dataset.from_file` reads too. Next: `data/batches`.
 
 Columns: `input_ids` (list of int32, special tokens included, no padding), `label` (int8), `text`, `where` (file and
 line), `file` and `row` (numbers of its file among those of its split, and of its row in that).
@@ -69,11 +69,11 @@ class TokenizedSplit:
             yield from map(str, chunk)
 
     def get_where(self, index: int) -> str:
-        """Return the file and row that a review came from."""
+        """Return the file and row that a review was read from, for messages."""
         return str(self.table["where"][index])
 
     def get_place(self, index: int) -> tuple[int, int]:
-        """Return the numbers of a review's file, from 0, and of its row in that, from 1."""
+        """Return the number of a review's file, counted from 0, and of its row in that file, counted from 1."""
         return int(self.table["file"][index].as_py()), int(self.table["row"][index].as_py())
 
 
@@ -124,7 +124,7 @@ def read_split(path: Path) -> TokenizedSplit:
 
 
 def _check(table: pa.Table) -> None:
-    """Raise ValueError or ArrowException where a table is not one that `write_split` makes, down to its last offset."""
+    """Raise ValueError or ArrowException where a table is not one that `write_split` makes; its offsets are checked too."""
     if table.schema != _SCHEMA:
         raise ValueError(f"its columns are {', '.join(map(str, table.schema.names))}")
     table.validate(full=True)

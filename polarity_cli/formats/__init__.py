@@ -1,4 +1,4 @@
-"""The formats of reviews: one module a format, which reads it and writes it, in one table. First and last room of the road.
+"""The table of formats: one module reads and writes each. First and last room of the road; next after reading: `data/columns`.
 
 Every verb reads through `open_path` and `open_pipe`, and writes through `output_file`. To add a format, write one module with
 `read(source: Input) -> Stream` and add one line to `FORMATS`.
@@ -23,12 +23,12 @@ from polarity_cli.read_options import ReadOptions
 
 @dataclass(frozen=True)
 class Format:
-    """One line of the table."""
+    """A format: its suffixes, and the module that reads and writes it."""
 
     suffixes: tuple[str, ...]
     module: str
     extra: str | None = None
-    """The extra of this package that it needs."""
+    """The extra of this package that must be installed for it."""
     is_written: bool = True
 
 
@@ -45,24 +45,24 @@ BY_SUFFIX = {suffix: name for name, entry in FORMATS.items() for suffix in entry
 _BESIDE = frozenset(
     {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "metadata.json", "requirements.txt"}
 )
-"""Files that stand beside reviews in published data sets, and hold none."""
+"""Files of published data sets that hold no reviews."""
 READ_FORMATS = tuple(FORMATS)
 WRITTEN_FORMATS = tuple(name for name, entry in FORMATS.items() if entry.is_written)
-_KNOWN = f"Known: {', '.join(sorted(BY_SUFFIX))}; each also with {', '.join(COMPRESSIONS)}."
+_READ_HINT = f"Known: {', '.join(sorted(BY_SUFFIX))}; each also with {', '.join(COMPRESSIONS)}."
 
-_WRITTEN = f"Known: {', '.join(entry.suffixes[0] for entry in FORMATS.values() if entry.is_written)}; each also compressed."
+_WRITE_HINT = f"Known: {', '.join(entry.suffixes[0] for entry in FORMATS.values() if entry.is_written)}; each also compressed."
 
 
-def find_format(path: Path, *, flag: str = "", asked: str | None = None, shown_path: Path | None = None) -> str:
-    """Return the format of a file: the one asked for, or by its suffix.
+def find_format(path: Path, *, flag: str = "", option: str | None = None, shown_path: Path | None = None) -> str:
+    """Return the format of a file: the one that an option names (`option`), else by the suffix.
 
     A pipe or a device without a suffix is lines of text, as standard input is.
 
     Raises:
-        DataError, UsageError (with `flag`, which is quoted): the suffix is in no line of the table.
+        DataError, or UsageError where a `flag` is given, which it quotes: no format has this suffix.
     """
-    if asked:
-        return asked
+    if option:
+        return option
     suffix, _ = find_suffix(path)
     if suffix in BY_SUFFIX:
         return BY_SUFFIX[suffix]
@@ -70,15 +70,15 @@ def find_format(path: Path, *, flag: str = "", asked: str | None = None, shown_p
         return "text"
     where = f"{flag} {shown_path or path}" if flag else str(path)
     shown = repr(suffix or "(no suffix)")
-    message, hint = f"{where}: unknown format {shown}.", _KNOWN
+    message, hint = f"{where}: unknown format {shown}.", _READ_HINT
     if flag:
         says = {"--output": " Or say the format: --format csv.", "--input": " Or say the format: --input-format csv."}
-        raise UsageError(message, hint=(_WRITTEN if flag != "--input" else hint) + says.get(flag, ""))
+        raise UsageError(message, hint=(_WRITE_HINT if flag != "--input" else hint) + says.get(flag, ""))
     raise DataError(message, hint=hint)
 
 
 def is_readable(path: Path) -> bool:
-    """Tell whether a file of a folder is one of reviews, by its name."""
+    """Return whether a file of a folder may hold reviews, by its name."""
     suffix, compression = split_suffix(path)
     if path.name.lower() in _BESIDE or path.name.lower().startswith(("readme", "license", "urls_")):
         return False
@@ -89,7 +89,7 @@ def open_path(path: Path, options: ReadOptions, *, format: str | None = None) ->
     """Open a file, decompressed by its suffix; the caller closes the stream when it is read.
 
     Raises:
-        DataError: it is of no format that is known, cannot be opened, or is no file of its format.
+        DataError: its format is unknown, it cannot be opened, or its content is not of its format.
     """
     name = str(path)
     with report_damage(name):
@@ -97,7 +97,7 @@ def open_path(path: Path, options: ReadOptions, *, format: str | None = None) ->
             from polarity_cli.formats.class_folders import read_folder
 
             return read_folder(path, options)
-        format = find_format(path, asked=format)
+        format = find_format(path, option=format)
         status = path.stat()
         is_file = stat.S_ISREG(status.st_mode)
         suffix, compression = find_suffix(path)
@@ -108,10 +108,10 @@ def open_path(path: Path, options: ReadOptions, *, format: str | None = None) ->
 
 
 def open_pipe(stream: IO[bytes], options: ReadOptions, *, format: str | None, name: str = "standard input") -> Stream:
-    """Open a stream of bytes; one that is a file's is read as the file is.
+    """Open a stream of bytes; one that comes from a regular file is read like that file.
 
     Raises:
-        DataError: it is not of its format.
+        DataError: its content is not of its format.
     """
     is_file = False
     with contextlib.suppress(OSError, AttributeError):

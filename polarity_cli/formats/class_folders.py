@@ -1,4 +1,4 @@
-"""A folder a class, `neg/` and `pos/`, with a text a file. Read only; opened by `formats.open_path` where a path is a folder."""
+"""Read a folder with a subfolder a class, `neg/` and `pos/`, and a text a file. Opened by `formats.open_path` for a folder."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from polarity_cli.read_options import ReadOptions
 UNLABELLED = frozenset({"unsup", "unlabeled", "unlabelled"})
 """Folders beside the classes whose texts have no label."""
 _SPLITS = frozenset({"train", "training", "test", "testing", "validation", "valid", "val", "dev", "data"})
-"""Folders that hold classes, and are none."""
+"""Folders that may hold classes but are no class."""
 
 
 def list_classes(folder: Path) -> dict[str, list[Path]]:
-    """Return the texts of each class of a folder, by the names of its folders; empty where it has not two of them."""
-    found: dict[str, list[Path]] = {}
+    """Return the text files of each class, by the names of the subfolders; empty for fewer than two classes."""
+    classes: dict[str, list[Path]] = {}
     for inner in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         texts = sorted(path for path in inner.iterdir() if path.is_file() and split_suffix(path)[0] == ".txt")
         if texts and inner.name.lower() not in (*UNLABELLED, *_SPLITS):
-            found[inner.name] = texts
-    return found if len(found) > 1 else {}
+            classes[inner.name] = texts
+    return classes if len(classes) > 1 else {}
 
 
 def read_folder(folder: Path, options: ReadOptions) -> Stream:
-    """Return a record for each text of the classes, whose columns are `text` and `label`.
+    """Return a stream with a record for each text file, whose columns are `text` and `label`.
 
     Classes take turns, so that the first rows are not all of one.
     """
@@ -49,7 +49,7 @@ def _read_texts(classes: dict[str, list[Path]], options: ReadOptions) -> Iterato
 
 
 def _read_text(path: Path, options: ReadOptions) -> tuple[str, int]:
-    """Return what a file holds, and its first line with bytes that are not of the encoding, or 0."""
+    """Return a file's text, and the number of its first line with undecodable bytes, or 0."""
     with open_bytes(path) as stream:
         lines = Lines(stream, str(path), encoding=options.encoding)
         parts: list[str] = []

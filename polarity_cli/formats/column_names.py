@@ -1,4 +1,4 @@
-"""The names that people give the columns of texts, titles and labels, as public data sets have them."""
+"""The names that public data sets give the columns of texts, titles and labels. Used by `data/columns` and `formats/dialect`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _STARS = _names("""
 
 
 def normalise_name(name: str) -> str:
-    """Return a column's name without case, punctuation and dotted prefix: `reviews.Review Text` is `reviewtext`."""
+    """Return a column's name in lower case without punctuation and dotted prefix: `reviews.Review Text` is `reviewtext`."""
     last = _keep_letters(name.rpartition(".")[2])
     return last or _keep_letters(name)
 
@@ -49,17 +49,17 @@ def _keep_letters(name: str) -> str:
 
 
 def text_rank(name: str) -> int | None:
-    """Return how surely a column of this name is the text: 0 is best, None is not at all."""
+    """Return how likely a column of this name is the text: 0 is most likely, None is not at all."""
     return _find_tier(_TEXTS, normalise_name(name))
 
 
 def title_rank(name: str) -> int | None:
-    """Return how surely a column of this name is a review's title: 0 is best, None is not at all."""
+    """Return how likely a column of this name is a title: 0 is most likely, None is not at all."""
     return _find_tier(_TITLES, normalise_name(name))
 
 
 def label_rank(name: str) -> int | None:
-    """Return how surely a column of this name is the label: 0 is best, None is not at all."""
+    """Return how likely a column of this name is the label: 0 is most likely, None is not at all."""
     normalised = normalise_name(name)
     return 0 if normalised.endswith("sentiment") else _find_tier(_LABELS, normalised)
 
@@ -70,23 +70,23 @@ def is_title(name: str) -> bool:
 
 
 def is_star_name(name: str) -> bool:
-    """Return whether a column is named like one of stars."""
+    """Return whether a column's name says that it holds stars."""
     return normalise_name(name) in _STARS
 
 
 def is_known_name(name: str) -> bool:
-    """Return whether people name texts, titles or labels so."""
+    """Return whether this is a usual name of a text, a title or a label."""
     return text_rank(name) is not None or is_title(name) or label_rank(name) is not None
 
 
 def is_nameless(name: str) -> bool:
-    """Return whether a column has no name of its own, as the row numbers that pandas writes first."""
+    """Return whether a column has no name of its own, such as the row numbers that pandas writes."""
     stripped = name.strip().casefold()
     return not stripped or stripped.startswith(("unnamed:", "unnamed_"))
 
 
 def is_identifier(name: str) -> bool:
-    """Return whether a column is named like one that numbers or names its rows."""
+    """Return whether a column's name says that it identifies rows: `id`, `review_id`, `index`."""
     stripped = name.strip().rpartition(".")[2]
     is_id = stripped.endswith(("Id", "ID")) or stripped.casefold().endswith(("_id", " id", "-id"))
     return is_id or normalise_name(name) in ("id", "ids", "idx", "index", "no", "nr", "number", "row", "rowid", "uid")

@@ -1,4 +1,4 @@
-"""Opening and creating local files, compressed or not, and saying what is wrong with torn ones."""
+"""Open and create files, compressed or not, and report damaged ones. First step of reading; next: `formats/decoding`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".zip")
 LONGEST_RECORD = 1 << 26
 """Characters of the longest line or record that is read: twenty times the longest novels, and still little memory."""
-_SMALL_BYTES, _MOST_TIMES = 1 << 30, 100
-"""A file that gives more bytes than both the first and the second times its own size is no text: reviews become 2 to 10 times as
-large, the same line over and over some hundred times, a bomb a thousand times and more."""
+GROWTH_BYTES, _GROWTH_TIMES = 1 << 30, 100
+"""A file that decompresses to more than so many bytes, and to more than so many times its size, is no text: reviews grow 2 to 10
+times, one line over and over some hundred times, a bomb a thousand times and more."""
 _BUFFER_BYTES = 1 << 17
 
 
@@ -46,7 +46,7 @@ def find_suffix(path: Path) -> tuple[str, str]:
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """Open a file for reading, decompressed by its suffix; one that grows as no text does raises DataError while it is read."""
+    """Open a file for reading, decompressed by its suffix; reading raises DataError where it grows as no text does."""
     _, compression = split_suffix(path)
     if not compression:
         return path.open("rb")
@@ -73,7 +73,7 @@ def _open_archive(path: Path) -> zipfile.ZipFile:
 
 
 def _find_member(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
-    """Return the one file of an archive; folders, and what macOS adds, do not count."""
+    """Return the one file of an archive, without folders, a README, a licence and the files that macOS adds."""
     members = [m for m in archive.infolist() if not m.is_dir() and not _is_beside(m.filename)]
     if len(members) == 1 and split_suffix(Path(members[0].filename))[1]:
         raise DataError(f"{path}: it holds {members[0].filename}, which is compressed itself.", hint="Unpack the archive.")
@@ -86,7 +86,7 @@ def _find_member(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
 
 
 def _is_beside(name: str) -> bool:
-    """Tell whether a file of an archive is none of reviews: what macOS adds, a README, a licence."""
+    """Return whether a file of an archive holds no reviews: a README, a licence, or a file that macOS adds."""
     last = name.rpartition("/")[2].lower()
     return name.startswith("__MACOSX/") or last.startswith((".", "readme", "license"))
 
@@ -104,7 +104,7 @@ class _Member(io.BufferedReader):
 
 
 class _Decompressed(io.RawIOBase):
-    """What a compressed file holds, up to the limit of what a text can be."""
+    """The content of a compressed file; reading it raises DataError beyond the limit of `Growth`."""
 
     def __init__(self, source: io.BufferedIOBase, path: Path) -> None:
         self._source, self._growth = source, Growth(path)
@@ -123,21 +123,21 @@ class _Decompressed(io.RawIOBase):
 
 
 class Growth:
-    """Count what comes out of a compressed file."""
+    """Count the bytes that a compressed file decompresses to, and refuse too many."""
 
     def __init__(self, path: Path | None, size: int | None = None, *, name: str = "") -> None:
-        """Take the file, or its size; what has none, a pipe, has no limit, since nothing of it is kept."""
+        """Set the limit by the file's size, in bytes; a pipe has none and so no limit, since nothing of it is kept."""
         if size is None and path is not None:
             status = path.stat()
             size = status.st_size if stat.S_ISREG(status.st_mode) else None
         self._name, self._size, self._n_bytes = name or str(path), size, 0
-        self._most = sys.maxsize if size is None else max(_SMALL_BYTES, _MOST_TIMES * size)
+        self._most = sys.maxsize if size is None else max(GROWTH_BYTES, _GROWTH_TIMES * size)
 
     def add(self, n_bytes: int) -> None:
-        """Count bytes that came out.
+        """Count bytes.
 
         Raises:
-            DataError: they are more than a file of this size can hold of text.
+            DataError: they are more than a text that compresses to this size can have.
         """
         self._n_bytes += n_bytes
         if self._n_bytes > self._most:
@@ -148,7 +148,7 @@ class Growth:
 
 
 def create_bytes(path: Path, *, compression: str, member: str = "") -> BinaryIO:
-    """Create a file for writing, compressed as a suffix of `COMPRESSIONS` says, or plain where that is empty.
+    """Create a file for writing, compressed by a suffix of `COMPRESSIONS`, or plain where that is empty.
 
     An archive holds one file, called `member`.
     """
@@ -175,13 +175,13 @@ class _NewMember(io.BufferedWriter):
 
 
 def _import(compression: str) -> Any:
-    """Return the module of a compression: each takes some milliseconds, and most files are plain."""
+    """Import the module of a compression only when it is needed: each takes milliseconds, and most files are plain."""
     zstd = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
     return importlib.import_module({".gz": "gzip", ".bz2": "bz2", ".xz": "lzma", ".zst": zstd}[compression])
 
 
 def _damage_errors() -> tuple[type[Exception], ...]:
-    """Return what the modules of compressions raise on damaged files."""
+    """Return the exceptions that the modules of compressions raise for damaged files."""
     import gzip
     import lzma
     import zipfile
@@ -192,7 +192,7 @@ def _damage_errors() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def report_damage(path: Path | str) -> Iterator[None]:
-    """Turn what reading a torn or damaged file raises inside the block into DataError."""
+    """Turn the exceptions of reading a damaged file inside the block into DataError."""
     try:
         yield
     except _damage_errors() as error:

@@ -1,7 +1,7 @@
-"""Bytes as lines of text: byte order marks, encodings, line ends. Between `formats/compression` and the formats of lines.
+"""Decode bytes to lines: byte order marks, encodings, line ends. After `formats/compression`; next: the formats of lines.
 
-Nothing is read ahead of what a stream holds, so a line that trickles in is a line at once. Bytes that are not of the encoding
-stay in a line as surrogates, so that they can be written as they came.
+Nothing is read ahead of what a stream holds, so a line of a slow pipe comes at once. Undecodable bytes stay in a line as
+surrogates, so that they can be written unchanged.
 """
 
 from __future__ import annotations
@@ -34,38 +34,38 @@ _CONTENTS = (
     (b"%PDF-", "PDF", "", ""),
     (b"SQLite format 3\x00", "a SQLite database", "", ""),
 )
-"""How files begin that are no text, what they are, the suffix that has them read, and what makes text of them in a pipe."""
+"""First bytes of files that are no text, their names, the suffix under which they are read, and the command that unpacks them."""
 _LFS = b"version https://git-lfs"
 _SURROGATE = re.compile("[\udc80-\udcff]")
 _HALF_PAIRS = re.compile("[\ud800-\udc7f\udd00-\udfff]")
-"""Surrogates that stand for no byte: they come from escapes in JSON."""
+"""Surrogates that stand for no undecodable byte; they come from escapes in JSON."""
 _LOOK_BYTES = 1 << 13
 _ENOUGH = 1 << 12
-"""Bytes without a line feed from which on carriage returns are taken for the ends of lines."""
+"""After so many bytes without a line feed, carriage returns end lines."""
 
 
 class Lines:
-    """The lines of a stream, with their ends."""
+    """Iterate over the lines of a stream, with their ends."""
 
     def __init__(self, stream: IO[bytes], name: str, *, encoding: str | None = None) -> None:
-        """Look at the first bytes, which waits for them.
+        """Find the encoding by the first bytes, for which a pipe is waited.
 
         Raises:
-            DataError: they are of something that is no text, or of UTF-16 without its mark.
+            DataError: the bytes are no text, or UTF-16 without its mark.
             UsageError: there is no such encoding.
         """
         self._name = name
         self.number = 0
         """Lines read so far."""
         self.undecodable = 0
-        """The first line, since `restart_count`, with bytes that are not of the encoding; 0 where there is none."""
+        """The number of the first line with undecodable bytes since the last `take_undecodable`; 0 for none."""
         self._again: deque[str] = deque()
         buffered = stream if hasattr(stream, "peek") else io.BufferedReader(cast(io.RawIOBase, stream))
         first, source = _look(buffered)
         _refuse_binary(first, name)
-        mark, found = next(((mark, known) for mark, known in _MARKS if first.startswith(mark)), (b"", "utf-8"))
+        mark, default = next(((mark, name) for mark, name in _MARKS if first.startswith(mark)), (b"", "utf-8"))
         self.has_mark = bool(mark)
-        self.encoding = _check_encoding(encoding) if encoding and not mark else found
+        self.encoding = _check_encoding(encoding) if encoding and not mark else default
         if not encoding and not mark and (first[1:64:2].count(0) > 8 or first[0:64:2].count(0) > 8):
             raise DataError(
                 f"{name}: every second byte is 0, as in UTF-16, and its mark is missing.", hint="Say --encoding utf-16-le."
@@ -89,7 +89,7 @@ class Lines:
         return line
 
     def look_ahead(self, n_lines: int, n_characters: int) -> tuple[list[str], bool]:
-        """Return the next lines without taking them, and whether they are all there are."""
+        """Return the next lines, which stay to be read, and whether the stream ends with them."""
         lines: list[str] = []
         size = 0
         while len(lines) < n_lines and size < n_characters:
@@ -101,9 +101,9 @@ class Lines:
         return lines, False
 
     def take_undecodable(self) -> int:
-        """Return `undecodable`, and count anew."""
-        found, self.undecodable = self.undecodable, 0
-        return found
+        """Return `undecodable`, and reset it to 0."""
+        line, self.undecodable = self.undecodable, 0
+        return line
 
     def _read_ahead(self) -> str:
         n_waiting = len(self._again)
@@ -135,7 +135,7 @@ class Lines:
 
 
 def _look(stream: IO[bytes]) -> tuple[bytes, IO[bytes]]:
-    """Return the first bytes, and a stream that still holds them."""
+    """Return the first bytes of a stream, and a stream that still begins with them."""
     first: bytes = stream.peek(_LOOK_BYTES)[:_LOOK_BYTES]  # type: ignore[attr-defined]
     if 0 < len(first) < 4 and any(mark.startswith(first) for mark, *_ in (*_MARKS, *_CONTENTS)):
         # Too few to tell, as a pipe may give them.
@@ -184,7 +184,7 @@ def _check_encoding(name: str) -> str:
 
 
 def explain_undecodable(where: str, encoding: str) -> DataError:
-    """Return the error for a line with bytes that are not of the encoding."""
+    """Return the error for a line with undecodable bytes."""
     if encoding == "utf-8":
         return DataError(
             f"{where}: not UTF-8.",
@@ -194,5 +194,5 @@ def explain_undecodable(where: str, encoding: str) -> DataError:
 
 
 def emit(stream: IO[bytes], line: str) -> None:
-    """Write a line as UTF-8, with the undecodable bytes that it came with."""
+    """Write a line as UTF-8, with its undecodable bytes unchanged."""
     stream.write(_HALF_PAIRS.sub("\ufffd", line).encode("utf-8", "surrogateescape"))

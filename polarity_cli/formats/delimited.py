@@ -1,6 +1,6 @@
-"""Delimited tables: `.csv`, `.tsv`, `.tab`, read and written. One module of the table in `formats`.
+"""Read and write delimited tables: `.csv`, `.tsv`, `.tab`. One module of the table in `formats`; next: `data/columns`.
 
-A broken row costs no other: it is read again from its second line on.
+A broken row spoils no other: its lines are read again from the second on.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from polarity_cli.formats.record import Input, Record, Stream, check_names, name
 from polarity_cli.formats.rows import Row, Rows, strip_end
 
 _LOOK_LINES, _LOOK_CHARACTERS = 1000, 1 << 18
-"""Lines, and characters, by which the dialect of a file is found; of a pipe it is the first line."""
+"""The dialect is found by so many lines or characters of a file, and by the first line of a pipe."""
 _CELL = 64
-"""What a cell costs in memory, in characters, beside those in it."""
+"""Memory that a cell takes beside its characters, in characters."""
 _LAYOUTS_OF_2015 = {3: ["label", "title", "content"], 2: ["label", "content"]}
-"""The columns of the files that Zhang, Zhao, LeCun 2015 (arXiv 1509.01626) published, which name none."""
+"""The columns of the files that Zhang, Zhao, LeCun 2015 (arXiv 1509.01626) published, which have no header."""
 
 
 def read(source: Input) -> Stream:
-    """Return the rows of a table.
+    """Return the rows of a table as a stream.
 
     Raises:
-        DataError: there is no header that can be used.
+        DataError: the first row is broken, or names a column twice; or it is no table but JSON or a web page.
     """
     return read_lines(source, Lines(source.stream, source.name, encoding=source.options.encoding))
 
 
 def read_lines(source: Input, lines: Lines) -> Stream:
-    """Return the rows of a table whose lines have been opened; see `read`."""
+    """Return the rows of a table, given its lines; see `read`."""
     default = "\t" if source.suffix in (".tsv", ".tab", ".txt") or source.format == "tsv" else ","
     look = (_LOOK_LINES, _LOOK_CHARACTERS) if source.is_file else (1, 1)
     sample, is_whole = lines.look_ahead(*look)
     _refuse_other(sample[0] if sample else "", source.name)
-    dialect, first_rows = find_dialect(sample, default=default, asked=source.options.delimiter, is_whole=is_whole)
+    dialect, first_rows = find_dialect(sample, default=default, option=source.options.delimiter, is_whole=is_whole)
     for _ in range(bool(dialect.sep_line)):
         next(lines)
     rows = Rows(lines, dialect)
@@ -77,7 +77,7 @@ def _make_stream(source: Input, lines: Lines, rows: Rows, first_rows: list[list[
 
 
 def _is_of_2015(rows: list[list[str]]) -> bool:
-    """Tell whether rows are a class from 1 to 5, a title and a content, or a class and a content."""
+    """Return whether each row is a class from 1 to 5, a title and a content, or a class and a content."""
     n_columns = len(rows[0])
     return (
         n_columns in _LAYOUTS_OF_2015
@@ -101,7 +101,7 @@ def _refuse_other(line: str, name: str) -> None:
 
 
 def _describe(dialect: Dialect, lines: Lines, *, default: str, columns: list[str] | None) -> list[str]:
-    """Return what is not as the suffix says, in words."""
+    """Return phrases that say how the table differs from what its suffix implies."""
     parts = []
     if dialect.delimiter != default:
         parts.append(f"cells between {NAMES.get(dialect.delimiter, repr(dialect.delimiter))}")
@@ -143,7 +143,7 @@ def _read_records(rows: Rows, lines: Lines, stream: Stream, first: Row | None, *
 
 
 def _fit_blank(values: list[str], columns: list[str]) -> list[str]:
-    """Return values without the empty cells behind the last column, and with those of nameless columns that were left out."""
+    """Return values without empty cells after the last column, and with empty cells for nameless columns at the end."""
     n_columns = len(columns)
     if len(values) < n_columns and all(name.startswith("unnamed_") for name in columns[len(values) :]):
         return [*values, *[""] * (n_columns - len(values))]
@@ -158,7 +158,7 @@ def _break(row: Row, values: list[str], stream: Stream, where: str, number: int,
 
 
 def _fit(values: list[str], n_columns: int, separator: str) -> list[str]:
-    """Return as many values as there are columns: empty ones are added, and the last column takes what is left over."""
+    """Return one value a column: missing ones are empty, and the last takes all that is left over."""
     head = values[: n_columns - 1] if len(values) > n_columns else values
     rest = [separator.join(values[n_columns - 1 :])] if len(values) > n_columns else [""] * (n_columns - len(values))
     return [*head, *rest]
@@ -167,18 +167,18 @@ def _fit(values: list[str], n_columns: int, separator: str) -> list[str]:
 _SEPARATORS = str.maketrans({"\t": " ", "\n": " ", "\r": " "})
 _MARK = b"\xef\xbb\xbf"
 _FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
-"""How a cell begins that a spreadsheet may run; the last four are the same signs in full width."""
+"""Beginnings of cells that a spreadsheet may run as a formula; the last four are the same signs in full width."""
 
 
-class TableSink:
-    """Rows of CSV or TSV, below a header where the input had one."""
+class DelimitedSink:
+    """Write rows of CSV or TSV, below a header where the input had one."""
 
     def __init__(self, stream: IO[bytes], columns: Sequence[str], *, delimiter: str, is_quoted: bool, escaped: bool) -> None:
         self._stream, self._columns, self._escaped = stream, list(columns), escaped
         self._delimiter, self._is_quoted = delimiter, is_quoted
 
     def begin(self, header: Sequence[str] | None, *, has_mark: bool, sep_line: str) -> None:
-        """Write what stands before the rows."""
+        """Write the byte order mark, the line `sep=` and the header, as far as there are any."""
         if has_mark:
             self._stream.write(_MARK)  # so that a spreadsheet opens it as the input
         if sep_line:
@@ -202,12 +202,12 @@ class TableSink:
 
 def make_sink(
     format: str, stream: IO[bytes], columns: Sequence[str], *, added: Mapping[str, str], like: Stream | None, escaped: bool
-) -> TableSink:
-    """Return what writes rows, with the delimiter of the input where that was of the same format; see `output_file.make_sink`."""
+) -> DelimitedSink:
+    """Return a sink that uses the input's delimiter where that has the same format; see `output_file.make_sink`."""
     follows = like is not None and like.format == format and like.delimiter is not None
     delimiter = (like.delimiter if like is not None and follows else None) or ("\t" if format == "tsv" else ",")
     is_quoted = delimiter != "\t" or (follows and like is not None and like.is_quoted)
-    sink = TableSink(stream, [*columns, *added], delimiter=delimiter, is_quoted=is_quoted, escaped=escaped)
+    sink = DelimitedSink(stream, [*columns, *added], delimiter=delimiter, is_quoted=is_quoted, escaped=escaped)
     own = (like.header if like is not None and like.header is not None else columns) if _is_named(like) else None
     header = None if own is None else [*own, *added]
     has_mark, sep_line = (like.has_mark, like.sep_line if follows else "") if like is not None else (False, "")
@@ -216,7 +216,7 @@ def make_sink(
 
 
 def _is_named(like: Stream | None) -> bool:
-    """Tell whether the output has a header: not where the input was a table without one."""
+    """Return whether the output gets a header: not where the input was a table without one."""
     return like is None or like.delimiter is None or like.header is not None
 
 

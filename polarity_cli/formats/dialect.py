@@ -1,4 +1,4 @@
-"""How a delimited file is written: delimiter, quotes, header. Found from its first rows; used by `formats/delimited`."""
+"""Find the dialect of a delimited file by its first rows: delimiter, quotes, header. Used by `formats/delimited`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SEP_LINE = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)
 _NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d+)?|\.\d+)([eE][-+]?\d+)?\s*")
 _ESCAPED = re.compile(r'(\\+)"')
 _MANY_WORDS = 4
-"""Words from which on a cell is a text and no name of a column."""
+"""A cell of so many words or more is a text and no column name."""
 _FEW_VALUES = 10
 
 
@@ -26,40 +26,40 @@ class Dialect:
 
     delimiter: str
     quoting: str = "doubled"
-    """`doubled` or `backslash` for a quote inside a quoted cell, `none` where quotes mean nothing, `open` where none was met."""
+    """How a quote inside a quoted cell is written: `doubled`, `backslash`; `none` if quotes mean nothing, `open` if undecided."""
     skips_spaces: bool = False
-    """Whether a space behind a delimiter belongs to no cell."""
+    """Whether spaces after a delimiter are dropped."""
     sep_line: str = ""
     """The line `sep=;` that the file begins with."""
     has_row_names: bool = False
-    """Whether each row has a cell more than the header, its name, before the others."""
+    """Whether each row begins with a name, for which the header has no cell."""
 
 
 def unescape(line: str) -> str:
-    """Return a line with quotes doubled that were behind a backslash; other backslashes stay.
+    """Return a line with each `\\"` written as two quotes; other backslashes stay.
 
-    Of backslashes before a quote each pair is one, and one left over makes the quote a part of the text.
+    Each pair of backslashes before a quote becomes one backslash; an odd one makes the quote a part of the text.
     """
-    return _ESCAPED.sub(lambda found: "\\" * (len(found[1]) // 2) + ('""' if len(found[1]) % 2 else '"'), line)
+    return _ESCAPED.sub(lambda match: "\\" * (len(match[1]) // 2) + ('""' if len(match[1]) % 2 else '"'), line)
 
 
-def find_dialect(lines: Sequence[str], *, default: str, asked: str | None, is_whole: bool) -> tuple[Dialect, list[list[str]]]:
-    """Return how a file is written, by its first lines, and its first rows as they are read so.
+def find_dialect(lines: Sequence[str], *, default: str, option: str | None, is_whole: bool) -> tuple[Dialect, list[list[str]]]:
+    """Return the dialect that fits a file's first lines, and the first rows as it reads them.
 
     Args:
-        lines: with their ends.
-        default: the delimiter that the file's suffix says.
-        asked: the one that the user says.
+        lines: the first lines, with their ends.
+        default: the delimiter that the file's suffix implies.
+        option: the delimiter that `--delimiter` names.
         is_whole: whether these are all lines; if not, the last row may be cut.
     """
-    found = _SEP_LINE.fullmatch(lines[0]) if lines else None
-    sep_line, body = (lines[0], lines[1:]) if found else ("", lines)
-    first = asked or (found[1] if found else default)
-    chosen = _find_quoting(body, first, is_whole=is_whole)
-    if not (asked or found or (chosen.n_columns > 1 and chosen.n_bad == 0)):
+    match = _SEP_LINE.fullmatch(lines[0]) if lines else None
+    sep_line, body = (lines[0], lines[1:]) if match else ("", lines)
+    first = option or (match[1] if match else default)
+    reading = _find_quoting(body, first, is_whole=is_whole)
+    if not (option or match or (reading.n_columns > 1 and reading.n_bad == 0)):
         others = [_find_quoting(body, other, is_whole=is_whole) for other in DELIMITERS if other != first]
-        chosen = _choose(chosen, others)
-    return replace(chosen.dialect, sep_line=sep_line, has_row_names=chosen.has_row_names), chosen.rows
+        reading = _choose(reading, others)
+    return replace(reading.dialect, sep_line=sep_line, has_row_names=reading.has_row_names), reading.rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class _Reading:
     dialect: Dialect
     rows: list[list[str]]
     n_bad: int
-    """Rows of another number of cells than the first, or that cannot be read."""
+    """Rows that cannot be read, or whose number of cells differs from the first row's."""
     has_row_names: bool = False
 
     @property
@@ -78,7 +78,7 @@ class _Reading:
 
 
 def _choose(default: _Reading, others: list[_Reading]) -> _Reading:
-    """Return the default reading where it makes columns; else the best of the others that does; else the default."""
+    """Return the default reading where it gives several columns; else the best other reading that does; else the default."""
     if default.n_columns > 1 and not any(reading.n_bad == 0 and reading.n_columns > 1 for reading in others):
         return default
     if default.n_columns > 1 and default.n_bad * 2 < len(default.rows):
@@ -88,7 +88,7 @@ def _choose(default: _Reading, others: list[_Reading]) -> _Reading:
 
 
 def _find_quoting(lines: Sequence[str], delimiter: str, *, is_whole: bool) -> _Reading:
-    """Return the reading of the lines with the quotes that fit them best."""
+    """Return the reading of the lines under the quoting that fits them best."""
     if not any('"' in line for line in lines):
         return _read(lines, Dialect(delimiter, "open" if delimiter == "\t" else "doubled"), is_whole=is_whole)
     doubled = _read(lines, Dialect(delimiter), is_whole=is_whole)
@@ -128,14 +128,14 @@ def _read(lines: Sequence[str], dialect: Dialect, *, is_whole: bool) -> _Reading
 
 
 def _have_names(rows: list[list[str]], width: int) -> bool:
-    """Tell whether each row has one cell more than the header, and another in front than all others, as R writes row names."""
+    """Return whether each row has one cell more than the header and a unique first cell, as R writes row names."""
     below = rows[1:]
     has_one_more = len(below) > 1 and all(len(row) == width + 1 for row in below)
     return has_one_more and any(row[-1] for row in below) and len({row[0] for row in below}) == len(below)
 
 
 def _split(lines: Sequence[str], dialect: Dialect, *, is_whole: bool) -> tuple[list[list[str]], int]:
-    """Return the rows of lines, and how many could not be read; a last one that is cut counts as none."""
+    """Return the rows of lines, and how many could not be read, without a last one that is cut."""
     if dialect.quoting in ("none", "open"):
         return [line.rstrip("\r\n").split(dialect.delimiter) for line in lines], 0
     texts = map(unescape, lines) if dialect.quoting == "backslash" else iter(lines)
@@ -152,7 +152,7 @@ def _split(lines: Sequence[str], dialect: Dialect, *, is_whole: bool) -> tuple[l
 
 
 def _is_open(lines: Sequence[str], dialect: Dialect, rows: list[list[str]]) -> bool:
-    """Tell whether the last record was cut rather than swallowed: it began near the end."""
+    """Return whether an unclosed quote is a record cut by the end of the sample: then it began near the end."""
     reader = make_reader(map(unescape, lines) if dialect.quoting == "backslash" else iter(lines), dialect)
     for _ in rows:
         next(reader)
@@ -166,7 +166,7 @@ def make_reader(lines: Iterable[str], dialect: Dialect) -> Any:
 
 
 def has_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Tell whether the first row names the columns: by names that people use, else by what stands below it."""
+    """Return whether the first row is a header: it has usual names, or differs from the cells below it."""
     first, below = rows[0], rows[1:]
     if _are_indices(first):
         return True  # as pandas numbers columns
@@ -189,7 +189,7 @@ def _are_indices(cells: Sequence[str]) -> bool:
 
 
 def _is_like_below(cell: str, below: Sequence[str]) -> bool:
-    """Tell whether a cell of the first row is of the kind that the column holds further down."""
+    """Return whether a cell of the first row looks like the other cells of its column."""
     if not cell.strip() or not below:
         return False
     if _NUMBER.fullmatch(cell):

@@ -1,4 +1,4 @@
-"""A JSON document: `.json` that holds an array of objects, or an object around one, or lines. Read only; see `formats`."""
+"""Read a JSON document: `.json` with an array of objects, an object that holds one, or JSON lines. Next: `data/columns`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from polarity_cli.formats.decoding import Lines
 from polarity_cli.formats.jsonl import as_object, parse_json
 from polarity_cli.formats.record import Input, Record, Stream
 
-_LARGEST_DOCUMENT = 1 << 30
-"""Characters of a document, which is read whole and takes about three times as much memory."""
+LARGEST_DOCUMENT = 1 << 30
+"""The most characters of a document, which is read whole and takes about three times as much memory."""
 
 
 def read(source: Input) -> Stream:
-    """Return the objects of a document, whatever holds them.
+    """Return the objects of a document as a stream.
 
     Raises:
         DataError: it is not JSON, or holds no array of objects, or several.
@@ -34,14 +34,17 @@ def read(source: Input) -> Stream:
 
 
 def _collect(lines: Lines, name: str) -> tuple[list[str], int, bool]:
-    """Return a document's lines, or the first ones where each line is an object of its own, and which it is."""
+    """Return a document's lines, the first line with undecodable bytes or 0, and whether each line is an object.
+
+    Where each line is an object, only the first lines are returned.
+    """
     document: list[str] = []
     size = undecodable = 0
     for line in lines:
         document.append(line)
         size += len(line)
         undecodable = undecodable or lines.take_undecodable()
-        if size > _LARGEST_DOCUMENT:
+        if size > LARGEST_DOCUMENT:
             raise DataError(
                 f"{name}: a JSON array is read whole, and this one is too large.", hint="Convert it to JSON lines (.jsonl)."
             )
@@ -52,7 +55,7 @@ def _collect(lines: Lines, name: str) -> tuple[list[str], int, bool]:
 
 
 def _holds_two(document: list[str]) -> bool:
-    """Tell, once, of the second line that is not blank, whether the first was an object of its own."""
+    """Return, once the second line with content is read, whether the first was a whole object."""
     if not document[-1].strip() or document[0].lstrip()[:1] not in ("", "{"):
         return False
     filled = [line for line in document[:64] if line.strip()]
@@ -67,7 +70,7 @@ def _is_object(line: str) -> bool:
 
 
 def _read_lines(first: list[str], lines: Lines, name: str) -> Iterator[Record]:
-    """Yield the records of JSON lines, of which the first were taken; blank ones are left out."""
+    """Yield the records of JSON lines, the `first` lines and then the rest; blank ones are left out."""
     data = io.BytesIO("".join(first).encode("utf-8", "surrogateescape"))
     yield from (record for record in jsonl.read_lines(Lines(data, name), name) if record.raw != "{}" or record.fields)
     rest = jsonl.read_lines(lines, name, n_before=len(first))
@@ -75,7 +78,7 @@ def _read_lines(first: list[str], lines: Lines, name: str) -> Iterator[Record]:
 
 
 def _find_rows(value: object, name: str) -> tuple[list[object], str | None]:
-    """Return the array of rows in a document, and how it was found where it is wrapped."""
+    """Return the array of rows in a document, and a note that names the field that holds it, if one does."""
     if isinstance(value, list):
         return value, None
     fields = as_object(value, name)
@@ -103,4 +106,4 @@ def _read_rows(rows: list[object], undecodable: int, name: str) -> Iterator[Reco
             yield Record(as_object(row, where), "", where, number, 64, None, undecodable)
         except DataError as error:
             yield Record({}, jsonl.dump_json(row), where, number, 64, error)
-        undecodable = 0  # it is said once
+        undecodable = 0  # reported once

@@ -1,4 +1,4 @@
-"""JSON lines: `.jsonl`, `.ndjson`, an object a line, read and written. One module of the table in `formats`."""
+"""Read and write JSON lines, one object each: `.jsonl`, `.ndjson`. One module of the table in `formats`; next: `data/columns`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read(source: Input) -> Stream:
 
 
 def read_lines(lines: Lines, name: str, *, n_before: int = 0) -> Iterator[Record]:
-    """Yield a record for each line; `n_before` lines came before the first."""
+    """Yield a record for each line, numbered after `n_before` earlier lines."""
     for number, line in enumerate(lines, n_before + 1):
         raw, where = line.strip(), f"{name}:{number}"
         undecodable = lines.take_undecodable() if lines.undecodable else 0
@@ -40,12 +40,12 @@ def read_lines(lines: Lines, name: str, *, n_before: int = 0) -> Iterator[Record
 
 
 def _clean_fields(fields: dict[str, object]) -> dict[str, object]:
-    """Return an object's fields without halves of surrogate pairs, which JSON can escape and no other format can write."""
+    """Return an object's fields without lone surrogates, which JSON can escape and no other format can write."""
     return {clean_text(name): clean_text(value) if isinstance(value, str) else value for name, value in fields.items()}
 
 
-class LineSink:
-    """An object a line."""
+class JsonlSink:
+    """Write rows as objects, one a line."""
 
     def __init__(self, stream: IO[bytes], columns: Sequence[str]) -> None:
         self._stream, self._columns = stream, list(columns)
@@ -60,9 +60,9 @@ class LineSink:
 
 def make_sink(
     format: str, stream: IO[bytes], columns: Sequence[str], *, added: Mapping[str, str], like: Stream | None, escaped: bool
-) -> LineSink:
-    """Return what writes rows as objects; see `output_file.make_sink`."""
-    return LineSink(stream, [*columns, *added])
+) -> JsonlSink:
+    """Return a sink for JSON lines; see `output_file.make_sink`."""
+    return JsonlSink(stream, [*columns, *added])
 
 
 def parse_json(text: str, where: str) -> Any:
@@ -97,11 +97,7 @@ def _parse_float(text: str) -> float:
 
 
 def as_object(value: object, where: str) -> dict[str, object]:
-    """Return a JSON value that is an object.
-
-    Raises:
-        DataError: it is none.
-    """
+    """Return a JSON value if it is an object; raise DataError otherwise."""
     if not isinstance(value, dict):
         hint = "An array of objects is read from a file called .json." if isinstance(value, list) else None
         raise DataError(
@@ -112,7 +108,11 @@ def as_object(value: object, where: str) -> dict[str, object]:
 
 
 def dump_json(value: object) -> str:
-    """Return a value as JSON on one line; undecodable bytes become U+FFFD, and what JSON has no form for becomes text."""
+    """Return a value as JSON on one line; undecodable bytes become U+FFFD, and types that JSON lacks become text.
+
+    Raises:
+        DataError: it is nested too deep.
+    """
     try:
         return clean_text(json.dumps(value, ensure_ascii=False, default=_as_text))
     except RecursionError as error:

@@ -1,4 +1,4 @@
-"""Lines of text: `.txt` as fastText writes it, as text, tab and label, or plain; `x.neg` and `x.pos`. Read only."""
+"""Read lines of text: `.txt` in fastText's layout, as text and label, or plain; `x.neg` and `x.pos`. Next: `data/columns`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _LABEL_WORDS = frozenset(
 
 
 def read(source: Input) -> Stream:
-    """Return the lines of a text; fields are those that its layout has, or None of plain lines."""
+    """Return the lines of a text as a stream; the fields are those of its layout, or None for plain lines."""
     lines = Lines(source.stream, source.name, encoding=source.options.encoding)
     sample: list[str] = []
     if source.is_file or source.suffix:
@@ -78,7 +78,7 @@ def _make_stream(source: Input, lines: Lines, records: Iterator[Record], columns
 
 
 def _is_table(lines: Sequence[str]) -> bool:
-    """Tell whether lines are rows with tabs between cells: as many in each, and one of the columns holds labels."""
+    """Return whether lines are rows with tabs between cells: nine of ten have as many cells, and a column holds labels."""
     rows = [strip_end(line).split("\t") for line in lines]
     width, n_rows = Counter(map(len, rows)).most_common(1)[0] if rows else (0, 0)
     if len(rows) < 2 or width < 2 or n_rows * 10 < len(rows) * 9 - 9:
@@ -88,7 +88,7 @@ def _is_table(lines: Sequence[str]) -> bool:
 
 
 def _are_labels(cells: Sequence[str]) -> bool:
-    """Tell whether a column holds labels: words that are known as such, or a few short ones over and over."""
+    """Return whether a column holds labels: usual ones, or a few short values over and over."""
     filled = [cell for cell in cells if cell]
     if not filled or len(filled) * 10 < len(cells) * 8:
         return False
@@ -115,17 +115,17 @@ def _read_fasttext(lines: Lines, name: str) -> Iterator[Record]:
         if not record.raw.strip():
             yield replace(record, fields={"label": "", "title": "", "content": ""})
             continue
-        found = _FASTTEXT_LINE.fullmatch(record.raw)
-        if found is None or (found[2] or "").startswith(_LABEL):
-            problem = "several labels" if found else "no label"
+        match = _FASTTEXT_LINE.fullmatch(record.raw)
+        if match is None or (match[2] or "").startswith(_LABEL):
+            problem = "several labels" if match else "no label"
             error = DataError(f"{record.where}: {problem}, expected '{_LABEL}NAME', a space and the text.")
             yield replace(record, fields={"label": "", "title": "", "content": record.raw}, error=error)
             continue
-        title, separator, content = (found[2] or "").partition(": ")
+        title, separator, content = (match[2] or "").partition(": ")
         fields: dict[str, object] = {"title": title, "content": content} if separator else {"title": "", "content": title}
-        yield replace(record, fields={"label": found[1], **fields})
+        yield replace(record, fields={"label": match[1], **fields})
 
 
 def name_class(path: PurePath) -> str | None:
-    """Return the class that a file's name says its lines are of; None where it says none."""
+    """Return the class that a file's suffix names, `neg` or `pos`; None for other files."""
     return path.suffix[1:].lower() if path.suffix.lower() in CLASS_SUFFIXES else None

@@ -1,4 +1,4 @@
-"""What becomes of broken records, one rule for all formats and verbs. Between the formats and what reads their records."""
+"""Raise, skip or keep broken records: one rule for all formats and verbs. Used by `data/reviews` and by prediction."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from polarity_cli.formats.record import Record
 from polarity_cli.records import Observer
 
 N_NAMED = 10
-"""Places that are named; the rest are counted."""
+"""A message names so many places; the rest are only counted."""
 
 
 @dataclass
 class Losses:
-    """What could not be read as it stood, counted."""
+    """Counts of the records that were broken or had undecodable bytes."""
 
     broken: int = 0
     undecodable: int = 0
-    """Records with bytes that are not of the encoding."""
+    """Records with undecodable bytes."""
     first_undecodable: str = ""
     places: list[str] = field(default_factory=list)
-    """Why the first ten records were broken."""
+    """The errors of the first ten broken records, with their places."""
 
     def report(self, observer: Observer, on_error: str, *, encoding: str = "utf-8") -> None:
-        """Say how much was lost, which `--quiet` does not hide."""
+        """Warn the observer how many records were lost, which `--quiet` does not hide."""
         if self.broken:
             done = "left out" if on_error == "skip" else "kept without a label"
             observer.warn(f"{self.broken:,} broken {'record was' if self.broken == 1 else 'records were'} {done}.")
@@ -39,16 +39,16 @@ class Losses:
             )
 
     def to_json(self) -> dict[str, object]:
-        """Return the counts by plain names."""
+        """Return the counts as a JSON object."""
         return {"broken": self.broken, "undecodable": self.undecodable, "places": list(self.places)}
 
 
 def settle(
     records: Iterable[Record], on_error: str, losses: Losses, observer: Observer, *, encoding: str | None = None
 ) -> Iterator[Record]:
-    """Yield records, and for broken ones do as `on_error` says: raise, leave out, or keep.
+    """Yield records; a broken one is raised, left out or kept, as `on_error` says (`fail`, `skip`, `keep`).
 
-    With an `encoding` bytes that are not of it break a record too, as in training; without, they are counted.
+    With an `encoding`, undecodable bytes break a record too, as in training; without one, they are counted in `losses`.
 
     Raises:
         DataError: a record is broken and `on_error` is `fail`; those before it have been yielded.

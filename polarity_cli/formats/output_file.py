@@ -1,4 +1,4 @@
-"""Where results are written to: standard output, or a file that appears when it is complete, in any written format."""
+"""Open the output: standard output, or a file that gets its name when it is complete. Used by `formats/results`."""
 
 from __future__ import annotations
 
@@ -20,33 +20,32 @@ TABLES = ("csv", "tsv")
 """Formats whose cells are text."""
 
 
-def find_output_format(path: Path | None, asked: str | None, input_format: str, *, flag: str = "--output") -> str:
-    """Return the format of an output: the one asked for, or by the file's suffix, or the input's.
+def find_output_format(path: Path | None, option: str | None, input_format: str, *, flag: str = "--output") -> str:
+    """Return the format of an output: the one that `--format` names (`option`), else by the suffix, else the input's.
 
     Raises:
-        UsageError: the suffix is of something that is not written.
+        UsageError: no format that can be written has the suffix.
     """
-    if asked:
-        return asked
+    if option:
+        return option
     follows = input_format if input_format in WRITTEN_FORMATS else "jsonl"
     if path is None or str(path) == "-" or path.is_dir() or (path.exists() and not path.is_file()):
         return "csv" if follows in ("parquet", "xlsx") and (path is None or str(path) == "-") else follows
     suffix, compression = split_suffix(path)
     if not suffix and not compression and flag == "--output" and not path.suffix:
         raise UsageError(f"{flag} {path}: no suffix that tells its format.", hint="Name it, say, labelled.csv; or give --format.")
-    found = find_format(Path(f"{path.stem}{path.suffix}" if compression != ".zip" else path.stem), flag=flag, shown_path=path)
-    if found not in WRITTEN_FORMATS:
+    format = find_format(Path(f"{path.stem}{path.suffix}" if compression != ".zip" else path.stem), flag=flag, shown_path=path)
+    if format not in WRITTEN_FORMATS:
         raise UsageError(f"{flag} {path}: {suffix} is not written.", hint="Choose .jsonl, .csv, .tsv, .parquet or .xlsx.")
-    return found
+    return format
 
 
 @contextmanager
 def open_output(path: Path | None, *, flag: str = "--output") -> Iterator[IO[bytes]]:
-    """Give a stream to write to: standard output, or a file that gets its name when the block ends well.
+    """Yield a stream to write to: standard output, or a file that gets its name when the block ends well.
 
-    A suffix of a compression compresses it; what is flushed then stays in the compressor until the end.
-
-    Where the block fails, what was written stays beside it as `NAME.partial`; a file that was there before is untouched.
+    A file with a suffix such as `.gz` is compressed, and flushing it does not flush the compressor. Where the block fails, the
+    output stays as `NAME.partial`, and an earlier file of that name is untouched.
 
     Raises:
         UsageError: the file cannot be written.
@@ -68,7 +67,7 @@ def open_output(path: Path | None, *, flag: str = "--output") -> Iterator[IO[byt
 
 
 class Sink(Protocol):
-    """Write rows, given by column, in one format."""
+    """Writes rows, each a mapping from column to value, in one format."""
 
     def write(self, row: Mapping[str, object]) -> None:
         """Write one row; columns that it lacks are empty."""
@@ -86,14 +85,14 @@ def make_sink(
     like: Stream | None = None,
     escaped: bool = False,
 ) -> Sink:
-    """Return what writes rows of `columns`, and of those `added`, in a format of rows.
+    """Return a sink for rows of `columns` and `added` columns.
 
     Args:
-        format: a written one of the table in `formats`, other than `text`.
-        stream: where to.
-        columns: in order.
-        added: columns behind them, by their Arrow types.
-        like: the input, whose header, byte order mark, delimiter and types are followed.
+        format: one of `WRITTEN_FORMATS`, other than `text`.
+        stream: the stream to write to.
+        columns: the first columns, in order.
+        added: the columns after them, with their Arrow types.
+        like: the input, whose header, byte order mark, delimiter and types the output follows.
         escaped: whether cells that a spreadsheet would run get an apostrophe; for CSV and TSV.
     """
     module = importlib.import_module(f"polarity_cli.formats.{FORMATS[format].module}")
@@ -102,7 +101,7 @@ def make_sink(
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, flag: str, escaped: bool) -> None:
-    """Write rows to a file of any written format, in one step; in a table, formulas may be `escaped`."""
+    """Write rows to a file in the format of its suffix; with `escaped`, cells of a CSV cannot run as formulas."""
     with open_output(path, flag=flag) as stream:
         sink = make_sink(find_output_format(path, None, "csv", flag=flag), stream, columns, added={}, escaped=escaped)
         for row in rows:

@@ -11,13 +11,13 @@ from polarity_cli.formats.compression import Growth
 from polarity_cli.formats.record import Input, Record, Stream, check_names
 
 _BATCH = 256
-"""Rows in memory at once: each may hold the same long text."""
+"""Rows read at once: each may hold the same long text."""
 _LARGEST_PIPE = 1 << 31
-"""Bytes of a file that comes by a pipe or is compressed, which is read whole: its index stands at its end."""
+"""The most bytes of a file from a pipe or compressed, which is read whole, since its index is at its end."""
 
 
 def read(source: Input) -> Stream:
-    """Return the rows of a Parquet file, with the names of classes that its schema declares.
+    """Return the rows of a Parquet file as a stream, with class numbers replaced by the names in its schema.
 
     Raises:
         DataError: it is damaged, or names a column twice.
@@ -43,7 +43,7 @@ def read(source: Input) -> Stream:
 
 
 class _report:  # noqa: N801  a context manager, named as the functions are
-    """Turn what Arrow raises inside the block into DataError."""
+    """Turn the exceptions of Arrow inside the block into DataError."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -51,7 +51,7 @@ class _report:  # noqa: N801  a context manager, named as the functions are
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+    def __exit__(self, error_type: object, error: BaseException | None, trace: object) -> None:
         import pyarrow as pa
 
         # A lookup fails where it names a time zone that there is not.
@@ -63,7 +63,7 @@ def _find_classes(schema: Any) -> dict[str, list[str]]:
     """Return the class names of columns of numbers, as the datasets library keeps them in a schema."""
     try:
         features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
-        found = {
+        classes = {
             name: [str(name) for name in feature["names"]]
             for name, feature in features.items()
             if isinstance(feature, Mapping) and feature.get("_type") == "ClassLabel" and isinstance(feature.get("names"), list)
@@ -72,7 +72,9 @@ def _find_classes(schema: Any) -> dict[str, list[str]]:
         return {}
     import pyarrow as pa
 
-    return {name: names for name, names in found.items() if name in schema.names and pa.types.is_integer(schema.field(name).type)}
+    return {
+        name: names for name, names in classes.items() if name in schema.names and pa.types.is_integer(schema.field(name).type)
+    }
 
 
 def _read_rows(source: Input, file: Any, classes: dict[str, list[str]]) -> Iterator[Record]:
@@ -101,12 +103,12 @@ def make_sink(
 
 
 class TableSink:
-    """A Parquet file written in row groups; the types are those of the source's schema, or of the first rows."""
+    """Write a Parquet file in row groups; its types are those of the input's schema, or of the first rows."""
 
     _GROUP = 1000
 
     def __init__(self, stream: IO[bytes], columns: Sequence[str], added: Mapping[str, str], schema: Any) -> None:
-        """Take the columns of the source, the `added` ones with their Arrow types, and the source's schema or None."""
+        """Take the input's columns, the `added` ones by their Arrow types, and the input's schema or None."""
         self._stream, self._columns, self._added, self._source = stream, list(columns), added, schema
         self._rows: list[Mapping[str, object]] = []
         self._writer: Any = None
@@ -142,9 +144,9 @@ class TableSink:
         own = {field.name: field.type for field in self._source or ()}
         fields = []
         for name in self._columns:
-            kind = own.get(name)
-            if kind is None or pa.types.is_integer(kind) or pa.types.is_dictionary(kind):
+            column_type = own.get(name)
+            if column_type is None or pa.types.is_integer(column_type) or pa.types.is_dictionary(column_type):
                 values = [row.get(name) for row in self._rows]
-                kind = pa.array(values).type if any(value is not None for value in values) else kind or pa.string()
-            fields.append(pa.field(name, kind))
+                column_type = pa.array(values).type if any(value is not None for value in values) else column_type or pa.string()
+            fields.append(pa.field(name, column_type))
         return pa.schema([*fields, *(pa.field(name, pa.type_for_alias(alias)) for name, alias in self._added.items())])

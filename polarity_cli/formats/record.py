@@ -1,11 +1,11 @@
-"""What a format gives: a stream of records, and how it was read. Next on the road: `data/columns`.
+"""What a format's module takes and returns: an `Input`, and a `Stream` of records. Next on the road: `data/columns`.
 
-A format's module opens an `Input` and returns a `Stream`. A table's header is no record; a broken record is one that carries its
-`error`, and what becomes of it is decided above, in `formats/on_error`.
+A table's header is no record. A broken record carries its `error`; `formats/on_error` decides whether to raise it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,19 +22,19 @@ class Record:
     fields: dict[str, object] | None
     """The columns of a structured record; None for a line of plain text."""
     raw: str
-    """The line as it came, without its end; empty for formats whose records are no lines."""
+    """The unchanged line, without its end; empty for formats whose records are no lines."""
     where: str
-    """The file and the line or row that it begins at, for messages."""
+    """The file, and the line or row where it begins, for messages."""
     row: int = 0
     """Its number in the file, counted from 1."""
     size: int = 0
-    """About how many characters it holds in memory, its columns included."""
+    """About how much memory it takes, in characters, its columns included."""
     error: DataError | None = None
-    """Why it is no record of its format; `raw` is its first line then, and `fields` what could be read of it."""
+    """Why it is broken, else None. `raw` is then its first line, and `fields` holds what could be read of it."""
     undecodable: int = 0
-    """The first line of it that holds bytes which are not of the encoding, or 0; they stay in it as surrogates."""
+    """The number of its first line with undecodable bytes, or 0; they stay in it as surrogates."""
     text: str = ""
-    """What the model reads, once `data/columns` has put it together."""
+    """The text that the model reads; empty until `data/reading` has set it."""
 
 
 @dataclass
@@ -50,15 +50,15 @@ class Stream:
     header: list[str] | None = None
     """The columns as the input's header spells them; None where it has none."""
     place: str = ""
-    """Where the header stands, for messages; empty where there is none."""
+    """The file and line of the header, for messages; empty without one."""
     delimiter: str | None = None
-    """What stands between the cells of a delimited table."""
+    """The delimiter of a delimited table; None for other formats."""
     is_quoted: bool = False
     """Whether cells of a delimited table may be quoted."""
     sep_line: str = ""
     """The line `sep=;` that a table began with."""
     notes: list[str] = field(default_factory=list)
-    """How it was read, where that is not what its suffix alone says."""
+    """Phrases that say how it was read, where its suffix alone does not tell."""
     has_mark: bool = False
     """Whether it began with a byte order mark."""
     schema: Any = None
@@ -66,44 +66,39 @@ class Stream:
     is_file: bool = False
     """Whether its first records can be looked at without waiting for them."""
     encoding: str = "utf-8"
-    """What its bytes were read as, for messages."""
+    """The encoding of its bytes, for messages."""
     close: Callable[[], None] = lambda: None
-    """Close what is read from."""
+    """Close the underlying file or pipe."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """What a format's module opens."""
+    """The bytes that a format's module reads, and the options for reading them."""
 
     name: str
-    """As it was given, for messages."""
+    """The path as typed, or `standard input`, for messages."""
     format: str
     stream: IO[bytes]
-    """Its bytes, decompressed."""
+    """Its bytes, decompressed if need be."""
     options: ReadOptions
     suffix: str = ""
     is_file: bool = True
-    """Whether all of it lies there: then the first rows can be looked at without waiting for them."""
+    """Whether it is a regular file, whose first rows can be read without waiting."""
     path: Path | None = None
-    """Where it can be opened anew, uncompressed; None for a pipe, and for what was decompressed."""
+    """The path of an uncompressed file, which can be opened again; None for a pipe or a compressed file."""
     n_compressed: int | None = None
-    """Bytes that the file takes on the disk, where it is one."""
+    """The size of the file on disk in bytes; None for a pipe."""
 
 
 def name_columns(header: Sequence[str]) -> list[str]:
-    """Return the names of a table's columns: without space around them, and numbered from 1 where the header has none."""
+    """Return the names of a table's columns, stripped; a column without a name is numbered from 1: `unnamed_2`, `column_2`."""
     is_named = any(name.strip() for name in header)
     return [name.strip() or f"{'unnamed' if is_named else 'column'}_{number}" for number, name in enumerate(header, 1)]
 
 
 def check_names(columns: Sequence[str], where: str) -> None:
-    """Refuse a header that names a column twice.
-
-    Raises:
-        DataError: it does.
-    """
-    seen: set[str] = set()
-    twice = sorted({name for name in columns if name in seen or seen.add(name)})  # type: ignore[func-returns-value]
+    """Raise DataError for a header that names a column twice."""
+    twice = sorted(name for name, n_times in Counter(columns).items() if n_times > 1)
     if twice:
         shown = ", ".join(repr(name) for name in twice[:10])
         raise DataError(f"{where}: the header names a column twice: {shown}.", hint="Rename one of them.")

@@ -1,4 +1,4 @@
-"""Predictions written as they become known, a line or a row for each record, in any written format. Last step of the road.
+"""Write predictions as they come, a line or a row for each record, in any written format. Last step of the road.
 
 The names of the added columns are fixed with the header, in JSON lines with the first record, and stay the same.
 """
@@ -22,7 +22,7 @@ _DEFAULT_PREFIX = "predicted_"
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the added columns are called."""
+    """The names of the added columns."""
 
     label: str = "label"
     score: str = "score"
@@ -38,10 +38,10 @@ class Names:
 
 
 def name_results(columns: Collection[str], prefix: str | None = None, *, explains: bool = False) -> Names:
-    """Return the names of the added columns: `label` and `score`, or with `predicted_` before them where the columns have either.
+    """Return the names of the added columns: `label` and `score`, with `predicted_` before them where the input has either.
 
     Raises:
-        UsageError: names with the `prefix` that was asked for are there already.
+        UsageError: the input has columns with the names that `prefix` gives.
     """
     for before in [prefix] if prefix is not None else [_DEFAULT_PREFIX * n for n in range(len(columns) + 1)]:
         names = Names(f"{before}label", f"{before}score", f"{before}words")
@@ -51,19 +51,19 @@ def name_results(columns: Collection[str], prefix: str | None = None, *, explain
 
 
 def admit(record: Record, names: Names, columns: Collection[str] | None) -> Record:
-    """Return a record that fits the output; else one that says why it does not.
+    """Return the record if it fits the output; else a broken one that says why not.
 
     Args:
-        record: as it was read.
-        names: of the added columns, which the record must not have.
-        columns: that the output has; None where each record brings its own.
+        record: the record to write.
+        names: the added columns, which the record must not have.
+        columns: the columns of the output; None where each record has its own.
     """
     if record.error is not None or not record.fields:
         return record
-    taken = [name for name in (names.label, names.score, names.words) if name in record.fields]
-    if columns is None and taken and (set(taken) & {names.label, names.score}):
+    clashes = [name for name in (names.label, names.score) if name in record.fields]
+    if columns is None and clashes:
         problem, hint = (
-            f"it has a field {taken[0]!r}, which the first record had not",
+            f"it has a field {clashes[0]!r}, which the first record had not",
             "Name the answers otherwise: --prefix predicted_.",
         )
     elif columns is not None and (unknown := [name for name in record.fields if name not in columns]):
@@ -90,14 +90,14 @@ class Writer(Protocol):
 def make_writer(
     format: str, sink: IO[bytes], stream: Stream, columns: Sequence[str], names: Names, *, escaped: bool = False
 ) -> Writer:
-    """Return what writes predictions in a format.
+    """Return a writer of predictions in a format.
 
     Args:
-        format: a written one of the table in `formats`.
-        sink: where to.
+        format: one of `WRITTEN_FORMATS`.
+        sink: the stream to write to.
         stream: the input, whose header, byte order mark, delimiter and types the output follows.
-        columns: of the input; `text` alone for plain lines.
-        names: of the added columns.
+        columns: those of the input; `text` alone for plain lines.
+        names: those of the added columns.
         escaped: whether cells that a spreadsheet would run get an apostrophe.
     """
     if format == "text":
@@ -110,7 +110,7 @@ def make_writer(
 
 
 class TextWriter:
-    """`label <tab> score <tab> text` for each record, the text last so that tabs inside it do no harm."""
+    """Write `label <tab> score <tab> text` for each record, the text last so that tabs inside it do no harm."""
 
     def __init__(self, sink: IO[bytes]) -> None:
         self._sink = sink
@@ -124,7 +124,7 @@ class TextWriter:
 
 
 def format_text(record: Record, prediction: Prediction) -> str:
-    """Return `label <tab> score <tab> text`."""
+    """Return a record and its prediction as `label <tab> score <tab> text`."""
     is_line = record.fields is None or record.error is not None
     text = record.raw.replace("\n", " ") if is_line else record.text.translate(_LINE_BREAKS)
     score = "" if prediction.score is None else f"{prediction.score:.2f}"
@@ -132,7 +132,7 @@ def format_text(record: Record, prediction: Prediction) -> str:
 
 
 class JsonlWriter:
-    """The record's own object, as it was written, with the answer behind its fields."""
+    """Write each record's own JSON object unchanged, with the added fields at its end."""
 
     def __init__(self, sink: IO[bytes], names: Names) -> None:
         self._sink, self._names = sink, names
@@ -150,13 +150,13 @@ class JsonlWriter:
 
 
 class RowWriter:
-    """The record's own columns, then label and score, in a format of rows."""
+    """Write each record's own columns, then label and score, to a sink of rows."""
 
     def __init__(self, sink: Sink, columns: Sequence[str], names: Names, *, as_text: bool) -> None:
         self._sink, self._columns, self._names, self._as_text = sink, list(columns), names, as_text
 
     def write(self, record: Record, prediction: Prediction) -> None:
-        """Write one row; a broken record without columns leaves its line in the first."""
+        """Write one row; the line of a broken record without fields goes to the first column."""
         fields = get_fields(record) if record.error is None else record.fields or dict.fromkeys(self._columns[:1], record.raw)
         answer = self._names.answer(prediction)
         score = answer[self._names.score]
@@ -170,7 +170,7 @@ class RowWriter:
 
 
 class DocumentWriter:
-    """One JSON document: the records with their answers, and what is said of all of them, written by `finish`."""
+    """Write one JSON document in `finish`: the fields of `about`, and all records with their predictions."""
 
     def __init__(self, sink: IO[bytes], names: Names, about: dict[str, object]) -> None:
         self._sink, self._names, self._about = sink, names, about
@@ -186,7 +186,7 @@ class DocumentWriter:
 
 
 def get_fields(record: Record) -> dict[str, object]:
-    """Return a record's columns; a line of text has one, `text`, and a broken line that has none keeps `line` and `error`."""
+    """Return a record's fields: `text` for a plain line, `line` and `error` for a broken record without fields."""
     if record.error is not None and not record.fields:
         return {"line": record.raw, "error": str(record.error)}
     return {"text": record.raw} if record.fields is None else record.fields

@@ -1,4 +1,4 @@
-"""Rows of lines of a delimited table, where a broken one costs no other. Between `formats/dialect` and `formats/delimited`."""
+"""Read the rows of a delimited table, where a broken one spoils no other. Used by `formats/delimited`."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ csv.field_size_limit(1 << 24)
 
 @dataclass(slots=True)
 class Row:
-    """One row of a table: its values, or why there are none."""
+    """One row of a table: its values, or the error why it has none."""
 
     values: list[str]
     line: int
-    """The line that it begins on."""
+    """The number of its first line."""
     size: int
-    """Characters that it takes in the file."""
+    """Its length in the file, in characters."""
     raw: str = ""
-    """The line, where it is broken."""
+    """Its first line, if it is broken."""
     error: str | None = None
 
 
@@ -36,13 +36,12 @@ def strip_end(line: str) -> str:
 
 
 class Rows:
-    """The rows of lines, where a broken one costs no more than its first line."""
+    """Iterate over the rows of lines; a broken row is one line, and the next row begins on the line after it."""
 
     def __init__(self, lines: Lines, dialect: Dialect) -> None:
         self.dialect = dialect
         self.n_columns: int | None = None
-        """Cells that a row has, once that is known."""
-        self._lines = lines
+        """The number of cells in a row; None until the header is read."""
         self._replay = _Replay(lines)
         self._replay.unescapes = dialect.quoting == "backslash"
         self._is_split = dialect.quoting in ("none", "open")
@@ -62,9 +61,9 @@ class Rows:
         except StopIteration:
             raise
         except csv.Error as error:
-            return self._read_otherwise() or self._break(line, f"not valid {self._kind} ({error})")
+            return self._read_backslashed() or self._break(line, f"not valid {self._format_name} ({error})")
         if self.n_columns is not None and len(values) != self.n_columns:
-            other = self._read_otherwise()
+            other = self._read_backslashed()
             if other is not None:
                 return other
         return Row(values, line, self._replay.go_on())
@@ -74,7 +73,7 @@ class Rows:
         return Row([], line, len(raw), raw, problem)
 
     def _split(self) -> Row | None:
-        """Return the next line as a row; None where it is the first with a quote, and quotes mean something."""
+        """Return the next line as a row; None where it is the first with a quote, and quotes have a meaning."""
         first = self._replay.first
         line = next(self._replay)
         if self.dialect.quoting == "open" and '"' in line and any(c.startswith('"') for c in line.split(self.dialect.delimiter)):
@@ -87,7 +86,7 @@ class Rows:
         return Row(strip_end(line).split(self.dialect.delimiter), first, self._replay.go_on())
 
     def _find_quoting(self, line: str) -> str:
-        """Return what quotes mean in a line: where they stand around its cells, it has the cells that it should."""
+        """Return the quoting under which a line has the expected number of cells; `none` if there is none."""
         for quoting, text in (("doubled", line), ("backslash", unescape(line))):
             try:
                 values = next(make_reader(iter([text]), self.dialect))
@@ -97,8 +96,8 @@ class Rows:
                 return quoting
         return "none"
 
-    def _read_otherwise(self) -> Row | None:
-        """Return the record that was just taken as one whose quotes stand behind backslashes, where that makes a row of it."""
+    def _read_backslashed(self) -> Row | None:
+        """Read the last record again with quotes escaped by backslashes; return it if that gives a whole row, else None."""
         if self.dialect.quoting == "backslash" or self.n_columns is None or not self._replay.holds('\\"'):
             return None
         line = self._replay.first
@@ -120,54 +119,54 @@ class Rows:
         return None
 
     @property
-    def _kind(self) -> str:
+    def _format_name(self) -> str:
         return "TSV" if self.dialect.delimiter == "\t" else "CSV"
 
 
 class _Replay:
-    """Lines that can be read again, so that a broken record costs no more than its first line."""
+    """Iterate over lines, which can be read again when a record turns out to be broken."""
 
     def __init__(self, lines: Lines) -> None:
         self._next_line, self._again = lines.__next__, deque[str]()
-        self._taken: list[str] = []
+        self._lines: list[str] = []
         self._size = 0
         self.first = lines.number + 1
-        """The number of the line that the record begins on."""
+        """The number of the record's first line."""
         self.unescapes = False
-        """Whether quotes behind backslashes are doubled on the way."""
+        """Whether to replace escaped quotes by doubled ones."""
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
         line = self._again.popleft() if self._again else self._next_line()
-        self._taken.append(line)
+        self._lines.append(line)
         self._size += len(line)
         if self._size > LONGEST_RECORD:
             raise csv.Error(f"a record of more than {LONGEST_RECORD:,} characters")
         return unescape(line) if self.unescapes else line
 
     def holds(self, part: str) -> bool:
-        """Tell whether a line of the record holds something."""
-        return any(part in line for line in self._taken)
+        """Return whether a line of the record contains `part`."""
+        return any(part in line for line in self._lines)
 
     def go_on(self) -> int:
-        """Begin the next record, and return the characters of the one that was taken."""
+        """Begin the next record, and return the length of the last one in characters."""
         size = self._size
-        self.first += len(self._taken)
-        self._taken.clear()
+        self.first += len(self._lines)
+        self._lines.clear()
         self._size = 0
         return size
 
     def go_back(self) -> str:
-        """Return the record's first line, and begin the next record behind it."""
-        broken, *rest = self._taken
+        """Return the record's first line, and begin the next record on the line after it."""
+        broken, *rest = self._lines
         self._again.extendleft(reversed(rest))
         self.first += 1
-        self._taken, self._size = [], 0
+        self._lines, self._size = [], 0
         return strip_end(broken)
 
     def go_back_whole(self) -> None:
         """Begin the record again."""
-        self._again.extendleft(reversed(self._taken))
-        self._taken, self._size = [], 0
+        self._again.extendleft(reversed(self._lines))
+        self._lines, self._size = [], 0

@@ -1,4 +1,4 @@
-"""Workbooks: `.xlsx`, one sheet of them, read and written. One module of the table in `formats`; needs the extra `excel`.
+"""Read and write a sheet of a workbook, `.xlsx`. One module of the table in `formats`; needs the extra `excel`.
 
 Read by python-calamine, whose Rust reader takes a tenth of openpyxl's time; written by XlsxWriter, which keeps a row in memory.
 """
@@ -24,7 +24,7 @@ _LOOK_ROWS = 100
 
 
 def read(source: Input) -> Stream:
-    """Return the rows of a sheet: the first that holds anything, or the one that `--sheet` names.
+    """Return the rows of a sheet as a stream: the first that is not empty, or the one that `--sheet` names.
 
     Raises:
         DataError: the workbook is damaged, encrypted or empty; UsageError: the extra is not installed, or there is no such sheet.
@@ -39,12 +39,12 @@ def read(source: Input) -> Stream:
     try:
         book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
         names = book.sheet_names
-        wanted = source.options.sheet
-        if wanted is not None and wanted not in names:
+        option = source.options.sheet
+        if option is not None and option not in names:
             shown = ", ".join(map(repr, names[:20]))
-            raise UsageError(f"--sheet {wanted}: {source.name} has no such sheet.", hint=f"Its sheets are {shown}.")
-        sheets = ((name, book.get_sheet_by_name(name)) for name in ([wanted] if wanted is not None else names))
-        name, sheet = next(((n, s) for n, s in sheets if s.total_height or wanted is not None), (names[0] if names else "", None))
+            raise UsageError(f"--sheet {option}: {source.name} has no such sheet.", hint=f"Its sheets are {shown}.")
+        sheets = ((name, book.get_sheet_by_name(name)) for name in ([option] if option is not None else names))
+        name, sheet = next(((n, s) for n, s in sheets if s.total_height or option is not None), (names[0] if names else "", None))
         rows = [] if sheet is None else sheet.to_python(skip_empty_area=True)
         first = (sheet.start or (0, 0))[0] + 1 if sheet is not None else 1
     except (calamine.CalamineError, OSError, ValueError) as error:
@@ -92,7 +92,7 @@ def _read_rows(rows: list[list[object]], columns: Sequence[str], name: str, firs
 
 
 def _as_cell(value: object) -> object:
-    """Return a cell's value; whole numbers, which a workbook keeps as fractions, are whole."""
+    """Return a cell's value: whole numbers, which a workbook keeps as floats, as int, and dates as text."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, date | datetime | time | timedelta):
@@ -103,12 +103,12 @@ def _as_cell(value: object) -> object:
 def make_sink(
     format: str, stream: IO[bytes], columns: Sequence[str], *, added: Mapping[str, str], like: Stream | None, escaped: bool
 ) -> SheetSink:
-    """Return what writes rows to a workbook; see `output_file.make_sink`."""
+    """Return a sink for a workbook; see `output_file.make_sink`."""
     return SheetSink(stream, [*columns, *added])
 
 
 class SheetSink:
-    """A workbook with one sheet, written a row at a time; every text is text, never a formula."""
+    """Write a workbook with one sheet, a row at a time; no text becomes a formula."""
 
     def __init__(self, stream: IO[bytes], columns: Sequence[str]) -> None:
         try:

@@ -1,7 +1,7 @@
-"""The Hugging Face Hub: which revision a name stands for now, and its errors in words a user can act on.
+"""Talk to the Hugging Face Hub: find the commit of a name, and turn errors into messages that a user can act on.
 
-Every use of the Hub starts with `find_revision`, one short request. Every connection is made inside `connect`, which sets the
-client that all libraries use (`client`) and its rule for faults (`retries`); `files` fetches and checks whole files.
+Every use starts with `find_revision`, one short request. Every connection is made inside `connect`, which gives all libraries
+our client (`hub/client`) with its retries (`hub/retries`); `hub/files` fetches and checks whole files.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
-def find_revision(repo: str, *, kind: Literal["dataset", "model"], context: Context) -> str:
-    """Return the commit that a Hub repository is at; offline, the one that was fetched last.
+def find_revision(repo: str, *, repo_type: Literal["dataset", "model"], context: Context) -> str:
+    """Return the newest commit of a Hub repository, 40 hexadecimal digits; offline, the commit that was fetched last.
 
     Raises:
-        UsageError: the name cannot be a repository's.
+        UsageError: the name is not one that a repository can have.
         HubError: the Hub is out of reach, or has no such repository; or it was never fetched, and the run is offline.
     """
     if not _NAME.fullmatch(repo):
-        raise UsageError(f"{repo!r} is neither a file nor a folder, nor the name of a {kind} on the Hub.")
-    known = context.cache_dir / "hub" / "revisions" / f"{kind}--{repo.replace('/', '--')}.json"
+        raise UsageError(f"{repo!r} is neither a file nor a folder, nor the name of a {repo_type} on the Hub.")
+    record = context.cache_dir / "hub" / "revisions" / f"{repo_type}--{repo.replace('/', '--')}.json"
     if context.offline:
-        revision = (read_json(known) or {}).get("revision")
+        revision = (read_json(record) or {}).get("revision")
         if not isinstance(revision, str) or not re.fullmatch(r"[0-9a-f]{40}", revision):
             raise HubError(f"{repo}: not in the cache, and --offline makes no connection.", hint="Run once without --offline.")
         return revision
-    revision = _ask_revision(repo, kind, context.observer)
+    revision = _ask_revision(repo, repo_type, context.observer)
     with suppress(OSError):  # a cache that cannot be written is one that an offline run cannot use
-        known.parent.mkdir(parents=True, exist_ok=True)
-        write_json(known, {"revision": revision})
+        record.parent.mkdir(parents=True, exist_ok=True)
+        write_json(record, {"revision": revision})
     return revision
 
 
-def _ask_revision(repo: str, kind: Literal["dataset", "model"], observer: Observer) -> str:
+def _ask_revision(repo: str, repo_type: Literal["dataset", "model"], observer: Observer) -> str:
     from huggingface_hub import HfApi
 
     with connect(repo, observer):
-        info = HfApi().repo_info(repo, repo_type=kind)
+        info = HfApi().repo_info(repo, repo_type=repo_type)
     if not info.sha:
         raise HubError(f"{repo}: the Hub names no revision of it.")
     return info.sha
@@ -58,9 +58,9 @@ def _ask_revision(repo: str, kind: Literal["dataset", "model"], observer: Observ
 
 @contextmanager
 def connect(repo: str, observer: Observer) -> Iterator[RetryingClient]:
-    """Let the libraries reach the Hub inside the block, and turn their errors into HubError.
+    """Let the libraries connect to the Hub inside the block, and turn their errors into HubError.
 
-    Faults that may pass are waited out, which `observer` shows. Blocks are not put into one another.
+    Passing faults are retried after pauses, which `observer` shows. Do not nest blocks.
     """
     from huggingface_hub import constants, set_client_factory
     from huggingface_hub.utils._http import default_client_factory
@@ -77,11 +77,11 @@ def connect(repo: str, observer: Observer) -> Iterator[RetryingClient]:
     try:
         with _translate_errors(repo):
             yield client
-        if client.given_up is not None:
-            raise client.given_up
+        if client.failure is not None:
+            raise client.failure
     except (PolarityError, OSError, ValueError, RuntimeError):  # what a library made of it
-        if client.given_up is not None:
-            raise client.given_up from None
+        if client.failure is not None:
+            raise client.failure from None
         raise
     finally:
         set_client_factory(default_client_factory)
@@ -129,5 +129,5 @@ def _translate_errors(repo: str) -> Iterator[None]:
 
 
 def is_of_content(error: OSError) -> bool:
-    """Return whether a library complains of content: it then raises OSError itself and names no fault of the machine."""
+    """Return whether a library raised an OSError about content: one without the number of a system error."""
     return type(error) is OSError and error.errno is None

@@ -1,7 +1,7 @@
-"""The HTTP client of every library that talks to the Hub: it tries again where a fault may pass, and says so.
+"""The HTTP client that all libraries use for the Hub: it retries passing faults, and shows that it does.
 
-The libraries have retries of their own, silent and one above the other. They never come to them, since this client, which is
-below them all, gives up with HubError, which none of them takes for a fault of the network. Imported only to connect.
+The libraries have silent, nested retries of their own. They never start, since this client, below them all, gives up with
+HubError, which none of them takes for a network fault. Imported only by `hub.connect`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _reached: set[str] = set()
 class RetryingClient(httpx2.Client):
     """Send each request until it is answered, a few times at most.
 
-    A body that is read piece by piece is the reader's to ask for again: it goes on where it broke, after the same pauses.
+    Where a body that is read piece by piece breaks, the client pauses, and the reader requests the rest.
     """
 
     def __init__(self, repo: str, observer: Observer) -> None:
@@ -42,20 +42,20 @@ class RetryingClient(httpx2.Client):
             event_hooks={"request": [hf_request_event_hook]}, follow_redirects=True, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
         )
         self.repo, self.observer = repo, observer
-        self.given_up: HubError | None = None
-        """Why the client gave up: libraries may lose the error on its way, or put an older answer in its place."""
+        self.failure: HubError | None = None
+        """The error with which the client gave up; libraries may lose it on the way, or fall back to an older answer."""
         self.receive: Callable[[int], None] = lambda n_bytes: None
-        """Is told of the bytes of files as they come."""
+        """Called with the number of bytes of each piece of a body."""
         self._retries: dict[str, Retries] = {}
 
     def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
-        """Return the answer to a request, whatever it says, unless it tells of a fault that may pass.
+        """Return the answer to a request, whatever its status, retrying statuses and network errors that may pass.
 
         Raises:
-            HubError: no such answer came.
+            HubError: the last try failed too.
         """
-        if self.given_up is not None:  # and a library would begin again
-            raise self.given_up
+        if self.failure is not None:  # and a library would begin again
+            raise self.failure
         limits = request.extensions.get("timeout", {})
         patience = {name: limits.get(name) or constants.HF_HUB_DOWNLOAD_TIMEOUT for name in ("read", "write", "pool")}
         request.extensions["timeout"] = {**patience, "connect": min(_CONNECT_S, patience["read"])}
@@ -70,8 +70,10 @@ class RetryingClient(httpx2.Client):
             if not _may_pass(response.status_code):
                 break
             response.close()
-            asked_s = _read_pause(response.headers)
-            self._wait(retries, f"the Hub answered {response.status_code} ({response.reason_phrase})", asked_s=asked_s)
+            retry_after_s = read_pause(response.headers)
+            self._wait(
+                retries, f"the Hub answered {response.status_code} ({response.reason_phrase})", retry_after_s=retry_after_s
+            )
         if stream and isinstance(response.stream, httpx2.SyncByteStream):
             response.stream = _Body(response.stream, self, retries, request)
         else:
@@ -95,17 +97,17 @@ class RetryingClient(httpx2.Client):
             self._wait(retries, f"the connection to the Hub was cut ({cause})")
 
     def _wait(
-        self, retries: Retries, reason: str, *, tries: int = TRIES, asked_s: float | None = None, hint: str = LATER_HINT
+        self, retries: Retries, reason: str, *, tries: int = TRIES, retry_after_s: float | None = None, hint: str = LATER_HINT
     ) -> None:
         try:
-            retries.wait(reason, tries=tries, asked_s=asked_s, hint=hint)
+            retries.wait(reason, tries=tries, retry_after_s=retry_after_s, hint=hint)
         except HubError as error:
-            self.given_up = error
+            self.failure = error
             raise
 
 
 class _Body(httpx2.SyncByteStream):
-    """The body of an answer, which waits before it passes on that the connection broke."""
+    """The body of an answer; where the connection breaks, it waits before it raises the error."""
 
     def __init__(self, stream: httpx2.SyncByteStream, client: RetryingClient, retries: Retries, request: httpx2.Request) -> None:
         self._stream, self._client, self._retries, self._request = stream, client, retries, request
@@ -132,13 +134,13 @@ def _may_pass(status: int) -> bool:
     return status in _PASSING_STATUS or (status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED)
 
 
-def _read_pause(headers: httpx2.Headers) -> float | None:
-    """Return how many seconds the Hub asks to wait: in Retry-After, as a number or a date, or in its own header of limits."""
-    asked = headers.get("Retry-After", "").strip()
-    if asked.isascii() and asked.isdigit():
-        return float(asked)
+def read_pause(headers: httpx2.Headers) -> float | None:
+    """Return the seconds to wait by Retry-After, a number or a date, or by the Hub's rate-limit header; None without either."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value)
     try:
-        due = parsedate_to_datetime(asked).timestamp()
+        due = parsedate_to_datetime(value).timestamp()
         # By the Hub's own clock, which may differ from this machine's.
         now = parsedate_to_datetime(headers["Date"]).timestamp() if "Date" in headers else time.time()
     except ValueError:

@@ -1,4 +1,4 @@
-"""The one rule for faults of the Hub that may pass: try again after growing pauses that the user sees, and end in good time."""
+"""Retry passing faults of the Hub after growing pauses that the user sees, and give up after a few. Used by all of `hub`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from polarity_cli.errors import HubError
 from polarity_cli.records import Observer
 
 TRIES = 5
-"""Of one request: the pauses between them, 1, 2, 4 and 8 s, outlast what a busy or restarting Hub usually takes."""
+"""Tries of one request: their pauses, 1, 2, 4 and 8 s, usually outlast a busy or restarting Hub."""
 TRIES_WITHOUT_A_HUB = 2
-"""Where no connection was ever made, the network or the address is wrong more often than the Hub is late."""
+"""Tries where no connection was ever made: then the network or the address is wrong more often than the Hub is slow."""
 TRIES_AT_CONTENT = 3
-"""Of a file whose content is wrong: what comes wrong three times comes from something that changes it, not from bad luck."""
+"""Tries of a file whose content is wrong: three wrong copies come from something that changes it, not from bad luck."""
 _FIRST_PAUSE_S = 1
 _LONGEST_WAIT_S = 300
-"""Of all pauses together: the Hub counts its limits in windows of five minutes."""
+"""The most seconds of all pauses together: the Hub counts its rate limits in windows of five minutes."""
 
 WITHOUT_THE_HUB = """\
   polarity train reviews.csv --encoder sample        (the packaged encoder)
@@ -27,27 +27,27 @@ CONTENT_HINT = "Check what lies between: a proxy, or the mirror that HF_ENDPOINT
 
 
 class Retries:
-    """The tries of one piece of work: a request, or a file that must come with the right content."""
+    """Count the tries of one request, or of one file that must arrive with the right content."""
 
     def __init__(self, name: str, observer: Observer) -> None:
         self.name = name
-        """What is fetched, as messages call it."""
+        """The repository or file, for messages."""
         self._observer = observer
         self.restart()
 
     def restart(self) -> None:
-        """Count from the first try again, since the work went on."""
+        """Reset the count, since the work went on."""
         self._n_failed = 0
         self._waited_s = 0.0
 
-    def wait(self, reason: str, *, tries: int = TRIES, asked_s: float | None = None, hint: str = LATER_HINT) -> None:
-        """Wait until the next try is due: as long as the Hub asks (`asked_s`), else twice as long as before.
+    def wait(self, reason: str, *, tries: int = TRIES, retry_after_s: float | None = None, hint: str = LATER_HINT) -> None:
+        """Wait until the next try: `retry_after_s` if the Hub asks for that, else twice as long as before.
 
         Raises:
             HubError: this was the last of the tries, or the Hub asks for a pause beyond five minutes.
         """
         self._n_failed += 1
-        pause_s = _FIRST_PAUSE_S * 2.0 ** (self._n_failed - 1) if asked_s is None else max(asked_s, _FIRST_PAUSE_S)
+        pause_s = _FIRST_PAUSE_S * 2.0 ** (self._n_failed - 1) if retry_after_s is None else max(retry_after_s, _FIRST_PAUSE_S)
         if self._n_failed >= tries:
             times = f", {self._n_failed} times in a row" if self._n_failed > 1 else ""
             raise HubError(f"{self.name}: {reason}{times}.", hint=hint)
@@ -58,5 +58,5 @@ class Retries:
 
 
 def first_line(error: BaseException) -> str:
-    """Return an error's first line, or its kind where it says nothing."""
+    """Return the first line of an error's message, or the name of its class if that is empty."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,4 +1,4 @@
-"""The mistakes of a checkpoint as a file: each row with its own columns. Used by the verb `evaluate`."""
+"""Write the reviews that a checkpoint gets wrong to a file, with their own columns. Used by the verb `evaluate`."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _ADDED = ("row", "expected", "predicted", "score")
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A split that was scored."""
+class ScoredSplit:
+    """A split with predictions, and the files that it was read from."""
 
     split: TokenizedSplit
     files: tuple[Path, ...]
-    """That it was read from, as it was read; empty where they are not there."""
+    """In the order in which they were read; empty where they are no longer known."""
 
 
 def write_mistakes(
     path: Path,
-    parts: Sequence[Scored],
+    parts: Sequence[ScoredSplit],
     y_true: NDArray[np.int64],
     y_score: NDArray[np.float64],
     confidence: NDArray[np.float64],
@@ -41,12 +41,12 @@ def write_mistakes(
     """Write the mistakes, the most confident first: the row's own columns, its number, and what was expected and predicted.
 
     Args:
-        path: in any written format of rows.
-        parts: the splits, one after the other.
-        y_true: `(N,)`, 0 negative, 1 positive.
-        y_score: `(N,)`, the probability of positive.
-        confidence: `(N,)`, the score of the likelier class.
-        read: how the files are read.
+        path: the output file; its suffix chooses the format.
+        parts: the splits in the order of the arrays, together N reviews.
+        y_true: `(N,) int64`, 0 negative, 1 positive.
+        y_score: `(N,) float64`, the probability of positive.
+        confidence: `(N,) float64`, the score of the likelier class, by which the mistakes are sorted.
+        read: the options with which the files were read.
         escaped: whether cells that a spreadsheet would run get an apostrophe.
     """
     y_pred = (y_score >= 0.5).astype(np.int64)
@@ -74,25 +74,25 @@ def write_mistakes(
 
 
 def _find_free(name: str, columns: Iterable[str]) -> str:
-    """Return a name, with `polarity_` before it where a column has it."""
-    taken = set(columns)
-    while name in taken:
+    """Return a name, with `polarity_` before it while a column has it."""
+    used = set(columns)
+    while name in used:
         name = f"polarity_{name}"
     return name
 
 
 def _read_own(
-    parts: Sequence[Scored], places: Sequence[tuple[Scored, int]], own: dict[int, dict[str, object]], read: ReadOptions
+    parts: Sequence[ScoredSplit], places: Sequence[tuple[ScoredSplit, int]], own: dict[int, dict[str, object]], read: ReadOptions
 ) -> list[str]:
-    """Put the own columns of rows into `own`, from the files that they were read from, and return the columns' names."""
-    wanted: dict[Path, dict[int, list[int]]] = {}
+    """Fill `own` with the rows' own columns, by reading their files again, and return the names of all columns."""
+    numbers: dict[Path, dict[int, list[int]]] = {}
     for number in own:
         part, index = places[number]
         file, row = part.split.get_place(index)
         if file < len(part.files):
-            wanted.setdefault(part.files[file], {}).setdefault(row, []).append(number)
+            numbers.setdefault(part.files[file], {}).setdefault(row, []).append(number)
     columns: dict[str, None] = {}
-    for path, rows in wanted.items():
+    for path, rows in numbers.items():
         with closing(open_path(path, read)) as stream:
             columns |= dict.fromkeys(stream.columns or ())
             for record in stream.records:

@@ -103,7 +103,7 @@ def test_names_do_not_steer_the_terminal_in_results_notes_and_errors(
 
 def test_what_is_shown_of_marks_that_nobody_sees() -> None:
     assert make_printable("a\x00b\u202ec\u200bd\u2028e\n") == "a\ufffdb\ufffdc\ufffdd\ufffde\n"
-    assert make_printable("a\nb", kept="") == "a\ufffdb"
+    assert make_printable("a\nb", keep="") == "a\ufffdb"
     assert make_printable("a\u00a0b\u3000c") == "a b c"
     assert (
         make_printable("\U0001f469\u200d\U0001f4bb \u0645\u06cc\u200c\u062e")

@@ -73,9 +73,9 @@ CLOTHING = [
     ],
 )
 def test_public_layouts_are_read_by_name(columns: str, text: str, label: str) -> None:
-    chosen = choose_text_columns(columns.split(), None, "r.csv:1")
-    assert chosen == tuple(text.split())
-    assert choose_label_column(columns.split(), None, "r.csv:1", exclude=chosen) == label
+    text_columns = choose_text_columns(columns.split(), None, "r.csv:1")
+    assert text_columns == tuple(text.split())
+    assert choose_label_column(columns.split(), None, "r.csv:1", exclude=text_columns) == label
 
 
 def test_names_with_spaces_are_read_too() -> None:

@@ -12,13 +12,13 @@ from polarity_cli.data.labels import LabelRule, LabelTally, parse_values, unders
 from polarity_cli.errors import DataError, PolarityError, UsageError
 from tests.data.test_labels import N_FUZZED, refuse, tally
 
-ASKED = LabelRule("label", ("0",), ("1",), is_asked=True)
+TYPED_RULE = LabelRule("label", ("0",), ("1",), is_asked=True)
 INFERRED = LabelRule("label", ("2",), ("1",))
 STARS = LabelRule("rating", (">=4",), ("<=2",), is_asked=True)
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("typed", "expected"),
     [
         (["4,5"], ("4", "5")),
         (["4", "5.0"], ("4", "5")),
@@ -33,12 +33,12 @@ STARS = LabelRule("rating", (">=4",), ("<=2",), is_asked=True)
         ([], ()),
     ],
 )
-def test_typed_labels_become_entries(given: list[str], expected: tuple[str, ...]) -> None:
-    assert parse_values(given, "--positive") == expected
+def test_typed_labels_become_entries(typed: list[str], expected: tuple[str, ...]) -> None:
+    assert parse_values(typed, "--positive") == expected
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("typed", "expected"),
     [
         ("4,,5", "--positive '4,,5': there is an empty label in it"),
         ("", "--positive '': there is an empty label"),
@@ -52,9 +52,9 @@ def test_typed_labels_become_entries(given: list[str], expected: tuple[str, ...]
         ("x" * 1001, "is longer than a label may be"),
     ],
 )
-def test_labels_that_cannot_be_are_refused_with_the_flag(given: str, expected: str) -> None:
+def test_labels_that_cannot_be_are_refused_with_the_flag(typed: str, expected: str) -> None:
     with pytest.raises(UsageError) as raised:
-        parse_values([given], "--positive")
+        parse_values([typed], "--positive")
     assert str(raised.value).startswith("--positive ")
     assert expected in str(raised.value)
 
@@ -117,14 +117,14 @@ def test_other_json_is_no_rule(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "counted", "expected", "note"),
+    ("trained_rule", "counted", "expected", "note"),
     [
-        (ASKED, tally(0, 1), {"0": 1, "1": 0}, "Labels are read as in training: 1 is negative, 0 is positive."),
-        (ASKED, tally(0, 1, column="data.Label"), {"0": 1, "1": 0}, "as in training"),
-        (ASKED, tally(0, 7, 7), {"0": 1, "7": None}, "Left out 2 rows whose label is 7, neither"),
-        (ASKED, tally("pos", "neg"), {"pos": 1, "neg": 0}, "whose rule does not know neg and pos"),
-        (ASKED, tally(1, column="y"), {"1": 0}, "as in training"),
-        (ASKED, tally("neg", column="y"), {"neg": 0}, None),
+        (TYPED_RULE, tally(0, 1), {"0": 1, "1": 0}, "Labels are read as in training: 1 is negative, 0 is positive."),
+        (TYPED_RULE, tally(0, 1, column="data.Label"), {"0": 1, "1": 0}, "as in training"),
+        (TYPED_RULE, tally(0, 7, 7), {"0": 1, "7": None}, "Left out 2 rows whose label is 7, neither"),
+        (TYPED_RULE, tally("pos", "neg"), {"pos": 1, "neg": 0}, "whose rule does not know neg and pos"),
+        (TYPED_RULE, tally(1, column="y"), {"1": 0}, "as in training"),
+        (TYPED_RULE, tally("neg", column="y"), {"neg": 0}, None),
         (INFERRED, tally(1, 2), {"1": 0, "2": 1}, "as in training"),
         (INFERRED, tally(1), {"1": 0}, "as in training: 1 is negative."),
         (INFERRED, tally(1, 2, column="rating"), {"1": 0, "2": 1}, "as in training"),
@@ -137,18 +137,18 @@ def test_other_json_is_no_rule(value: object) -> None:
     ],
 )
 def test_rule_of_training_reads_a_new_file(
-    known: LabelRule, counted: LabelTally, expected: dict[str, int | None], note: str | None
+    trained_rule: LabelRule, counted: LabelTally, expected: dict[str, int | None], note: str | None
 ) -> None:
-    labels = understand_labels(counted, known=known)
+    labels = understand_labels(counted, trained_rule=trained_rule)
     assert labels.meanings == expected
     assert note in " ".join(labels.notes) if note else labels.notes == ()
 
 
 @pytest.mark.parametrize(
-    ("known", "counted", "expected"),
+    ("trained_rule", "counted", "expected"),
     [
         (
-            ASKED,
+            TYPED_RULE,
             tally(0, 1, column="y"),
             "--positive 0 --negative 1 (as in training), or --positive 1 --negative 0 (as they look)",
         ),
@@ -157,14 +157,14 @@ def test_rule_of_training_reads_a_new_file(
         (LabelRule("x", (">1",), ("<3",), is_asked=True), tally(0, 2, 9, column="x"), "not clear which labels are positive"),
     ],
 )
-def test_file_that_training_does_not_explain_is_refused(known: LabelRule, counted: LabelTally, expected: str) -> None:
-    assert expected in refuse(counted, known=known)
+def test_file_that_training_does_not_explain_is_refused(trained_rule: LabelRule, counted: LabelTally, expected: str) -> None:
+    assert expected in refuse(counted, trained_rule=trained_rule)
 
 
 def test_labels_asked_for_come_before_those_of_training() -> None:
-    assert understand_labels(tally(0, 1), positive=("1",), known=ASKED).meanings == {"0": 0, "1": 1}
-    known = LabelRule("label", ("good",), ("bad",))
-    assert understand_labels(tally("meh"), positive=("good",), known=known).meanings == {"meh": 0}
+    assert understand_labels(tally(0, 1), positive=("1",), trained_rule=TYPED_RULE).meanings == {"0": 0, "1": 1}
+    trained_rule = LabelRule("label", ("good",), ("bad",))
+    assert understand_labels(tally("meh"), positive=("good",), trained_rule=trained_rule).meanings == {"meh": 0}
 
 
 VALUES: list[Any] = [0, 1, 2, 3, 4, 5, 0.0, 1.0, True, False, "0", "1", " 1 ", "1.0", "positive", "Negative", "pos", "__label__2"]
@@ -186,7 +186,7 @@ VALUES += [
     "__label__“__label__1",
     "İ",
 ]
-GIVEN = [
+TYPED = [
     "1",
     "x",
     "5,4",
@@ -204,24 +204,24 @@ GIVEN = [
 
 def test_labels_of_any_kind_are_understood_or_refused() -> None:
     generator = random.Random(5)
-    known: list[LabelRule | None] = [None, ASKED, INFERRED, STARS]
+    rules: list[LabelRule | None] = [None, TYPED_RULE, INFERRED, STARS]
     n_understood = n_refused = 0
     for _ in range(N_FUZZED):
         counted = LabelTally(generator.choice(["label", "rating", "\U000e0001" * 60, ""]))
         some = generator.sample(VALUES, generator.randrange(1, 5))
-        given = [generator.choice(some) for _ in range(8)]
-        sides = {flag: generator.choice([None, None, None, *GIVEN]) for flag in ("positive", "negative")}
+        values = [generator.choice(some) for _ in range(8)]
+        sides = {flag: generator.choice([None, None, None, *TYPED]) for flag in ("positive", "negative")}
         where = "r.csv:" * generator.choice([1, 100])
         try:
-            keys = [counted.add(value, f"{where}{number}") for number, value in enumerate(given, 2)]
-            asked = {flag: parse_values([text], f"--{flag}") for flag, text in sides.items() if text}
-            labels = understand_labels(counted, **asked, known=generator.choice(known))
+            keys = [counted.add(value, f"{where}{number}") for number, value in enumerate(values, 2)]
+            options = {flag: parse_values([text], f"--{flag}") for flag, text in sides.items() if text}
+            labels = understand_labels(counted, **options, trained_rule=generator.choice(rules))
         except PolarityError as error:
             assert len(f"{error} {error.hint}") < 1000  # noqa: PT017  its absence is no error
             n_refused += 1
             continue
         n_understood += 1
-        assert not any(isinstance(value, list | dict) for value in given)
+        assert not any(isinstance(value, list | dict) for value in values)
         assert set(labels.meanings) == set(keys) - {""}
         assert set(labels.meanings.values()) <= {0, 1, None}
         assert all(len(note) < 1000 for note in labels.notes)

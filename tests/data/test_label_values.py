@@ -58,8 +58,6 @@ def test_labels_are_counted_with_their_first_places() -> None:
         counted.add(value, f"r.csv:{number}")
     assert counted.counts == {"good": 2, "": 51, "bad": 1}
     assert counted.first["good"] == "r.csv:2"
-    assert counted.n_empty == 51
-    assert counted.empty == ["r.csv:3", *(f"r.csv:{number}" for number in range(6, 15))]
 
 
 def test_true_is_not_one() -> None:

@@ -10,9 +10,7 @@ from polarity_cli.formats.column_names import (
     is_nameless,
     is_star_name,
     is_title,
-    label_rank,
     normalise_name,
-    text_rank,
 )
 
 
@@ -31,38 +29,6 @@ from polarity_cli.formats.column_names import (
 def test_names_that_differ_in_spelling_alone_are_one(names: tuple[str, ...], expected: str) -> None:
     for name in names:
         assert normalise_name(name) == expected, name
-
-
-@pytest.mark.parametrize(
-    ("name", "rank"),
-    [
-        ("content", 0),
-        ("reviews.text", 0),
-        ("Review", 0),
-        ("reviewText", 1),
-        ("Tweet", 1),
-        ("verified_reviews", 1),
-        ("description", 2),
-    ],
-)
-def test_texts_are_ranked(name: str, rank: int) -> None:
-    assert text_rank(name) == rank
-
-
-@pytest.mark.parametrize(
-    ("name", "rank"),
-    [
-        ("label", 0),
-        ("Airline_Sentiment", 0),
-        ("Sentiment", 0),
-        ("reviews.rating", 1),
-        ("Star Rating", 1),
-        ("freshness", 1),
-        ("Recommended IND", 2),
-    ],
-)
-def test_labels_are_ranked(name: str, rank: int) -> None:
-    assert label_rank(name) == rank
 
 
 @pytest.mark.parametrize(

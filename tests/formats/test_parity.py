@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from polarity_cli.config import Context, DataConfig
-from polarity_cli.data.labelled import read_reviews
+from polarity_cli.data.reviews import read_reviews
 from polarity_cli.data.sources import find_source
 from polarity_cli.errors import PolarityError
 from polarity_cli.records import SilentObserver
@@ -152,9 +152,9 @@ def test_training_and_prediction_refuse_the_same(polarity: Polarity, tiny_checkp
         read_for_training(tmp_path / name)
     outcome = polarity("predict", "--checkpoint", tiny_checkpoint, "--input", name)
     assert outcome.code == 2, outcome.stderr
-    for said in (f"{raised.value} {raised.value.hint}", outcome.stderr):
-        assert expected in said
-        assert name in said
+    for message in (f"{raised.value} {raised.value.hint}", outcome.stderr):
+        assert expected in message
+        assert name in message
 
 
 def test_bytes_of_another_encoding_are_refused_or_counted(polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path) -> None:

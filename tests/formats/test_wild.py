@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from polarity_cli.config import Context, DataConfig, ReadOptions
-from polarity_cli.data.labelled import LabelledReviews, has_labels, read_reviews
+from polarity_cli.data.reviews import LabelledReviews, has_labels, read_reviews
 from polarity_cli.data.sources import find_source
 from polarity_cli.errors import DataError, PolarityError
 from polarity_cli.records import SilentObserver
@@ -171,11 +171,11 @@ FOLDERS: dict[str, tuple[dict[str, str], dict[str, int], str]] = {
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_folder_is_read_by_its_names(tmp_path: Path, name: str) -> None:
-    files, splits, noted = FOLDERS[name]
+    files, splits, note = FOLDERS[name]
     write_all(tmp_path / "d", files)
     reviews = read(tmp_path / "d")
     assert {name: len(members) for name, members in reviews.splits.items()} == splits
-    assert noted in " ".join(reviews.notes)
+    assert note in " ".join(reviews.notes)
 
 
 def test_folder_that_is_not_understood_names_the_files_that_are_there(tmp_path: Path) -> None:
@@ -208,13 +208,13 @@ def test_broken_rows_and_blank_labels_are_left_out_counted_and_named(tmp_path: P
     assert list_pairs(reviews) == GOOD_BAD
     assert reviews.left_out == {"no_text": 1, "no_label": 1, "broken": 13, "neither": {}}
     assert len(observer.notes) == 10
-    said = " ".join(reviews.notes)
-    assert "Left out 1 row without text" in said
-    assert "r.csv:5" in said
-    assert "Left out 13 broken rows" in said
+    notes = " ".join(reviews.notes)
+    assert "Left out 1 row without text" in notes
+    assert "r.csv:5" in notes
+    assert "Left out 13 broken rows" in notes
 
 
-def test_columns_and_dialect_can_be_said(tmp_path: Path) -> None:
+def test_options_name_columns_and_dialect(tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
     path.write_bytes("1~caf\u00e9 fine\n0~poor\n".encode("cp1252"))
     options = ReadOptions(delimiter="~", header=False, encoding="cp1252")

@@ -1,4 +1,4 @@
-"""Get an entry of a cache in a process of its own, for `test_cache`. Imports nothing heavy, so that many start together.
+"""Get an entry of a cache in a process of its own, for `cache/test_entries`. Imports nothing heavy, so that many start together.
 
     python -m tests.helpers.making CACHE LOG SECONDS
 

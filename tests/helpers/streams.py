@@ -41,33 +41,35 @@ def read_rows(path: Path, **options: object) -> Iterator[Record]:
 
 def read_pipe(
     data: bytes,
-    kind: str,
+    format: str,
     *,
-    asked: Sequence[str] | None = None,
+    option: Sequence[str] | None = None,
     preferred: Sequence[str] | None = FIELDS,
     on_error: str = "fail",
 ) -> Reading:
     """Return what a pipe of bytes is read as."""
-    stream = open_pipe(io.BytesIO(data), ReadOptions(), format=kind, name="in")
-    return read_texts(stream, asked=asked, preferred=preferred, stops_at_error=on_error == "fail")
+    stream = open_pipe(io.BytesIO(data), ReadOptions(), format=format, name="in")
+    return read_texts(stream, option=option, preferred=preferred, stops_at_error=on_error == "fail")
 
 
-def read_records(data: bytes, kind: str = "text") -> list[Record]:
+def read_records(data: bytes, format: str = "text") -> list[Record]:
     """Return the records of a pipe, broken ones too."""
-    return list(read_pipe(data, kind, on_error="keep").records)
+    return list(read_pipe(data, format, on_error="keep").records)
 
 
-def convert(data: bytes, kind: str, to: str | None = None, *, on_error: str = "keep", observer: Observer | None = None) -> bytes:
+def convert(
+    data: bytes, format: str, to: str | None = None, *, on_error: str = "keep", observer: Observer | None = None
+) -> bytes:
     """Return what `predict` writes for a pipe, were the answer always the same; `to` may be `document`."""
     observer, losses, sink = observer or SilentObserver(), Losses(), io.BytesIO()
-    reading = read_pipe(data, kind, on_error=on_error)
-    columns = reading.columns if kind != "text" or reading.columns else ["text"]
-    names, format = name_results(columns), to or kind
+    reading = read_pipe(data, format, on_error=on_error)
+    columns = reading.columns if format != "text" or reading.columns else ["text"]
+    names, format = name_results(columns), to or format
     writer: Writer = (
         DocumentWriter(sink, names, {}) if to == "document" else make_writer(format, sink, reading.stream, columns, names)
     )
-    known = frozenset(columns) if format in ("csv", "tsv") else None
-    records = (admit(record, names, known) for record in reading.records)
+    fixed = frozenset(columns) if format in ("csv", "tsv") else None
+    records = (admit(record, names, fixed) for record in reading.records)
     for record in settle(records if format != "text" else reading.records, on_error, losses, observer):
         writer.write(record, ANSWER if record.text.strip() else BLANK)
     writer.finish()

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from email.utils import formatdate
-
-import httpx2
 import pytest
 
 from polarity_cli.errors import HubError
-from polarity_cli.hub.client import _read_pause
 from polarity_cli.hub.retries import TRIES, Retries
 from polarity_cli.records import SilentObserver
 
@@ -51,34 +46,11 @@ def test_work_that_goes_on_starts_the_count_anew() -> None:
 def test_what_the_hub_asks_is_kept_up_to_five_minutes_together() -> None:
     pauses = Pauses()
     retries = Retries("some/set", pauses)
-    retries.wait("busy", asked_s=0)
-    retries.wait("busy", asked_s=200)
+    retries.wait("busy", retry_after_s=0)
+    retries.wait("busy", retry_after_s=200)
     with pytest.raises(HubError, match=r"asks for a pause of 200 s"):
-        retries.wait("busy", asked_s=200)
+        retries.wait("busy", retry_after_s=200)
     assert pauses.seconds == [1, 200]
     with pytest.raises(HubError, match=r"asks for a pause of 3,600 s"):
-        Retries("some/set", pauses).wait("busy", asked_s=3600)
+        Retries("some/set", pauses).wait("busy", retry_after_s=3600)
     assert len(pauses.seconds) == 2
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"Retry-After": " 7 "}, 7),
-        ({"Retry-After": formatdate(1_000_030, usegmt=True), "Date": formatdate(1_000_000, usegmt=True)}, 30),
-        ({"Retry-After": formatdate(1_000_000, usegmt=True)}, 0),
-        ({"RateLimit": '"api";r=0;t=55'}, 55),
-        ({"RateLimit": '"api";r=9;t=55'}, None),
-        ({"Retry-After": "soon"}, None),
-        ({"Retry-After": "-3"}, None),
-        ({}, None),
-    ],
-)
-def test_pause_is_read_from_a_number_a_date_or_the_limits(headers: dict[str, str], seconds: float | None) -> None:
-    assert _read_pause(httpx2.Headers(headers)) == seconds
-
-
-def test_date_without_the_hubs_clock_is_read_by_this_machines() -> None:
-    pause_s = _read_pause(httpx2.Headers({"Retry-After": formatdate(time.time() + 100, usegmt=True)}))
-    assert pause_s is not None
-    assert 90 < pause_s <= 100

@@ -1,4 +1,4 @@
-"""The labelled reviews of a source, by the splits that it brings. After `data/reading` and `labels`; next: `data/splits`."""
+"""Read the labelled reviews of a source, split by split. After `data/reading` and `data/labels`; next: `data/divide`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from polarity_cli.config import DataConfig
 from polarity_cli.data.columns import choose_label_column
 from polarity_cli.data.labels import LabelRule, LabelTally, normalise_label, understand_labels
-from polarity_cli.data.reading import Reading, read_texts
+from polarity_cli.data.reading import LOOK_RECORDS, Reading, read_texts
 from polarity_cli.data.sources import Source
 from polarity_cli.errors import DataError
 from polarity_cli.formats import open_path
@@ -31,19 +31,19 @@ class LabelledReviews:
     rule: LabelRule
     """What each value of the label column means."""
     meanings: dict[str, int | None]
-    """What the values that were found mean: 0 negative, 1 positive, None left out."""
+    """What each value of this source means: 0 negative, 1 positive, None left out."""
     left_out: dict[str, Any]
-    """Counts of what was not taken."""
+    """Rows that were left out, by reason: `no_text`, `no_label`, `broken`, and `neither` by label."""
     notes: tuple[str, ...]
 
 
-_Kept = tuple[str, str, str, int, int]
-"""A text, its label as it stands, where it stood, and the numbers of its row and its file."""
+_Row = tuple[str, str, str, int, int]
+"""A text, its normalised label, its place for messages, and the numbers of its row and its file."""
 
 
 @dataclass
 class _Places:
-    """Places that are counted, of which the first are named."""
+    """A count of rows, with the places of the first few."""
 
     n: int = 0
     first: list[str] = field(default_factory=list)
@@ -57,8 +57,10 @@ class _Places:
         return ", ".join(self.first) + (f" and {self.n - len(self.first):,} more" if self.n > len(self.first) else "")
 
 
-def read_reviews(source: Source, config: DataConfig, observer: Observer, *, known: LabelRule | None = None) -> LabelledReviews:
-    """Read a source's reviews by the splits that it brings; `config.rows` limits its train split.
+def read_reviews(
+    source: Source, config: DataConfig, observer: Observer, *, trained_rule: LabelRule | None = None
+) -> LabelledReviews:
+    """Return a source's reviews by its own splits; `config.rows` limits the train split.
 
     Rows without text or label are left out and counted; so is a file of another split that has no labels at all.
 
@@ -68,15 +70,15 @@ def read_reviews(source: Source, config: DataConfig, observer: Observer, *, know
     reader = _Reader(source, config, observer)
     for split in sorted(source.files, key=["train", "validation", "test"].index):
         reader.read_split(split, source.files[split], config.rows if split == "train" else None)
-    return reader.finish(known)
+    return reader.finish(trained_rule)
 
 
 class _Reader:
-    """Collect texts and label values; what the values mean is known when all are seen."""
+    """Collect texts and label values of all files, since what the values mean is decided over all of them."""
 
     def __init__(self, source: Source, config: DataConfig, observer: Observer) -> None:
         self._name, self._config, self._observer = source.name, config, observer
-        self._rows: dict[str, list[_Kept]] = {}
+        self._rows: dict[str, list[_Row]] = {}
         self._columns: tuple[tuple[str, ...], str] | None = None
         self._tally = LabelTally("")
         self._notes: list[str] = list(source.notes)
@@ -86,8 +88,8 @@ class _Reader:
         self._passed_over: set[str] = set()
 
     def read_split(self, split: str, paths: tuple[Path, ...], limit: int | None) -> None:
-        """Take the first `limit` rows of a split (None: all) and count what their labels are."""
-        kept = self._rows.setdefault(split, [])
+        """Collect the first `limit` rows of a split (None: all) and count their labels."""
+        rows = self._rows.setdefault(split, [])
         tally = LabelTally(self._tally.column)
         n_read = 0
         for number, path in enumerate(paths):
@@ -103,18 +105,18 @@ class _Reader:
                 encoding = stream.encoding
                 records = settle(reading.records, self._config.on_error, self._losses, self._observer, encoding=encoding)
                 left = None if limit is None else limit - n_read
-                n_read += self._take(islice(records, left), kept, tally, number)
+                n_read += self._take(islice(records, left), rows, tally, number)
                 self._has_more = self._has_more or (limit is not None and n_read >= limit and next(records, None) is not None)
         if split != "train" and set(tally.counts) == {"-1"} and "-1" not in self._tally.counts:
-            kept.clear()  # as GLUE hides the labels of its test sets
+            rows.clear()  # as GLUE hides the labels of its test sets
         else:
             self._tally.merge(tally)
         if self._has_more and split == "train":
             self._has_more = False
             self._notes.append(f"Read the first {limit:,} rows of {self._name}; --rows all reads every row.")
 
-    def _take(self, records: Iterator[Record], kept: list[_Kept], tally: LabelTally, file: int) -> int:
-        """Take records that have a text and a label; return how many there were."""
+    def _take(self, records: Iterator[Record], rows: list[_Row], tally: LabelTally, file: int) -> int:
+        """Append the records that have a text and a label to `rows`; return how many records were read."""
         n_records = 0
         for n_records, record in enumerate(records, 1):  # noqa: B007
             if record.fields is None:
@@ -122,9 +124,13 @@ class _Reader:
                     f"{record.where}: a line of text without a label.",
                     hint="Expected fastText's '__label__1 text', a text, a tab and its label, or a table with a header.",
                 )
-            assert self._columns is not None  # chosen with the file's first rows
             if not any(record.fields.values()):
                 continue  # a blank line
+            if self._columns is None:
+                raise DataError(
+                    f"{record.where}: no columns can be chosen, since the {LOOK_RECORDS} lines before hold none.",
+                    hint="Remove the blank lines at the beginning.",
+                )
             value = record.fields.get(self._columns[1])
             if not record.text:
                 self._without["text"].add(record.where)
@@ -133,13 +139,13 @@ class _Reader:
             if not key:
                 self._without["label"].add(record.where)
                 continue
-            kept.append((record.text, key, record.where, record.row, file))
+            rows.append((record.text, key, record.where, record.row, file))
         return n_records
 
     def _read_texts(self, stream: Stream) -> Reading:
-        """Return a file's texts, whose columns are chosen anew, so that no title of a later file is lost; else as before."""
+        """Return a file's texts; its columns are chosen anew, so that a title that only a later file has is not lost."""
         try:
-            return read_texts(stream, asked=self._config.text, preferred=self._config.preferred_text)
+            return read_texts(stream, option=self._config.text, preferred=self._config.preferred_text)
         except DataError as error:
             if self._columns is None:
                 raise
@@ -148,7 +154,7 @@ class _Reader:
             ) from error
 
     def _choose_label(self, reading: Reading, split: str) -> bool:
-        """Choose the columns by the first file; tell whether this one has labels, which another split's need not.
+        """Choose the label column, by the first file; return False where this file of another split has none.
 
         Raises:
             DataError: a file of the train split has none, or it is not clear which column they are in.
@@ -171,33 +177,37 @@ class _Reader:
             self._notes.append(f"{where}: {'; '.join(reading.stream.notes)}.")
         return True
 
-    def finish(self, known: LabelRule | None) -> LabelledReviews:
-        """Return the reviews, with what their labels mean."""
+    def finish(self, trained_rule: LabelRule | None) -> LabelledReviews:
+        """Return all reviews, once it is decided what their labels mean."""
         if self._columns is None or not any(self._rows.values()):
             self._refuse_empty()
         assert self._columns is not None
-        found = understand_labels(self._tally, positive=self._config.positive, negative=self._config.negative, known=known)
+        labels = understand_labels(
+            self._tally, positive=self._config.positive, negative=self._config.negative, trained_rule=trained_rule
+        )
         self._pass_over_unlabelled()
         splits = {
             split: [
                 Review(text, meaning, where, row, file)
                 for text, value, where, row, file in rows
-                if (meaning := found.meanings[value]) in (NEGATIVE, POSITIVE)
+                if (meaning := labels.meanings[value]) in (NEGATIVE, POSITIVE)
             ]
             for split, rows in self._rows.items()
         }
         if not any(splits.values()):
-            raise DataError(f"{self._name}: by --positive and --negative no review is left.", hint="; ".join(found.notes) or None)
-        neither = {value: self._tally.counts[value] for value, meaning in found.meanings.items() if meaning is None}
+            raise DataError(
+                f"{self._name}: by --positive and --negative no review is left.", hint="; ".join(labels.notes) or None
+            )
+        neither = {value: self._tally.counts[value] for value, meaning in labels.meanings.items() if meaning is None}
         left_out = {
             **{f"no_{what}": places.n for what, places in self._without.items()},
             "broken": self._losses.broken,
             "neither": neither,
         }
-        notes = [*self._notes, *found.notes, *self._say_left_out()]
-        return LabelledReviews(splits, *self._columns, found.rule, found.meanings, left_out, tuple(notes))
+        notes = [*self._notes, *labels.notes, *self._note_left_out()]
+        return LabelledReviews(splits, *self._columns, labels.rule, labels.meanings, left_out, tuple(notes))
 
-    def _say_left_out(self) -> list[str]:
+    def _note_left_out(self) -> list[str]:
         notes = [
             f"Left out {places.n:,} {'row' if places.n == 1 else 'rows'} without {what}: {places}."
             for what, places in self._without.items()
@@ -216,17 +226,17 @@ class _Reader:
                 self._notes.append(f"{self._name}: its {split} split has no labels; it is passed over.")
 
     def _refuse_empty(self) -> None:
-        problems = self._say_left_out()
+        problems = self._note_left_out()
         if problems:
             raise DataError(f"{self._name}: no reviews with text and label in it.", hint=" ".join(problems))
         raise DataError(f"{self._name}: no reviews in it.")
 
 
 def has_labels(path: Path, config: DataConfig) -> bool:
-    """Tell whether the first rows of a file have labels: not where there is no column of them, or it hides them as -1."""
+    """Return whether the first rows of a file have labels: not without a label column, or where all of them are -1."""
     with closing(open_path(path, config.read)) as stream:
         try:
-            reading = read_texts(stream, asked=config.text, preferred=config.preferred_text)
+            reading = read_texts(stream, option=config.text, preferred=config.preferred_text)
             column = choose_label_column(reading.columns, config.label, "", samples=reading.samples, exclude=reading.text)
         except DataError:
             return False

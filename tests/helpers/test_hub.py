@@ -147,8 +147,8 @@ result = [
 def test_range_requests_get_their_part(hub: Hub) -> None:
     content = hub.models[MODEL].files["config.json"]
     path, size = f"/{MODEL}/resolve/main/config.json", len(content)
-    for asked, part in {"bytes=5-9": content[5:10], f"bytes={size - 3}-{size + 9}": content[-3:]}.items():
-        response, body = ask(hub, path, Range=asked)
+    for requested, part in {"bytes=5-9": content[5:10], f"bytes={size - 3}-{size + 9}": content[-3:]}.items():
+        response, body = ask(hub, path, Range=requested)
         assert (response.status, body) == (206, part)
     assert response.headers["Content-Range"] == f"bytes {size - 3}-{size - 1}/{size}"
     beyond, _ = ask(hub, path, Range=f"bytes={size}-")
