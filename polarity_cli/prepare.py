@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry, get_entry
+from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry
 from polarity_cli.cache.layout import fingerprint
+from polarity_cli.cache.new_entry import get_entry
 from polarity_cli.cache.publish import report_unwritable
 from polarity_cli.checkpoint.locate import EncoderLocation, find_encoder
 from polarity_cli.config import SAMPLE, Context, DataConfig

@@ -22,8 +22,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry, get_entry
+from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry
 from polarity_cli.cache.layout import fingerprint
+from polarity_cli.cache.new_entry import get_entry
 from polarity_cli.cache.publish import report_unwritable
 from polarity_cli.data.batches import Batch, pad, plan_batches
 from polarity_cli.data.tokenized import TokenizedSplit

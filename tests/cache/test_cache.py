@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from polarity_cli.cache.entries import Entry, find_entry, get_entry
+from polarity_cli.cache.entries import Entry, find_entry
 from polarity_cli.cache.hashes import hash_known
 from polarity_cli.cache.layout import MANIFEST
 from polarity_cli.cache.locks import hold, is_held, lock
+from polarity_cli.cache.new_entry import get_entry
 from polarity_cli.cache.publish import publish, remove_tree
 from polarity_cli.config import Context, DataConfig, TrainConfig
 from polarity_cli.errors import CacheError
