@@ -152,7 +152,7 @@ def _export(run: Run, folder: Path) -> dict[str, Any] | None:
     chosen = np.arange(0, len(examples), -(-len(examples) // most))
     observer = run.context.observer
     with observer.track("Exporting the graphs that predict runs"):
-        logits = run.learner.compute_logits(examples, chosen, world=ALONE)
+        logits = run.fine_tuner.compute_logits(examples, chosen, world=ALONE)
         try:
             return export_graphs(folder, run.model, examples.split.get_ids(chosen), logits, longest=run.config.data.max_length)
         except (PolarityError, OSError) as error:  # the weights are worth more than the graphs

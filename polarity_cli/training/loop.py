@@ -17,13 +17,10 @@ from polarity_cli.data.batches import Batch
 from polarity_cli.errors import DivergedError
 from polarity_cli.machine import release_freed_memory
 from polarity_cli.records import EpochRecord, StepRecord
-from polarity_cli.training.fine_tuner import Examples, Learner
-from polarity_cli.training.optim import make_optimizer, scale_learning_rate
+from polarity_cli.training.fine_tuner import Examples, FineTuner
+from polarity_cli.training.optim import make_optimizer, scale_learning_rate, set_learning_rate
 from polarity_cli.training.resume import Keeper
 from polarity_cli.training.state import Course, Record, State, set_random_states
-
-MAX_GRADIENT_NORM = 1.0
-
 
 _RELEASE_EVERY = 25
 """Steps after which freed memory is given back."""
@@ -32,7 +29,7 @@ _READ_EVERY = 25
 
 
 def fit(
-    learner: Learner,
+    fine_tuner: FineTuner,
     train: Examples,
     validation: Examples | None,
     plan: Sequence[Sequence[Batch]],
@@ -51,56 +48,58 @@ def fit(
         RunStoppedError: `keeper` was told to end the run.
         DivergedError: a loss is not finite.
     """
-    optimizer = learner.prepare(make_optimizer(learner.top, learning_rate=config.learning_rate, weight_decay=config.weight_decay))
+    optimizer = fine_tuner.prepare(
+        make_optimizer(fine_tuner.top, learning_rate=config.learning_rate, weight_decay=config.weight_decay)
+    )
     course, best_weights = Course(), None
     if state is not None:
-        _take_up(state, learner, optimizer)
+        _take_up(state, fine_tuner, optimizer)
         course, best_weights = state.course, state.best
     n_steps = sum(map(len, plan))
-    read_every = 1 if learner.accelerator.device.type == "cpu" else _READ_EVERY
+    read_every = 1 if fine_tuner.accelerator.device.type == "cpu" else _READ_EVERY
     while course.epoch <= len(plan) and not _has_lost_patience(course, config):
         started, batches = time.perf_counter() - course.seconds, plan[course.epoch - 1]
         first = course.step - course.position
         scales = [scale_learning_rate(first + i, n_steps=n_steps, warmup=config.warmup) for i in range(len(batches))]
         steps = [(batch, config.learning_rate * scale) for batch, scale in zip(batches, scales, strict=True)]
-        for records in _run_epoch(learner, optimizer, train, steps, course, read_every=read_every):
+        for records in _run_epoch(fine_tuner, optimizer, train, steps, course, read_every=read_every):
             _count(course, records)
             course.seconds = time.perf_counter() - started
             yield from records
             if keeper is not None:
-                keeper.follow(course, records, learner, optimizer, best_weights)
+                keeper.follow(course, records, fine_tuner, optimizer, best_weights)
         metrics = None
         if validation is not None:
-            metrics = learner.score(validation, _follow(keeper, course, learner, optimizer, best_weights))
+            metrics = fine_tuner.score(validation, _follow(keeper, course, fine_tuner, optimizer, best_weights))
         is_best = metrics is None or _rank(metrics) > course.best
         if metrics is not None and is_best:
             course.best_f1, course.best_log_loss = metrics["f1"] or 0.0, metrics["log_loss"] or 0.0
-            best_weights, course.best_epoch = learner.copy_top(), course.epoch
+            best_weights, course.best_epoch = fine_tuner.copy_top(), course.epoch
         mean_loss = course.total_loss / max(1, course.n_reviews)
         record = EpochRecord(course.epoch, mean_loss, metrics, time.perf_counter() - started, is_best)
         course.epoch, course.position, course.total_loss, course.n_reviews, course.seconds = course.epoch + 1, 0, 0.0, 0, 0.0
         yield record
         if keeper is not None:
             is_end = course.epoch > len(plan) or _has_lost_patience(course, config)
-            keeper.follow(course, [record], learner, optimizer, best_weights, is_end=is_end)
+            keeper.follow(course, [record], fine_tuner, optimizer, best_weights, is_end=is_end)
     if best_weights is not None:
-        learner.restore_top(best_weights)
+        fine_tuner.restore_top(best_weights)
 
 
-def _take_up(state: State, learner: Learner, optimizer: torch.optim.Optimizer) -> None:
-    """Put a state into a learner, its optimizer and the random generators."""
-    learner.restore_top(state.top)
+def _take_up(state: State, fine_tuner: FineTuner, optimizer: torch.optim.Optimizer) -> None:
+    """Put a state into a fine_tuner, its optimizer and the random generators."""
+    fine_tuner.restore_top(state.top)
     optimizer.load_state_dict(state.optimizer)
     set_random_states(state.random)
 
 
 def _follow(
-    keeper: Keeper | None, course: Course, learner: Learner, optimizer: torch.optim.Optimizer, best: dict[str, Tensor] | None
+    keeper: Keeper | None, course: Course, fine_tuner: FineTuner, optimizer: torch.optim.Optimizer, best: dict[str, Tensor] | None
 ) -> Callable[[int], None]:
     """Return what lets a keeper save, and a signal end the run, while an epoch is validated."""
     if keeper is None:
         return lambda n: None
-    return lambda n: keeper.follow(course, [], learner, optimizer, best)
+    return lambda n: keeper.follow(course, [], fine_tuner, optimizer, best)
 
 
 def _has_lost_patience(course: Course, config: TrainConfig) -> bool:
@@ -117,7 +116,7 @@ def _count(course: Course, records: Sequence[StepRecord]) -> None:
 
 
 def _run_epoch(
-    learner: Learner,
+    fine_tuner: FineTuner,
     optimizer: torch.optim.Optimizer,
     train: Examples,
     steps: Sequence[tuple[Batch, float]],
@@ -129,13 +128,14 @@ def _run_epoch(
 
     Yields the records of `read_every` steps each, as losses are read back.
     """
-    learner.top.train()
+    fine_tuner.top.train()
     first_step, first = course.step - course.position + 1, course.position
     losses: list[Tensor] = []
     for index in range(first, len(steps)):
         batch, rate = steps[index]
-        learner.seed_step(first_step + index)
-        losses.append(_take_step(learner, optimizer, train, batch, rate))
+        fine_tuner.seed_step(first_step + index)
+        set_learning_rate(optimizer, rate)
+        losses.append(fine_tuner.train_step(train, batch, optimizer))
         if (first_step + index) % _RELEASE_EVERY == 0:
             release_freed_memory()
         if len(losses) < read_every and index + 1 < len(steps):
@@ -152,17 +152,6 @@ def _run_epoch(
 
 def _rank(metrics: dict[str, float | None]) -> tuple[float, float]:
     return metrics["f1"] or 0.0, -(metrics["log_loss"] or 0.0)
-
-
-def _take_step(learner: Learner, optimizer: torch.optim.Optimizer, train: Examples, batch: Batch, learning_rate: float) -> Tensor:
-    """Take one optimizer step on a batch and return its loss before it, on the device."""
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate
-    loss = learner.train_on(train, batch)
-    learner.accelerator.clip_grad_norm_(learner.top.parameters(), MAX_GRADIENT_NORM)
-    optimizer.step()
-    optimizer.zero_grad()
-    return loss
 
 
 def _check_finite(loss: float, learning_rate: float) -> None:

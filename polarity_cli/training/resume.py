@@ -16,8 +16,8 @@ from torch import Tensor
 from polarity_cli.cache.layout import fingerprint
 from polarity_cli.errors import CacheError, DivergedError, InterruptedRunError, LostProcessError, UsageError
 from polarity_cli.records import Observer
-from polarity_cli.training.fine_tuner import Learner
-from polarity_cli.training.run_lock import have_alone
+from polarity_cli.training.fine_tuner import FineTuner
+from polarity_cli.training.run_lock import lock_run
 from polarity_cli.training.runtime import describe_machine
 from polarity_cli.training.signals import Signals
 from polarity_cli.training.state import (
@@ -64,7 +64,7 @@ class Keeper:
         self.signals = Signals()
         self._records: list[Record] = []
         self._saved_step: int | None = None
-        self._last: tuple[Course, Learner, torch.optim.Optimizer, Mapping[str, Tensor] | None] | None = None
+        self._last: tuple[Course, FineTuner, torch.optim.Optimizer, Mapping[str, Tensor] | None] | None = None
         self._due = time.monotonic() + EVERY_S
         remove_leftovers(folder)
         if fresh:
@@ -95,11 +95,11 @@ class Keeper:
             hint = f"Give {again} to go on with it, or --fresh to start over."
         raise UsageError(f"--out {self._out}: an interrupted run stands there, and it was another: {shown}.", hint=hint)
 
-    def restore(self, learner: Learner, plan: Sequence[int], *, kept_features: bool) -> State | None:
+    def restore(self, fine_tuner: FineTuner, plan: Sequence[int], *, kept_features: bool) -> State | None:
         """Return the newest whole state that fits; None where the run has none.
 
         Args:
-            learner: whose weights the state's must match in name and shape.
+            fine_tuner: whose weights the state's must match in name and shape.
             plan: batches in each epoch.
             kept_features: whether the run trains from kept features, which are rounded to float16.
 
@@ -108,11 +108,11 @@ class Keeper:
             CacheError: a state cannot be read, though it may be whole.
         """
         self._run[_KEPT] = kept_features
-        self._run[_MACHINE] = describe_machine(learner.accelerator)
+        self._run[_MACHINE] = describe_machine(fine_tuner.accelerator)
         self._refuse_another()
         for path in find_states(self.folder):
             state, run = read_state(path), read_run(path)
-            if state is not None and run is not None and _fits(state, learner, plan):
+            if state is not None and run is not None and _fits(state, fine_tuner, plan):
                 self._compare_machine(run.get(_MACHINE))
                 self._records = list(state.history)
                 self._saved_step = state.course.step
@@ -133,7 +133,7 @@ class Keeper:
         self,
         course: Course,
         records: Sequence[Record],
-        learner: Learner,
+        fine_tuner: FineTuner,
         optimizer: torch.optim.Optimizer,
         best: Mapping[str, Tensor] | None,
         *,
@@ -147,21 +147,21 @@ class Keeper:
             RunStoppedError: a signal came.
         """
         self._records += records
-        self._last = (course, learner, optimizer, best)
+        self._last = (course, fine_tuner, optimizer, best)
         if time.monotonic() < self._due and self.signals.received is None and not is_end:
             return
         if self.signals.received is not None:
             self._observer.note("Saving what was learned; another Ctrl-C stops at once.")
-        self._save(course, learner, optimizer, best)
+        self._save(course, fine_tuner, optimizer, best)
         self.signals.check()
 
     def _save(
-        self, course: Course, learner: Learner, optimizer: torch.optim.Optimizer, best: Mapping[str, Tensor] | None
+        self, course: Course, fine_tuner: FineTuner, optimizer: torch.optim.Optimizer, best: Mapping[str, Tensor] | None
     ) -> None:
         begun = time.monotonic()
         try:
             tensors = {
-                "top": learner.get_top(),
+                "top": fine_tuner.get_top(),
                 "best": best or {},
                 "optimizer": pack_optimizer(optimizer),
                 "random": get_random_states(),
@@ -187,10 +187,10 @@ class Keeper:
         """Write the state of the last step that was followed, if no step was taken since."""
         if self._last is None:
             return
-        course, learner, optimizer, best = self._last
+        course, fine_tuner, optimizer, best = self._last
         taken = {int(part["step"]) for part in optimizer.state_dict()["state"].values()}
         if taken == {course.step} and course.step != self._saved_step:
-            self._save(course, learner, optimizer, best)
+            self._save(course, fine_tuner, optimizer, best)
 
     def describe_kept(self) -> str:
         """Return what of the run is kept, as a sentence without its end."""
@@ -219,7 +219,7 @@ def open_keeper(cache_dir: Path, out: Path, run: Mapping[str, Any], observer: Ob
         DivergedError: as the block raised it; the states are removed, since going on would come to the same end.
     """
     folder = cache_dir / "runs" / fingerprint(str(out.resolve()))
-    with have_alone(folder, out, observer):
+    with lock_run(folder, out, observer):
         keeper = Keeper(folder, out, run, observer, fresh=fresh)
         try:
             with keeper.signals.take(at_once=True):
@@ -238,9 +238,9 @@ def open_keeper(cache_dir: Path, out: Path, run: Mapping[str, Any], observer: Ob
             raise
 
 
-def _fits(state: State, learner: Learner, plan: Sequence[int]) -> bool:
-    """Tell whether a state is one of this learner's, somewhere in this plan."""
-    expected = {name: (weight.shape, weight.dtype) for name, weight in learner.get_top().items()}
+def _fits(state: State, fine_tuner: FineTuner, plan: Sequence[int]) -> bool:
+    """Tell whether a state is one of this fine_tuner's, somewhere in this plan."""
+    expected = {name: (weight.shape, weight.dtype) for name, weight in fine_tuner.get_top().items()}
     course = state.course
     if not 1 <= course.epoch <= len(plan) + 1:
         return False

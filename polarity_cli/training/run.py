@@ -21,7 +21,7 @@ from polarity_cli.features.store import FeatureStore, describe_trunk
 from polarity_cli.records import EpochRecord, Observer, StepRecord
 from polarity_cli.training.describe import list_settings
 from polarity_cli.training.examples import make_examples
-from polarity_cli.training.fine_tuner import Examples, Learner
+from polarity_cli.training.fine_tuner import Examples, FineTuner
 from polarity_cli.training.loop import fit
 from polarity_cli.training.runtime import start_runtime
 
@@ -88,7 +88,7 @@ class Run:
             self.tokenizer = load_tokenizer(encoder.folder)
             self.model, self.plan = load_frozen(encoder, config.unfreeze, context.observer)
         trunk, top = split_model(self.model, self.plan)
-        self.learner = Learner(
+        self.fine_tuner = FineTuner(
             trunk,
             top,
             self.accelerator,
@@ -100,7 +100,7 @@ class Run:
         started = time.perf_counter()
         store = self._open_store(trunk, tokenization)
         self.examples: dict[str, Examples] = make_examples(
-            self.learner, dict(splits), store, config.feature_cache, context.observer
+            self.fine_tuner, dict(splits), store, config.feature_cache, context.observer
         )
         self.features_s = time.perf_counter() - started
 
@@ -127,7 +127,9 @@ class Run:
             observer.note(f"{len(train):,} training reviews give {n_steps} steps, which is few; try --epochs {enough}.")
         if config.track:
             self.accelerator.init_trackers("polarity", config=list_settings(config))
-        state = keeper.restore(self.learner, list(map(len, plan)), kept_features=train.features is not None) if keeper else None
+        state = (
+            keeper.restore(self.fine_tuner, list(map(len, plan)), kept_features=train.features is not None) if keeper else None
+        )
         state = self.world.broadcast(state)
         history: list[StepRecord | EpochRecord] = list(state.history) if state else []
         step = state.course.step if state else 0
@@ -136,7 +138,9 @@ class Run:
         try:
             with observer.track("Training", len(train) * config.epochs) as advance, keeper.guard() if keeper else nullcontext():
                 advance(sum(record.n_reviews for record in history if isinstance(record, StepRecord)))
-                for record in fit(self.learner, train, self.examples.get("validation"), plan, config, keeper=keeper, state=state):
+                for record in fit(
+                    self.fine_tuner, train, self.examples.get("validation"), plan, config, keeper=keeper, state=state
+                ):
                     history.append(record)
                     step = record.step if isinstance(record, StepRecord) else step
                     self._tell(record, advance, step)
@@ -167,5 +171,5 @@ class Run:
         test = self.examples.get("test")
         if test is not None:
             with self.context.observer.track("Evaluating the test split", len(test)) as advance:
-                metrics["test"] = self.learner.score(test, advance)
+                metrics["test"] = self.fine_tuner.score(test, advance)
         return metrics
