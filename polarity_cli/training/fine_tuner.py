@@ -5,7 +5,7 @@ Next on the road: `training/loop`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from polarity_cli.data.batches import Batch, pad
 from polarity_cli.data.tokenized import TokenizedSplit
 from polarity_cli.distributed.world import ALONE, World, report_lost
 from polarity_cli.encoder.fast.linear import use_packed_linears
-from polarity_cli.encoder.logits import compute_logits, get_token_budget
+from polarity_cli.encoder.logits import fill_logits, get_token_budget
 from polarity_cli.encoder.trunk import Trunk, replace_modules
 from polarity_cli.features.store import Features
 from polarity_cli.inference.scores import compute_scores
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
+Metrics = dict[str, float | None]
 MAX_GRADIENT_NORM = 1.0
 
 
@@ -131,27 +132,40 @@ class FineTuner:
             logits: Tensor = (top or self.top)(hidden, mask)  # (B, 2)
         return logits.float()
 
-    def score(self, examples: Examples, advance: Callable[[int], None] = lambda n: None) -> dict[str, float | None]:
+    def score(self, examples: Examples, advance: Callable[[int], None] = lambda n: None) -> Metrics:
         """Return the metrics of a split."""
-        logits = self.compute_logits(examples, np.arange(len(examples)), advance)
+        logits = np.zeros((len(examples), 2))
+        for n_done in self.fill_logits(logits, examples):
+            advance(n_done)
+        return self.compute_metrics(examples, logits)
+
+    def compute_metrics(self, examples: Examples, logits: NDArray[np.float64]) -> Metrics:
+        """Return the metrics of a split from its logits `(N, 2)`."""
         return compute_metrics(examples.split.labels, compute_scores(logits)[:, 1])
 
-    def compute_logits(
-        self,
-        examples: Examples,
-        chosen: Batch,
-        advance: Callable[[int], None] = lambda n: None,
-        *,
-        world: World | None = None,
-    ) -> NDArray[np.float64]:
-        """Return the logits `(N, 2)` of some reviews of a split, in eval mode; all processes share the work unless told else."""
+    def compute_logits(self, examples: Examples, chosen: Batch, *, world: World | None = None) -> NDArray[np.float64]:
+        """Return the logits `(N, 2)` of some reviews of a split, as `fill_logits` gives them."""
+        logits = np.zeros((len(chosen), 2))
+        for _ in self.fill_logits(logits, examples, chosen, world=world):
+            pass
+        return logits
+
+    def fill_logits(
+        self, logits: NDArray[np.float64], examples: Examples, chosen: Batch | None = None, *, world: World | None = None
+    ) -> Iterator[int]:
+        """Fill `logits (N, 2)` with those of some reviews, or of a whole split; yield after each batch how many more are done.
+
+        The top is in eval mode. All processes share the work, unless `world` says who does.
+        """
+        if chosen is None:
+            chosen = np.arange(len(examples))
         self.top.eval()
-        return compute_logits(
+        yield from fill_logits(
+            logits,
             lambda batch: self.forward(examples, chosen[batch]),
             examples.split.lengths[chosen],
             budget=get_token_budget(self.accelerator.device),
             world=world or self.world,
-            advance=advance,
         )
 
     def get_top(self) -> dict[str, Tensor]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from torch.utils.data import Sampler
 
 from polarity_cli.config import Context, DataConfig, TrainConfig
-from polarity_cli.data.batches import pad, plan_epoch
+from polarity_cli.data.batches import Batch, pad, plan_epoch
 from polarity_cli.data.tokenized import read_split
 from polarity_cli.encoder.freeze import freeze
 from polarity_cli.encoder.loading import load_model
@@ -23,10 +24,10 @@ from polarity_cli.machine import count_threads
 from polarity_cli.prepare import prepare
 from polarity_cli.records import EpochRecord, StepRecord
 from polarity_cli.training.fine_tuner import Examples, FineTuner
-from polarity_cli.training.loop import _run_epoch, fit
-from polarity_cli.training.optim import make_optimizer, scale_learning_rate
+from polarity_cli.training.loop import Event, fit
+from polarity_cli.training.optim import scale_learning_rate
 from polarity_cli.training.runtime import start_runtime
-from polarity_cli.training.state import Course
+from polarity_cli.training.training_state import TrainingState
 from tests.conftest import make_reviews, write_csv
 
 
@@ -53,13 +54,28 @@ def make_config(**values: Any) -> TrainConfig:
     return replace(TrainConfig(data=DataConfig(validation=0.1), learning_rate=2e-3, warmup=0.1, epochs=2), **values)
 
 
+def run_loop(
+    fine_tuner: FineTuner,
+    splits: dict[str, Examples],
+    plan: Sequence[Sequence[Batch]],
+    config: TrainConfig,
+    *,
+    read_every: int | None = None,
+) -> list[StepRecord | EpochRecord]:
+    """Train to the end and return the history."""
+    state = TrainingState(fine_tuner, config)
+    for _ in fit(state, plan, train=splits["train"], validation=splits.get("validation"), config=config, read_every=read_every):
+        pass
+    return state.history
+
+
 def train(
     encoder: Path, splits: dict[str, Examples], config: TrainConfig, *, seed: int = 42
 ) -> tuple[dict[str, torch.Tensor], list[StepRecord | EpochRecord]]:
     model, fine_tuner = make_fine_tuner(encoder, config.unfreeze, seed=seed)
     lengths = splits["train"].split.lengths
     plan = [plan_epoch(lengths, batch_size=config.batch_size, seed=seed, epoch=epoch + 1) for epoch in range(config.epochs)]
-    history = list(fit(fine_tuner, splits["train"], splits.get("validation"), plan, config))
+    history = run_loop(fine_tuner, splits, plan, config)
     return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}, history
 
 
@@ -72,7 +88,8 @@ def test_losses_equal_those_of_the_transformers_trainer_over_an_epoch(
     batches = plan_epoch(train_split.lengths, batch_size=8, seed=0, epoch=1)
     config = make_config(warmup=0.0, epochs=1, batch_size=8, weight_decay=0.01)
     _, fine_tuner = make_fine_tuner(tiny_encoder, 2, dropout=False)
-    ours = [r.loss for r in fit(fine_tuner, splits["train"], None, [batches], config) if isinstance(r, StepRecord)]
+    history = run_loop(fine_tuner, {"train": splits["train"]}, [batches], config)
+    ours = [record.loss for record in history if isinstance(record, StepRecord)]
 
     class SameBatches(Sampler[list[int]]):
         def __iter__(self) -> Iterator[list[int]]:
@@ -149,7 +166,7 @@ def test_best_epoch_is_kept_and_patience_ends_the_run(tiny_encoder: Path, splits
     config = make_config(epochs=30, patience=2, learning_rate=5e-3)
     _model, fine_tuner = make_fine_tuner(tiny_encoder, 2)
     plan = [plan_epoch(splits["train"].split.lengths, batch_size=16, seed=1, epoch=epoch) for epoch in range(30)]
-    epochs = [r for r in fit(fine_tuner, splits["train"], splits["validation"], plan, config) if isinstance(r, EpochRecord)]
+    epochs = [record for record in run_loop(fine_tuner, splits, plan, config) if isinstance(record, EpochRecord)]
     best = [record for record in epochs if record.is_best][-1]
     assert len(epochs) == best.epoch + 2 < 30
     assert fine_tuner.score(splits["validation"]) == best.validation
@@ -160,14 +177,45 @@ def test_losses_read_back_rarely_are_the_losses_read_at_each_step(tiny_encoder: 
 
     def run(read_every: int) -> list[StepRecord]:
         _, fine_tuner = make_fine_tuner(tiny_encoder, 2)
-        optimizer = make_optimizer(fine_tuner.top, learning_rate=1e-3, weight_decay=0.0)
-        steps = [(batch, 1e-3) for batch in batches]
-        groups = _run_epoch(fine_tuner, optimizer, splits["train"], steps, Course(), read_every=read_every)
-        return [record for group in groups for record in group]
+        history = run_loop(fine_tuner, {"train": splits["train"]}, [batches], make_config(epochs=1), read_every=read_every)
+        return [record for record in history if isinstance(record, StepRecord)]
 
     assert len(batches) % 7
     assert run(7) == run(1)
     assert [record.step for record in run(7)] == list(range(1, len(batches) + 1))
+
+
+def get_learned(state: TrainingState) -> tuple[dict[str, torch.Tensor], list[StepRecord | EpochRecord]]:
+    """Return the weights, and the history without times."""
+    records = [replace(record, seconds=0.0) if isinstance(record, EpochRecord) else record for record in state.history]
+    return state.fine_tuner.copy_top(), records
+
+
+def test_state_at_any_event_goes_on_to_the_same_end(tiny_encoder: Path, splits: dict[str, Examples]) -> None:
+    config = make_config(patience=2)
+    plan = [plan_epoch(splits["train"].split.lengths, batch_size=16, seed=1, epoch=epoch) for epoch in (1, 2)]
+
+    def begin(*, seed: int) -> tuple[TrainingState, Iterator[Event]]:
+        _, fine_tuner = make_fine_tuner(tiny_encoder, 2, seed=seed)
+        state = TrainingState(fine_tuner, config)
+        return state, fit(state, plan, train=splits["train"], validation=splits["validation"], config=config)
+
+    state, events = begin(seed=42)
+    names = [type(event).__name__ for event in events]
+    weights, history = get_learned(state)
+    for name in ("StepsDone", "BatchScored", "EpochDone"):
+        assert name in names
+        stopped, events = begin(seed=42)
+        for event in events:
+            if type(event).__name__ == name:
+                break
+        saved = copy.deepcopy(stopped.export())
+        other, events = begin(seed=43)
+        other.restore(saved)
+        assert len(list(events)) < len(names)
+        resumed_weights, resumed_history = get_learned(other)
+        assert all(torch.equal(weights[key], resumed_weights[key]) for key in weights), name
+        assert resumed_history == history
 
 
 def test_learning_rate_rises_and_falls_in_straight_lines() -> None:

@@ -16,12 +16,12 @@ from tests.conftest import Outcome
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no state be written."""
-    from polarity_cli.training import resume as keeper
+    from polarity_cli.training import resume
 
     def refuse(*args: object, **more: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(keeper, "write_state", refuse)
+    monkeypatch.setattr(resume, "write_state", refuse)
 
 
 @pytest.mark.usefixtures("full_disk")
