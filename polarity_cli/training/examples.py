@@ -11,11 +11,11 @@ from polarity_cli.errors import CacheError
 from polarity_cli.features.budget import find_budget
 from polarity_cli.features.store import FeatureRangeError, FeatureStore
 from polarity_cli.records import Observer
-from polarity_cli.training.fine_tuner import Examples, Learner
+from polarity_cli.training.fine_tuner import Examples, FineTuner
 
 
 def make_examples(
-    learner: Learner, splits: dict[str, TokenizedSplit], store: FeatureStore | None, setting: FeatureCache, observer: Observer
+    learner: FineTuner, splits: dict[str, TokenizedSplit], store: FeatureStore | None, setting: FeatureCache, observer: Observer
 ) -> dict[str, Examples]:
     """Return each split with its features, where `setting` lets them be kept; with `store` None, without.
 
@@ -35,14 +35,14 @@ def make_examples(
                 for name in missing:
                     found[name] = store.extract(
                         splits[name],
-                        learner.pass_trunk,
+                        learner.forward_trunk,
                         pad_id=learner.pad_id,
                         name=name,
                         world=world,
                         advance=advance,
                         observer=observer,
                     )
-            learner.rest_trunk()
+            learner.free_packed_trunk()
         except FeatureRangeError:
             observer.note(f"Hidden states beyond float16: features cannot be kept.{_PASSED_AGAIN}")
         except CacheError as error:

@@ -27,7 +27,7 @@ from tests.conftest import REPOSITORY
 from tests.helpers.killed import preload
 
 if TYPE_CHECKING:
-    from polarity_cli.training.fine_tuner import Learner
+    from polarity_cli.training.fine_tuner import FineTuner
 
 
 @dataclass(frozen=True)
@@ -196,18 +196,18 @@ def note_files(descriptor: int) -> None:
 
 def break_at(order: Order, rank: int) -> None:
     """Let this process break before a step, where the order says so."""
-    from polarity_cli.training.fine_tuner import Learner
+    from polarity_cli.training.fine_tuner import FineTuner
 
     for how, (who, step) in order.breaks.items():
         if who != rank:
             continue
-        setattr(Learner, "seed_step", break_before(Learner.seed_step, how, step))  # noqa: B010
+        setattr(FineTuner, "seed_step", break_before(FineTuner.seed_step, how, step))  # noqa: B010
 
 
-def break_before(seed_step: Callable[[Learner, int], None], how: str, step: int) -> Callable[[Learner, int], None]:
+def break_before(seed_step: Callable[[FineTuner, int], None], how: str, step: int) -> Callable[[FineTuner, int], None]:
     """Return what breaks where a step would be seeded, and else seeds it."""
 
-    def broken(learner: Learner, number: int) -> None:
+    def broken(learner: FineTuner, number: int) -> None:
         if number == step:
             if how == "raise":
                 raise ZeroDivisionError("a bug")
