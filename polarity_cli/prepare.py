@@ -18,6 +18,7 @@ from polarity_cli.data.divided import divide_reviews
 from polarity_cli.data.labelled import LabelledReviews, read_reviews
 from polarity_cli.data.labels import LabelRule, check_both_classes
 from polarity_cli.data.sources import Source, find_source
+from polarity_cli.distributed.cache_group import take_turns
 from polarity_cli.distributed.world import World
 from polarity_cli.errors import UsageError
 from polarity_cli.records import LABEL_NAMES, NEGATIVE, POSITIVE, Review
@@ -150,7 +151,7 @@ def prepare_together(config: DataConfig, context: Context, world: World) -> Prep
         is_fetched = config.encoder not in (SAMPLE, str(encoder.folder)) and encoder.folder.is_dir()  # and known by its revision
         return Prepared(entry, encoder if is_fetched else find_encoder(config.encoder, context), known)
 
-    prepared = world.take_turns(context.cache_dir, lambda: mine or find_or_prepare())
+    prepared = take_turns(world, context.cache_dir, lambda: mine or find_or_prepare())
     if (prepared.fingerprint, prepared.encoder.revision) != (name, encoder.revision):
         raise UsageError(
             f"{config.source}, {config.encoder}: on {platform.node()} they hold something else than where the main process is.",

@@ -56,8 +56,8 @@ def train(config: TrainConfig, context: Context, world: World = ALONE) -> TrainR
     prepared = prepare_together(config.data, context, world)
     started = time.perf_counter()
     with _open_resumable_run(config, prepared, context, world) as resumable:
-        kept_features = world.broadcast(resumable.kept_features if resumable else None)
-        run = _start(config, prepared, context, world, kept_features=kept_features)
+        kept_before = world.broadcast(resumable.kept_features if resumable else None)
+        run = _start(config, prepared, context, world, kept_before=kept_before)
         history = run.fit(resumable)
         metrics = run.score(history)
         world.leave()
@@ -114,18 +114,19 @@ def _publish(
     return TrainResult(checkpoint, config.out, manifest)
 
 
-def _start(config: TrainConfig, prepared: Prepared, context: Context, world: World, *, kept_features: bool | None) -> Run:
-    """Return this process's run; with features as it began, even where there is room for them now."""
+def _start(config: TrainConfig, prepared: Prepared, context: Context, world: World, *, kept_before: bool | None) -> Run:
+    """Return this process's run."""
     from polarity_cli.data.tokenized import read_split
     from polarity_cli.training.run import Run
 
     return Run(
-        replace(config, feature_cache="off") if kept_features is False else config,
+        config,
         context,
         encoder=prepared.encoder,
         splits={name: read_split(prepared.folder / f"{name}.arrow") for name in prepared.manifest["splits"]},
         tokenization={name: prepared.manifest["key"][name] for name in ("tokenizer", "max_length", "truncation")},
         world=world,
+        kept_before=kept_before,
     )
 
 

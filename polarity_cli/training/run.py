@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from polarity_cli.checkpoint.locate import EncoderLocation
     from polarity_cli.data.tokenized import TokenizedSplit
-    from polarity_cli.encoder.trunk import Trunk
     from polarity_cli.training.resume import ResumableRun
     from polarity_cli.training.state import Record
 
@@ -67,6 +66,7 @@ class Run:
         splits: Mapping[str, TokenizedSplit],
         tokenization: Mapping[str, Any],
         world: World = ALONE,
+        kept_before: bool | None = None,
     ) -> None:
         """Load the encoder, and make or find the features of the splits.
 
@@ -77,6 +77,7 @@ class Run:
             splits: its tokenized reviews.
             tokenization: how they became tokens, as features are known by it.
             world: the processes of the run.
+            kept_before: see `make_examples`.
         """
         self.config, self.context, self.world, self._encoder = config, context, world, encoder
         self.accelerator: Accelerator = start_runtime(
@@ -100,16 +101,20 @@ class Run:
         )
         world.barrier()  # else the time of the features has that in which others load
         started = time.perf_counter()
-        store = self._open_store(trunk, tokenization)
         self.examples: dict[str, Examples] = make_examples(
-            self.fine_tuner, dict(splits), store, config.feature_cache, context.observer
+            self.fine_tuner,
+            splits,
+            lambda: self._open_store(tokenization),
+            config.feature_cache,
+            context.observer,
+            kept_before=kept_before,
         )
         self.features_s = time.perf_counter() - started
 
-    def _open_store(self, trunk: Trunk | None, tokenization: Mapping[str, Any]) -> FeatureStore | None:
-        """Return where the trunk's features are kept; None where none are wanted."""
-        if trunk is None or self.config.feature_cache == "off":
-            return None
+    def _open_store(self, tokenization: Mapping[str, Any]) -> FeatureStore:
+        """Return where the trunk's features are kept."""
+        trunk = self.fine_tuner.trunk
+        assert trunk is not None  # else nobody asks
         described = describe_trunk(trunk, cut=self.plan.cut, precision=self.accelerator.mixed_precision)
         return FeatureStore(self.context.cache_dir, trunk, dict(tokenization), described, self._encoder.name)
 

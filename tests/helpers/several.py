@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from polarity_cli.distributed import world as processes
+from polarity_cli.distributed import cache_group
 from tests.conftest import REPOSITORY
 from tests.helpers.killed import preload
 
@@ -148,7 +148,7 @@ def run(order: Order, rank: int, port: int, files: Sequence[IO[str]]) -> NoRetur
         os.environ.update(list_variables(order, rank, port))
         note_files(more)
         if order.machines:
-            processes._name_machine = lambda: order.machines[rank]
+            cache_group.name_machine = lambda: order.machines[rank]
         break_at(order, rank)
         from polarity_cli.cli.app import run as run_app
 
