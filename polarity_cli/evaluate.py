@@ -13,6 +13,7 @@ from polarity_cli.checkpoint.choose import find_checkpoint
 from polarity_cli.checkpoint.classes import check_classes, describe_guess
 from polarity_cli.config import Context, EvaluateConfig
 from polarity_cli.data.splits import review_key
+from polarity_cli.distributed.cache_group import take_turns
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.errors import CheckpointError, UsageError
 from polarity_cli.reviews_to_score import ScoredReviews, find_files, find_reviews
@@ -55,7 +56,7 @@ def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE) -> 
     info = _find_checkpoint(config, context, world)
     folder = info.folder
     check_classes(folder, info.name, config.positive_class)  # before reviews are read for it
-    reviews = world.take_turns(context.cache_dir, lambda: find_reviews(info, config, context))
+    reviews = take_turns(world, context.cache_dir, lambda: find_reviews(info, config, context))
     splits = reviews.entry.manifest["splits"]
     missing = [name for name in reviews.names if name not in splits]
     if missing or not reviews.names:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry, get_entry
+from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry
+from polarity_cli.cache.new_entry import get_entry
 from polarity_cli.cache.publish import report_unwritable
 from polarity_cli.checkpoint.checkpoint import CheckpointInfo
 from polarity_cli.checkpoint.classes import describe_guess, find_positive_class

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry, get_entry
+from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry
 from polarity_cli.cache.layout import fingerprint
+from polarity_cli.cache.new_entry import get_entry
 from polarity_cli.cache.publish import report_unwritable
 from polarity_cli.checkpoint.locate import EncoderLocation, find_encoder
 from polarity_cli.config import SAMPLE, Context, DataConfig
@@ -17,6 +18,7 @@ from polarity_cli.data.divide import divide_reviews
 from polarity_cli.data.labels import LabelRule, check_both_classes
 from polarity_cli.data.reviews import LabelledReviews, read_reviews
 from polarity_cli.data.sources import Source, find_source
+from polarity_cli.distributed.cache_group import take_turns
 from polarity_cli.distributed.world import World
 from polarity_cli.errors import UsageError
 from polarity_cli.records import LABEL_NAMES, NEGATIVE, POSITIVE, Review
@@ -149,7 +151,7 @@ def prepare_together(config: DataConfig, context: Context, world: World) -> Prep
         is_fetched = config.encoder not in (SAMPLE, str(encoder.folder)) and encoder.folder.is_dir()  # and known by its revision
         return Prepared(entry, encoder if is_fetched else find_encoder(config.encoder, context), known)
 
-    prepared = world.take_turns(context.cache_dir, lambda: mine or find_or_prepare())
+    prepared = take_turns(world, context.cache_dir, lambda: mine or find_or_prepare())
     if (prepared.fingerprint, prepared.encoder.revision) != (name, encoder.revision):
         raise UsageError(
             f"{config.source}, {config.encoder}: on {platform.node()} they hold something else than where the main process is.",

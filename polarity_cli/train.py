@@ -21,7 +21,7 @@ from polarity_cli.prepare import Prepared, prepare_together
 
 if TYPE_CHECKING:
     from polarity_cli.encoder.freeze import FreezePlan
-    from polarity_cli.training.resume import Keeper
+    from polarity_cli.training.resume import ResumableRun
     from polarity_cli.training.run import Run
     from polarity_cli.training.state import Record
 
@@ -55,12 +55,13 @@ def train(config: TrainConfig, context: Context, world: World = ALONE) -> TrainR
         _check_out(config, context)
     prepared = prepare_together(config.data, context, world)
     started = time.perf_counter()
-    with _open_keeper(config, prepared, context, world) as keeper:
-        run = _start(config, prepared, context, world, kept_features=world.broadcast(keeper.kept_features if keeper else None))
-        history = run.fit(keeper)
+    with _open_resumable_run(config, prepared, context, world) as resumable:
+        kept_before = world.broadcast(resumable.kept_features if resumable else None)
+        run = _start(config, prepared, context, world, kept_before=kept_before)
+        history = run.fit(resumable)
         metrics = run.score(history)
         world.leave()
-        return _publish(run, prepared, history, metrics, keeper, started) if keeper else None
+        return _publish(run, prepared, history, metrics, resumable, started) if resumable else None
 
 
 def _check_out(config: TrainConfig, context: Context) -> None:
@@ -72,26 +73,26 @@ def _check_out(config: TrainConfig, context: Context) -> None:
 
 
 @contextmanager
-def _open_keeper(config: TrainConfig, prepared: Prepared, context: Context, world: World) -> Iterator[Keeper | None]:
-    """Give what keeps the run's states, in the main process; the others have none."""
+def _open_resumable_run(config: TrainConfig, prepared: Prepared, context: Context, world: World) -> Iterator[ResumableRun | None]:
+    """Give the run with its states on disk, in the main process; the others have none."""
     if not world.is_main:
         yield None
         return
     from polarity_cli.encoder.head import find_head
     from polarity_cli.training.describe import describe_run
-    from polarity_cli.training.resume import open_keeper
+    from polarity_cli.training.resume import open_resumable_run
 
     encoder = f"{prepared.encoder.revision}, config {hash_file(prepared.encoder.folder / 'config.json')[:16]}"
     head = find_head(prepared.encoder.folder, prepared.encoder.name)
     if head is not None:
         encoder += f", {f'its classifier, positive {head.positive}' if head.kept else 'a new classifier'}"
     described = describe_run(config, reviews=prepared.fingerprint, encoder=encoder)
-    with open_keeper(context.cache_dir, config.out, described, context.observer, fresh=config.fresh) as keeper:
-        yield keeper
+    with open_resumable_run(context.cache_dir, config.out, described, context.observer, fresh=config.fresh) as resumable:
+        yield resumable
 
 
 def _publish(
-    run: Run, prepared: Prepared, history: Sequence[Record], metrics: dict[str, Any], keeper: Keeper, started: float
+    run: Run, prepared: Prepared, history: Sequence[Record], metrics: dict[str, Any], resumable: ResumableRun, started: float
 ) -> TrainResult:
     """Write the checkpoint into the cache, copy it to where it is wanted, and let the run's states go."""
     from polarity_cli.checkpoint.checkpoint import publish_checkpoint, save_checkpoint, seal_checkpoint
@@ -109,22 +110,23 @@ def _publish(
         manifest["seconds"] = round(time.perf_counter() - started, 1)
         seal_checkpoint(work, manifest)
     publish_checkpoint(checkpoint, config.out)
-    keeper.finish()
+    resumable.finish()
     return TrainResult(checkpoint, config.out, manifest)
 
 
-def _start(config: TrainConfig, prepared: Prepared, context: Context, world: World, *, kept_features: bool | None) -> Run:
-    """Return this process's run; with features as it began, even where there is room for them now."""
+def _start(config: TrainConfig, prepared: Prepared, context: Context, world: World, *, kept_before: bool | None) -> Run:
+    """Return this process's run."""
     from polarity_cli.data.tokenized import read_split
     from polarity_cli.training.run import Run
 
     return Run(
-        replace(config, feature_cache="off") if kept_features is False else config,
+        config,
         context,
         encoder=prepared.encoder,
         splits={name: read_split(prepared.folder / f"{name}.arrow") for name in prepared.manifest["splits"]},
         tokenization={name: prepared.manifest["key"][name] for name in ("tokenizer", "max_length", "truncation")},
         world=world,
+        kept_before=kept_before,
     )
 
 
@@ -152,7 +154,7 @@ def _export(run: Run, folder: Path) -> dict[str, Any] | None:
     chosen = np.arange(0, len(examples), -(-len(examples) // most))
     observer = run.context.observer
     with observer.track("Exporting the graphs that predict runs"):
-        logits = run.learner.compute_logits(examples, chosen, world=ALONE)
+        logits = run.fine_tuner.compute_logits(examples, chosen, world=ALONE)
         try:
             return export_graphs(folder, run.model, examples.split.get_ids(chosen), logits, longest=run.config.data.max_length)
         except (PolarityError, OSError) as error:  # the weights are worth more than the graphs

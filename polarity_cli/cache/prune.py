@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,54 +52,69 @@ def prune(config: PruneConfig, context: Context, confirm: Callable[[Sequence[Cac
         CacheError: something cannot be removed.
     """
     items = list_items(context.cache_dir)
-    chosen = _choose(items, config)
-    precious = [item for item in chosen if item.is_precious]
-    refused: list[CacheItem] = []
+    ranked, refused = rank_items(items, config, now=time.time()), list[CacheItem]()
+    precious = [item for item in ranked if item.is_precious]
     if precious and not config.dry_run and not confirm(precious):
-        refused = precious
-        chosen = _choose([item for item in items if not item.is_precious], config, others=[i for i in items if i.is_precious])
-    if config.dry_run:
-        freed = chosen
-    else:
-        freed = []
-        current = list_items(context.cache_dir)  # the question may have stood for long
-        for item in chosen:
-            needers = {other.folder for other in current if other.needs == item.name} if item.kind == "data" else set()
-            if needers <= {other.folder for other in freed} and _remove(item):
-                freed.append(item)
-    gone = {item.folder for item in freed}
-    spared = [*refused, *(item for item in chosen if item.folder not in gone)]
-    return PruneResult(tuple(freed), tuple(spared), sum(item.size for item in items if item.folder not in gone))
+        ranked, refused = ranked[: ranked.index(precious[0])], precious  # what follows it goes only because it goes
+    removed = ranked if config.dry_run else _remove_all(ranked, context.cache_dir)
+    gone = {item.folder for item in removed}
+    spared = [*refused, *(item for item in ranked if item.folder not in gone)]
+    return PruneResult(tuple(removed), tuple(spared), sum(item.size for item in items if item.folder not in gone))
 
 
-def _choose(items: Iterable[CacheItem], config: PruneConfig, *, others: Sequence[CacheItem] = ()) -> list[CacheItem]:
-    """Return what goes, in the order in which it goes; `others` stay, and what they need with them."""
-    now = time.time()
-    ordered = sorted(items, key=lambda item: item.used)
-    left = sum(item.size for item in [*ordered, *others])
-    chosen: list[CacheItem] = []
+def rank_items(items: Iterable[CacheItem], config: PruneConfig, *, now: float) -> list[CacheItem]:
+    """Return what goes, in the order in which it goes.
 
-    def take(pool: Iterable[CacheItem]) -> None:
-        nonlocal left
-        for item in pool:
-            is_old = config.older_than is not None and now - item.used > config.older_than
-            is_too_much = config.max_size is not None and left > config.max_size
-            if item in chosen or item.in_use or item.kind == "tracking" or not (item.is_leftover or is_old or is_too_much):
-                continue
-            staying = [other for other in [*ordered, *others] if other not in chosen]
-            if item.kind == "data" and any(other.needs == item.name for other in staying):
-                continue
-            chosen.append(item)
-            left -= item.size
+    First leftovers, then what can be made again, then checkpoints and interrupted runs, each followed by the reviews that nothing
+    needs once it is gone; of each, first what was used longest ago.
 
-    replaceable = [item for item in ordered if not item.is_precious]
-    take(item for item in replaceable if item.is_leftover)
-    take(replaceable)
-    for item in ordered:
-        if item.is_precious:
-            take([item])
-            take(replaceable)  # what it alone needed
-    return chosen
+    Args:
+        items: everything that the cache holds.
+        config: for how long something may lie unused, and how much may be left.
+        now: in seconds since 1970.
+    """
+    by_use = sorted(items, key=lambda item: item.used)
+    size = sum(item.size for item in by_use)
+    staying = {item.folder: item for item in by_use}
+    ranked: list[CacheItem] = []
+    for item in _list_candidates(by_use):
+        is_old = config.older_than is not None and now - item.used > config.older_than
+        is_too_much = config.max_size is not None and size > config.max_size
+        if item.folder not in staying or not (item.is_leftover or is_old or is_too_much) or _find_needers(item, staying.values()):
+            continue
+        ranked.append(staying.pop(item.folder))
+        size -= item.size
+    return ranked
+
+
+def _list_candidates(by_use: Sequence[CacheItem]) -> Iterator[CacheItem]:
+    """Yield what may go at all, in the order in which it is asked for; reviews come again after each that needs them."""
+    free = [item for item in by_use if not item.in_use and item.kind != "tracking"]
+    yield from (item for item in free if item.is_leftover)
+    yield from (item for item in free if not item.is_leftover and not item.is_precious)
+    for precious in (item for item in free if item.is_precious):
+        yield precious
+        yield from (item for item in free if item.kind == "data" and item.name == precious.needs)
+
+
+def _find_needers(item: CacheItem, others: Iterable[CacheItem]) -> list[CacheItem]:
+    """Return the checkpoints and interrupted runs among `others` that need these reviews."""
+    return [other for other in others if other.needs == item.name] if item.kind == "data" else []
+
+
+def _remove_all(ranked: Iterable[CacheItem], cache_dir: Path) -> list[CacheItem]:
+    """Remove what nothing has come to use or need meanwhile, and return what is gone.
+
+    Raises:
+        CacheError: something cannot be removed.
+    """
+    removed: list[CacheItem] = []
+    current = list_items(cache_dir)  # the question may have stood for long
+    for item in ranked:
+        needers = {other.folder for other in _find_needers(item, current)}
+        if needers <= {other.folder for other in removed} and _remove(item):
+            removed.append(item)
+    return removed
 
 
 def _remove(item: CacheItem) -> bool:

@@ -17,7 +17,7 @@ import typer
 from polarity_cli import __version__
 from polarity_cli.cli.once import Command
 from polarity_cli.cli.options import paragraphs
-from polarity_cli.distributed.environment import is_follower
+from polarity_cli.distributed.environment import is_main_process
 from polarity_cli.distributed.worker_exit import claim_failure, let_others_end, set_up_process
 from polarity_cli.errors import InterruptedRunError, LostProcessError, PolarityError, UsageError
 from polarity_cli.text import make_printable
@@ -105,7 +105,7 @@ def run(args: Sequence[str]) -> int:
         if debug:
             raise
         if isinstance(error, LostProcessError):
-            if not is_follower():
+            if is_main_process():
                 _print_error(str(error), _say_again(args, goes_on=error.goes_on))
             let_others_end()
         elif str(error) and claim_failure(is_same_for_all=isinstance(error, UsageError)):

@@ -11,7 +11,7 @@ import typer
 from polarity_cli.cli import options, values
 from polarity_cli.cli.console import format_metrics, make_context, print_json, print_pairs
 from polarity_cli.config import EvaluateConfig
-from polarity_cli.distributed.environment import is_follower
+from polarity_cli.distributed.environment import is_main_process
 
 EXAMPLES = options.paragraphs(
     """
@@ -76,7 +76,7 @@ def command(
     debug: options.Debug = False,
 ) -> int:
     """Score a checkpoint on labelled reviews; takes any Hugging Face model of two classes."""
-    from polarity_cli.distributed.launch import find_launch, launch
+    from polarity_cli.distributed.launch import check_processes, launch
     from polarity_cli.distributed.rendezvous import join_world
     from polarity_cli.evaluate import evaluate
 
@@ -90,10 +90,10 @@ def command(
         errors=errors,
         escape_formulas=escape,
     )
-    how = find_launch(processes)
-    if how is not None:
-        return launch(call.obj, how, debug=debug)
-    context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet, silent=is_follower())
+    n_processes = check_processes(processes)
+    if n_processes > 1:
+        return launch(call.obj, n_processes, debug=debug)
+    context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet, silent=not is_main_process())
     world = join_world()
     result = evaluate(config, context, world)
     if not world.is_main:

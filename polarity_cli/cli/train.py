@@ -10,7 +10,7 @@ import typer
 from polarity_cli.cli import options, values
 from polarity_cli.cli.console import format_metrics, make_context, print_json, print_pairs
 from polarity_cli.config import DEFAULT_ENCODER, DEFAULT_SOURCE, DataConfig, make_train_config
-from polarity_cli.distributed.environment import is_follower
+from polarity_cli.distributed.environment import is_main_process
 from polarity_cli.recipes import RECIPES
 from polarity_cli.records import describe_meanings
 
@@ -145,7 +145,7 @@ def command(
     debug: options.Debug = False,
 ) -> int:
     """Fine-tune the last blocks of an encoder; prepares the data first where needed."""
-    from polarity_cli.distributed.launch import find_launch, launch
+    from polarity_cli.distributed.launch import check_processes, launch
     from polarity_cli.distributed.rendezvous import join_world
     from polarity_cli.train import plan_training, train
 
@@ -177,10 +177,10 @@ def command(
     if unfreeze is not None:
         run["unfreeze"] = values.parse_count(unfreeze, "--unfreeze", least=0)
     config = make_train_config(recipe, data=data, run=run)
-    how = None if plan else find_launch(processes)
-    if how is not None:
-        return launch(call.obj, how, debug=debug)
-    context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet, silent=not plan and is_follower())
+    n_processes = 1 if plan else check_processes(processes)
+    if n_processes > 1:
+        return launch(call.obj, n_processes, debug=debug)
+    context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet, silent=not plan and not is_main_process())
     if plan:
         _print_plan(plan_training(config, context), as_json=json)
         return 0

@@ -1,124 +1,134 @@
-"""The processes of a run that have the same folder, and the files that they make there together."""
+"""The processes of a run that share a cache, and how they divide the work of writing one file there."""
 
 from __future__ import annotations
 
-import os
+import itertools
+import platform
+import secrets
+import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from polarity_cli.cache.publish import report_unwritable
+from polarity_cli.distributed.world import World, report_lost
+from polarity_cli.errors import CacheError
 
 if TYPE_CHECKING:
-    from polarity_cli.distributed.world import World
+    from torch.distributed import Store  # type: ignore[attr-defined]
 
 T = TypeVar("T")
-Draw = Callable[[], int]
-"""Gives the next number, from 0, that none of the workers has drawn."""
 _BEYOND_ALL = 1 << 40
+"""More numbers than anything is divided into."""
 
 
 @dataclass(frozen=True)
-class Team:
-    """The processes that share a folder. What says so is done by all processes, of every team, at the same time."""
+class CacheGroup:
+    """The processes that share a cache: those of one machine, or of all that have its disk."""
 
     world: World
     members: tuple[int, ...]
+    """Their ranks."""
     workers: tuple[int, ...]
-    """Those on the leader's machine: only they write, since file systems over a network differ in how many may."""
+    """The ranks on the leader's machine: only they write, since file systems over a network differ in how many may."""
 
     @property
-    def leads(self) -> bool:
-        """Whether this process publishes for its team."""
-        return self.members[0] == self.world.rank
+    def leader(self) -> int:
+        """The rank of the process that publishes what the group makes."""
+        return self.members[0]
 
-    def make(
-        self,
-        get: Callable[[Callable[[Path], None]], T],
-        write: Callable[[Path, Draw], None],
-        *,
-        failures: tuple[type[Exception], ...],
-    ) -> T | None:
-        """Make a file together, all processes at the same time; return what `get` gives in the leader, None in the others.
+    @property
+    def is_leader(self) -> bool:
+        """Whether this process is the leader."""
+        return self.leader == self.world.rank
 
-        Args:
-            get: called in the leader with a function that has a file, which must be there, filled by the workers; it need not
-                call it where there is nothing to do.
-            write: writes into the file the parts whose numbers it draws.
-            failures: what may go wrong; of what does, the first is raised in every process.
-        """
-        result, failure, is_filled = None, None, False
+    @property
+    def is_worker(self) -> bool:
+        """Whether this process takes part in writing."""
+        return self.world.rank in self.workers
 
-        def fill(path: Path | None) -> None:
-            """Let the workers fill the leader's file; None where there is nothing to fill."""
-            nonlocal is_filled
-            is_filled, failed = True, None
-            shared = self.world.all_gather(path)[self.members[0]]
-            try:
-                if shared is not None and self.world.rank in self.workers:
-                    with report_unwritable(shared), _open_draw(_name_drawn(shared)) as draw:
-                        write(shared, draw)
-            except failures as error:
-                failed = error
-            parts = self.world.all_gather(failed)
-            for part in map(parts.__getitem__, self.members):
-                if part is not None:
-                    raise part
-            if path is not None:
-                with report_unwritable(path):
-                    _name_drawn(path).unlink()
-
-        try:
-            if self.leads:
-                result = get(fill)
-        except failures as error:
-            failure = error
-        try:
-            if not is_filled:
-                fill(None)
-        except failures as error:
-            failure = failure or error
-        self.world.raise_first(failure)
-        return result
+    def broadcast(self, value: T) -> T:
+        """Return the leader's value. All processes of the world call this at the same time."""
+        return self.world.all_gather(value)[self.leader]
 
 
-def draw_batches(batches: Sequence[T], draw: Draw, advance: Callable[[int], None], count: Callable[[T], int]) -> Iterator[T]:
-    """Yield the batches whose numbers are drawn, so that a process on a slower core does fewer and nobody waits for it.
+def find_cache_group(world: World, folder: Path) -> CacheGroup:
+    """Return the processes that have the same folder as this one, on its machine or over a network.
 
-    `advance` is told, by `count`, what all workers have done.
+    Each leaves a file with its rank there, and reads the others'. All processes of the world call this at the same time.
+
+    Raises:
+        CacheError: one cannot write into its folder; raised in all.
     """
-    told = 0
-    while (number := draw()) < len(batches):
-        yield batches[number]
-        advance(sum(map(count, batches[told : number + 1])))
-        told = number + 1
-    advance(sum(map(count, batches[told:])))
-
-
-def _name_drawn(path: Path) -> Path:
-    return path.with_name(f"{path.name}.drawn")
-
-
-@contextmanager
-def _open_draw(path: Path) -> Iterator[Draw]:
-    """Give what draws numbers, each once for all processes of a machine that have the same file open here.
-
-    A number is the place where the system put a byte at the file's end, which it does for one process after the other. Where the
-    block fails, no number is left that the others would work on in vain.
-    """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-
-    def draw() -> int:
-        os.write(descriptor, b".")
-        return os.lseek(descriptor, 0, os.SEEK_CUR) - 1
-
+    if world.size == 1:
+        return CacheGroup(world, (0,), (0,))
+    roll, failure = folder / "locks" / f"group-{world.broadcast(secrets.token_hex(8))}", None
     try:
-        yield draw
-    except BaseException:
-        with suppress(OSError):
-            os.ftruncate(descriptor, _BEYOND_ALL)
-        raise
-    finally:
-        os.close(descriptor)
+        with report_unwritable(folder):
+            roll.mkdir(parents=True, exist_ok=True)
+            (roll / str(world.rank)).touch()
+    except CacheError as error:
+        failure = error
+    world.raise_first(failure)
+    members = sorted(int(path.name) for path in roll.iterdir())
+    machines = world.all_gather(name_machine())
+    if members[0] == world.rank:
+        shutil.rmtree(roll, ignore_errors=True)  # all have read it
+    return CacheGroup(world, tuple(members), tuple(rank for rank in members if machines[rank] == machines[members[0]]))
+
+
+def take_turns(world: World, folder: Path, work: Callable[[], T]) -> T:
+    """Return what `work` returns, done by the main process, then by each group's leader at the folder, then by the others.
+
+    So what the first one leaves in the folder is there for the others. All processes of the world call this at the same time.
+    """
+    group, results = find_cache_group(world, folder), list[T]()
+    for turn in range(3):
+        if turn == (0 if world.is_main else 1 if group.is_leader else 2):
+            results.append(work())
+        world.barrier()
+    return results[0]
+
+
+class Claims:
+    """Numbers from 0 on, of which each is claimed by one process: a counter in the store that the processes met at.
+
+    A process on a slower core claims fewer, and nobody waits for it.
+    """
+
+    def __init__(self, store: Store | None, name: str) -> None:
+        """Count in `store` under a name that nothing else has; without a store, for this process alone."""
+        self._store, self._name = store, f"polarity/claims/{name}"
+        self._alone = itertools.count()
+
+    def claim(self) -> int:
+        """Return the next number that nobody has claimed."""
+        if self._store is None:
+            return next(self._alone)
+        with report_lost():
+            return self._store.add(self._name, 1) - 1
+
+    def close(self) -> None:
+        """Leave no number for the others, which would work in vain where this process has failed."""
+        if self._store is not None:
+            with report_lost():
+                self._store.add(self._name, _BEYOND_ALL)
+
+
+def claim_batches(batches: Sequence[T], claims: Claims, advance: Callable[[int], None], count: Callable[[T], int]) -> Iterator[T]:
+    """Yield the batches whose numbers this process claims; `advance` is told, by `count`, what all workers have begun."""
+    n_known = 0
+    while (number := claims.claim()) < len(batches):
+        yield batches[number]
+        advance(sum(map(count, batches[n_known : number + 1])))
+        n_known = number + 1
+    advance(sum(map(count, batches[n_known:])))
+
+
+def name_machine() -> str:
+    """Return what tells one machine from another."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text()
+    except OSError:
+        return platform.node()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 
-from polarity_cli.distributed.environment import count_launched, speak_torchrun
+from polarity_cli.distributed.environment import get_world_size, set_torchrun_variables
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.errors import PolarityError, UsageError
 
@@ -22,7 +22,7 @@ def join_world() -> World:
         UsageError: the launcher asks for an engine that divides models.
         PolarityError: they do not find each other.
     """
-    if count_launched() == 1:
+    if get_world_size() == 1:
         return ALONE
     for engine in ("DEEPSPEED", "FSDP", "MEGATRON_LM"):
         if os.environ.get(f"ACCELERATE_USE_{engine}", "").lower() == "true":
@@ -33,23 +33,27 @@ def join_world() -> World:
     import torch
     from accelerate import PartialState
 
-    speak_torchrun()
+    set_torchrun_variables()
     try:
-        state = PartialState(cpu=uses_processors(), timeout=LONGEST_START)
-        if state.num_processes != count_launched():
-            raise ValueError(f"{state.num_processes} instead of {count_launched()}")
+        state = PartialState(cpu=uses_cpu(), timeout=LONGEST_START)
+        if state.num_processes != get_world_size():
+            raise ValueError(f"{state.num_processes} instead of {get_world_size()}")
         torch.distributed.barrier(torch.distributed.new_group(backend="gloo", timeout=LONGEST_START))
         group = torch.distributed.new_group(backend="gloo", timeout=LONGEST_WAIT)
-    except (RuntimeError, ValueError) as error:
+        address = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        store = torch.distributed.TCPStore(  # type: ignore[attr-defined]
+            *address, is_master=False, wait_for_workers=False, timeout=LONGEST_START
+        )
+    except (KeyError, RuntimeError, ValueError) as error:
         raise PolarityError(
             f"The processes did not find each other ({str(error).splitlines()[0]}).",
             hint="Every machine must reach the first one's port; set GLOO_SOCKET_IFNAME (NCCL_SOCKET_IFNAME) to its network.",
         ) from error
-    return World(state, group)
+    return World(state, group, store)
 
 
-def uses_processors() -> bool:
-    """Tell whether several processes compute on the machine's processors: there is no GPU, or the launcher says so."""
+def uses_cpu() -> bool:
+    """Tell whether the run computes on the machine's processors: there is no GPU, or the launcher says so."""
     import torch
 
     asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "on", "t", "true", "y", "yes")
@@ -64,4 +68,4 @@ def choose_precision() -> str:
     """Return the precision that is fastest on this machine, by Accelerate's name."""
     import torch
 
-    return "bf16" if not uses_processors() and torch.cuda.is_bf16_supported() else "no"
+    return "bf16" if not uses_cpu() and torch.cuda.is_bf16_supported() else "no"

@@ -12,7 +12,7 @@ import traceback
 from datetime import timedelta
 from types import TracebackType
 
-from polarity_cli.distributed.environment import STARTED_HERE, count_launched, is_follower
+from polarity_cli.distributed.environment import STARTED_HERE, get_world_size, is_main_process
 from polarity_cli.errors import LostProcessError
 
 _GRACE_S = 5.0
@@ -43,7 +43,7 @@ def let_others_end() -> None:
 def _is_first_to_fail(*, is_same_for_all: bool) -> bool:
     distributed = sys.modules.get("torch.distributed")
     if distributed is None or not distributed.is_available() or not distributed.is_initialized():
-        return not is_same_for_all or not is_follower()
+        return not is_same_for_all or is_main_process()
     try:
         host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         store = distributed.TCPStore(host, port, is_master=False, wait_for_workers=False, timeout=timedelta(seconds=_GRACE_S))
@@ -62,14 +62,14 @@ def set_up_process() -> None:
     Does nothing in a process that was started alone.
     """
     global _is_set_up
-    if count_launched() == 1:
+    if get_world_size() == 1:
         return
     _is_set_up = True
     sys.excepthook = _show_once
     if os.environ.get(STARTED_HERE):
         _end_with_parent()
     if threading.current_thread() is threading.main_thread():
-        if is_follower():
+        if not is_main_process():
             _leave_when_told()
         else:
             _leave_when_stuck()
@@ -91,7 +91,7 @@ def _end_with_parent() -> None:
 def _leave_when_told() -> None:
     """Leave some seconds after SIGINT or SIGTERM, whatever the main thread is waiting for.
 
-    A terminal and a launcher send them to all processes at once. The main process then ends its step and saves; a follower goes
+    A terminal and a launcher send them to all processes at once. The main process then ends its step and saves; another goes
     on until that one is gone, which ends it too, or until its time is up.
     """
     told = {signal.SIGINT, signal.SIGTERM}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from polarity_cli.distributed.environment import count_local
-from polarity_cli.distributed.rendezvous import uses_processors
+from polarity_cli.distributed.environment import get_local_world_size
+from polarity_cli.distributed.rendezvous import uses_cpu
 from polarity_cli.machine import count_threads, keep_freed_memory
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def set_up_processor() -> None:
 
     keep_freed_memory()
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, count_threads() // count_local()))
+        torch.set_num_threads(max(1, count_threads() // get_local_world_size()))
 
 
 def start_inference() -> torch.device:
@@ -27,4 +27,4 @@ def start_inference() -> torch.device:
     import torch
 
     set_up_processor()
-    return torch.device("cpu" if uses_processors() else "cuda")
+    return torch.device("cpu" if uses_cpu() else "cuda")

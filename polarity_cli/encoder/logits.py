@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,12 +46,30 @@ def compute_logits(
     Raises:
         PolarityError: an answer is not a finite number.
     """
+    logits = np.zeros((len(lengths), 2))
+    for n_done in fill_logits(logits, answer, lengths, budget=budget, pads=pads, world=world):
+        advance(n_done)
+    return logits
+
+
+def fill_logits(
+    logits: NDArray[np.float64],
+    answer: Answer,
+    lengths: NDArray[np.int64],
+    *,
+    budget: int,
+    pads: bool = True,
+    world: World = ALONE,
+) -> Iterator[int]:
+    """Fill `logits (N, 2)` as `compute_logits` does, and yield after each batch how many more reviews all processes have done.
+
+    Each process has all logits when there is nothing more to yield.
+    """
     import torch
 
-    logits = np.zeros((len(lengths), 2))
     plan = plan_batches if pads else plan_equal_batches
-    with torch.no_grad():
-        for batch, n_done in world.shard(plan(lengths, budget=budget), len):
+    for batch, n_done in world.shard(plan(lengths, budget=budget), len):
+        with torch.no_grad():
             logits[batch] = answer(batch).double().cpu().numpy()
-            advance(n_done)
-    return check_finite(world.all_reduce(logits))
+        yield n_done
+    logits[:] = check_finite(world.all_reduce(logits))

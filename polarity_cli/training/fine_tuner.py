@@ -5,7 +5,7 @@ Next on the road: `training/loop`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from polarity_cli.data.batches import Batch, pad
 from polarity_cli.data.tokenized import TokenizedSplit
 from polarity_cli.distributed.world import ALONE, World, report_lost
 from polarity_cli.encoder.fast.linear import use_packed_linears
-from polarity_cli.encoder.logits import compute_logits, get_token_budget
+from polarity_cli.encoder.logits import fill_logits, get_token_budget
 from polarity_cli.encoder.trunk import Trunk, replace_modules
 from polarity_cli.features.store import Features
 from polarity_cli.inference.scores import compute_scores
@@ -26,6 +26,10 @@ from polarity_cli.scoring.metrics import compute_metrics
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+
+Metrics = dict[str, float | None]
+MAX_GRADIENT_NORM = 1.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Examples:
 
 
 @dataclass
-class Learner:
+class FineTuner:
     """A model cut in two, on the run's device, and how to run it."""
 
     trunk: Trunk | None
@@ -51,7 +55,7 @@ class Learner:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        self._trained: nn.Module | None = None
+        self._wrapped_top: nn.Module | None = None
         if self.trunk is not None:
             self.trunk.to(self.accelerator.device)
         self.top.to(self.accelerator.device)
@@ -60,23 +64,34 @@ class Learner:
     def prepare(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
         """Let Accelerate take the top and its optimizer, and return the optimizer that it gives.
 
-        With several processes the top begins with the main one's weights, and `train_on` adds up gradients.
+        With several processes the top begins with the main one's weights, and `train_step` takes the mean of all gradients.
         """
         with report_lost():
-            self._trained, prepared = self.accelerator.prepare(self.top, optimizer)
+            self._wrapped_top, prepared = self.accelerator.prepare(self.top, optimizer)
         return prepared  # type: ignore[no-any-return]
 
     def seed_step(self, step: int) -> None:
-        """Seed what a step draws, where there are several processes: each drops out by itself, and a state need not hold how."""
+        """Seed a step's dropout by its number and the rank, where there are several processes.
+
+        So each drops out values of its own, and a state to resume from need not hold every rank's generator.
+        """
         if self.world.size > 1:
             sequence = np.random.SeedSequence([self.seed, step, self.world.rank])
             torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
 
-    def train_on(self, examples: Examples, batch: Batch) -> Tensor:
-        """Return the mean loss of a batch, in nats, on the device, and leave its gradient in the weights that train.
+    def train_step(self, examples: Examples, batch: Batch, optimizer: torch.optim.Optimizer) -> Tensor:
+        """Take one optimizer step on a batch and return its mean loss before the step, in nats, on the device.
 
         Each process takes a part of the batch; the loss and the gradient are those of the whole.
         """
+        loss = self._backward(examples, batch)
+        self.accelerator.clip_grad_norm_(self.top.parameters(), MAX_GRADIENT_NORM)
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss
+
+    def _backward(self, examples: Examples, batch: Batch) -> Tensor:
+        """Add the gradient of a batch to the weights that train, and return its mean loss."""
         n, index = self.world.size, self.world.rank
         part = batch[index::n]  # a batch is sorted by length, so all parts have about as many tokens
         weight = len(part) / len(batch)
@@ -84,12 +99,12 @@ class Learner:
             part = batch[:1]  # all must take part in adding up
         labels = torch.from_numpy(examples.split.labels[part]).to(self.accelerator.device)  # (B,)
         with report_lost():
-            loss = nn.functional.cross_entropy(self.answer(examples, part, trained=self._trained), labels) * weight
+            loss = nn.functional.cross_entropy(self.forward(examples, part, top=self._wrapped_top), labels) * weight
             self.accelerator.backward(loss * n)  # the gradients' mean over processes is taken
             total: Tensor = self.accelerator.reduce(loss.detach(), "sum")
         return total
 
-    def pass_trunk(self, input_ids: Tensor, mask: Tensor) -> Tensor:
+    def forward_trunk(self, input_ids: Tensor, mask: Tensor) -> Tensor:
         """Return the hidden states at the cut for token ids and mask `(B, T)`; the ids themselves where there is no trunk."""
         if self.trunk is None:
             return input_ids
@@ -99,45 +114,58 @@ class Learner:
             hidden: Tensor = self._packed(input_ids, mask)
         return hidden
 
-    def rest_trunk(self) -> None:
-        """Free what passing the trunk holds in memory beside the weights; the next pass makes it again."""
+    def free_packed_trunk(self) -> None:
+        """Free the trunk's packed weights, which `forward_trunk` makes again when it needs them."""
         self._packed = None
 
-    def answer(self, examples: Examples, batch: Batch, *, trained: nn.Module | None = None) -> Tensor:
-        """Return the logits `(B, 2) float32` of some reviews; `trained` is the top as Accelerate wraps it for training."""
+    def forward(self, examples: Examples, batch: Batch, *, top: nn.Module | None = None) -> Tensor:
+        """Return the logits `(B, 2) float32` of some reviews; `top` is the top as Accelerate wraps it for training."""
         device = self.accelerator.device
         if examples.features is None:
             ids, mask = (torch.from_numpy(array).to(device) for array in pad(examples.split.get_ids(batch), pad_id=self.pad_id))
-            hidden = self.pass_trunk(ids, mask)  # (B, T, H)
+            hidden = self.forward_trunk(ids, mask)  # (B, T, H)
             mask = mask[:, : hidden.shape[1]]
         else:
             kept, mask = examples.features.read(batch)
             hidden, mask = kept.to(device).float(), mask.to(device)
         with self.accelerator.autocast():
-            logits: Tensor = (trained or self.top)(hidden, mask)  # (B, 2)
+            logits: Tensor = (top or self.top)(hidden, mask)  # (B, 2)
         return logits.float()
 
-    def score(self, examples: Examples, advance: Callable[[int], None] = lambda n: None) -> dict[str, float | None]:
+    def score(self, examples: Examples, advance: Callable[[int], None] = lambda n: None) -> Metrics:
         """Return the metrics of a split."""
-        logits = self.compute_logits(examples, np.arange(len(examples)), advance)
+        logits = np.zeros((len(examples), 2))
+        for n_done in self.fill_logits(logits, examples):
+            advance(n_done)
+        return self.compute_metrics(examples, logits)
+
+    def compute_metrics(self, examples: Examples, logits: NDArray[np.float64]) -> Metrics:
+        """Return the metrics of a split from its logits `(N, 2)`."""
         return compute_metrics(examples.split.labels, compute_scores(logits)[:, 1])
 
-    def compute_logits(
-        self,
-        examples: Examples,
-        chosen: Batch,
-        advance: Callable[[int], None] = lambda n: None,
-        *,
-        world: World | None = None,
-    ) -> NDArray[np.float64]:
-        """Return the logits `(N, 2)` of some reviews of a split, in eval mode; all processes share the work unless told else."""
+    def compute_logits(self, examples: Examples, chosen: Batch, *, world: World | None = None) -> NDArray[np.float64]:
+        """Return the logits `(N, 2)` of some reviews of a split, as `fill_logits` gives them."""
+        logits = np.zeros((len(chosen), 2))
+        for _ in self.fill_logits(logits, examples, chosen, world=world):
+            pass
+        return logits
+
+    def fill_logits(
+        self, logits: NDArray[np.float64], examples: Examples, chosen: Batch | None = None, *, world: World | None = None
+    ) -> Iterator[int]:
+        """Fill `logits (N, 2)` with those of some reviews, or of a whole split; yield after each batch how many more are done.
+
+        The top is in eval mode. All processes share the work, unless `world` says who does.
+        """
+        if chosen is None:
+            chosen = np.arange(len(examples))
         self.top.eval()
-        return compute_logits(
-            lambda batch: self.answer(examples, chosen[batch]),
+        yield from fill_logits(
+            logits,
+            lambda batch: self.forward(examples, chosen[batch]),
             examples.split.lengths[chosen],
             budget=get_token_budget(self.accelerator.device),
             world=world or self.world,
-            advance=advance,
         )
 
     def get_top(self) -> dict[str, Tensor]:

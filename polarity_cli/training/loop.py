@@ -1,14 +1,17 @@
-"""The loop: batches in, a record of each step and epoch out, the top's weights changed in place.
+"""The loop: batches in, events out, a training state changed in place. Next on the road: `checkpoint/checkpoint`.
 
-A generator, so that progress, history and trackers stay outside the mathematics. Next on the road: `checkpoint/checkpoint`.
+A generator that knows nobody: who consumes its events shows progress, feeds trackers and saves states. It may do so at any event,
+since nothing changes until it asks for the next.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,13 +20,10 @@ from polarity_cli.data.batches import Batch
 from polarity_cli.errors import DivergedError
 from polarity_cli.machine import release_freed_memory
 from polarity_cli.records import EpochRecord, StepRecord
-from polarity_cli.training.fine_tuner import Examples, Learner
-from polarity_cli.training.optim import make_optimizer, scale_learning_rate
-from polarity_cli.training.resume import Keeper
-from polarity_cli.training.state import Course, Record, State, set_random_states
-
-MAX_GRADIENT_NORM = 1.0
-
+from polarity_cli.training.fine_tuner import Examples, Metrics
+from polarity_cli.training.optim import scale_learning_rate, set_learning_rate
+from polarity_cli.training.state import Progress
+from polarity_cli.training.training_state import TrainingState
 
 _RELEASE_EVERY = 25
 """Steps after which freed memory is given back."""
@@ -31,142 +31,124 @@ _READ_EVERY = 25
 """Steps after which a GPU's losses are read: reading one waits for the GPU, so reading each would leave it idle."""
 
 
+@dataclass(frozen=True)
+class StepsDone:
+    """Optimizer steps were taken, and their losses read."""
+
+    records: tuple[StepRecord, ...]
+
+
+@dataclass(frozen=True)
+class BatchScored:
+    """A batch of the validation split was scored: training stands where it stood, but time has passed."""
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """An epoch was trained, and validated where there is a validation split."""
+
+    record: EpochRecord
+    is_last: bool
+
+
+Event = StepsDone | BatchScored | EpochDone
+
+
 def fit(
-    learner: Learner,
+    state: TrainingState,
+    plan: Sequence[Sequence[Batch]],
+    *,
     train: Examples,
     validation: Examples | None,
-    plan: Sequence[Sequence[Batch]],
     config: TrainConfig,
-    *,
-    keeper: Keeper | None = None,
-    state: State | None = None,
-) -> Iterator[Record]:
-    """Train the top on `plan`, a list of batches for each epoch, and yield a record of every step and epoch.
+    read_every: int | None = None,
+) -> Iterator[Event]:
+    """Train on `plan`, from where `state` stands to the end, and yield what was done.
 
-    With a validation split the weights of the best epoch are kept, by F1 and then by log loss, and training stops after
-    `config.patience` epochs without a better one; without, those of the last. `keeper` is told of every step; a run goes on from
-    `state` as if it had never been interrupted.
+    With a validation split the weights end as those of the best epoch, by F1 and then by log loss, and training stops after
+    `config.patience` epochs without a better one; without, as those of the last.
+
+    Args:
+        state: what changes.
+        plan: the batches of each epoch.
+        train: the reviews that batches name.
+        validation: what is scored after each epoch.
+        config: learning rate, warmup and patience.
+        read_every: steps after which losses are read; by default each on a CPU, and 25 on a GPU.
 
     Raises:
-        RunStoppedError: `keeper` was told to end the run.
         DivergedError: a loss is not finite.
     """
-    optimizer = learner.prepare(make_optimizer(learner.top, learning_rate=config.learning_rate, weight_decay=config.weight_decay))
-    course, best_weights = Course(), None
-    if state is not None:
-        _take_up(state, learner, optimizer)
-        course, best_weights = state.course, state.best
-    n_steps = sum(map(len, plan))
-    read_every = 1 if learner.accelerator.device.type == "cpu" else _READ_EVERY
-    while course.epoch <= len(plan) and not _has_lost_patience(course, config):
-        started, batches = time.perf_counter() - course.seconds, plan[course.epoch - 1]
-        first = course.step - course.position
-        scales = [scale_learning_rate(first + i, n_steps=n_steps, warmup=config.warmup) for i in range(len(batches))]
-        steps = [(batch, config.learning_rate * scale) for batch, scale in zip(batches, scales, strict=True)]
-        for records in _run_epoch(learner, optimizer, train, steps, course, read_every=read_every):
-            _count(course, records)
-            course.seconds = time.perf_counter() - started
-            yield from records
-            if keeper is not None:
-                keeper.follow(course, records, learner, optimizer, best_weights)
-        metrics = None
-        if validation is not None:
-            metrics = learner.score(validation, _follow(keeper, course, learner, optimizer, best_weights))
-        is_best = metrics is None or _rank(metrics) > course.best
-        if metrics is not None and is_best:
-            course.best_f1, course.best_log_loss = metrics["f1"] or 0.0, metrics["log_loss"] or 0.0
-            best_weights, course.best_epoch = learner.copy_top(), course.epoch
-        mean_loss = course.total_loss / max(1, course.n_reviews)
-        record = EpochRecord(course.epoch, mean_loss, metrics, time.perf_counter() - started, is_best)
-        course.epoch, course.position, course.total_loss, course.n_reviews, course.seconds = course.epoch + 1, 0, 0.0, 0, 0.0
-        yield record
-        if keeper is not None:
-            is_end = course.epoch > len(plan) or _has_lost_patience(course, config)
-            keeper.follow(course, [record], learner, optimizer, best_weights, is_end=is_end)
-    if best_weights is not None:
-        learner.restore_top(best_weights)
+    if read_every is None:
+        read_every = 1 if state.fine_tuner.accelerator.device.type == "cpu" else _READ_EVERY
+    n_steps, progress = sum(map(len, plan)), state.progress
+    while not _is_over(progress, n_epochs=len(plan), patience=config.patience):
+        started = time.perf_counter() - progress.seconds
+        steps = _schedule(plan[progress.epoch - 1], progress.step - progress.position, n_steps=n_steps, config=config)
+        yield from _run_epoch(state, train, steps, started=started, read_every=read_every)
+        metrics = (yield from _validate(state, validation)) if validation is not None else None
+        record = state.record_epoch(metrics, seconds=time.perf_counter() - started)
+        yield EpochDone(record, is_last=_is_over(progress, n_epochs=len(plan), patience=config.patience))
+    state.use_best()
 
 
-def _take_up(state: State, learner: Learner, optimizer: torch.optim.Optimizer) -> None:
-    """Put a state into a learner, its optimizer and the random generators."""
-    learner.restore_top(state.top)
-    optimizer.load_state_dict(state.optimizer)
-    set_random_states(state.random)
+def _is_over(progress: Progress, *, n_epochs: int, patience: int | None) -> bool:
+    """Tell whether all epochs are done, or too many were no better than an earlier one."""
+    n_done = progress.epoch - 1
+    return n_done >= n_epochs or (patience is not None and n_done - progress.best_epoch >= patience)
 
 
-def _follow(
-    keeper: Keeper | None, course: Course, learner: Learner, optimizer: torch.optim.Optimizer, best: dict[str, Tensor] | None
-) -> Callable[[int], None]:
-    """Return what lets a keeper save, and a signal end the run, while an epoch is validated."""
-    if keeper is None:
-        return lambda n: None
-    return lambda n: keeper.follow(course, [], learner, optimizer, best)
-
-
-def _has_lost_patience(course: Course, config: TrainConfig) -> bool:
-    return config.patience is not None and course.epoch - 1 - course.best_epoch >= config.patience
-
-
-def _count(course: Course, records: Sequence[StepRecord]) -> None:
-    """Move a course on by the steps taken."""
-    course.step = records[-1].step
-    course.position += len(records)
-    for record in records:
-        course.total_loss += record.loss * record.n_reviews
-        course.n_reviews += record.n_reviews
+def _schedule(batches: Sequence[Batch], n_before: int, *, n_steps: int, config: TrainConfig) -> list[tuple[Batch, float]]:
+    """Return an epoch's batches, each with its learning rate; `n_before` of the run's `n_steps` come in earlier epochs."""
+    scales = (scale_learning_rate(n_before + i, n_steps=n_steps, warmup=config.warmup) for i in range(len(batches)))
+    return [(batch, config.learning_rate * scale) for batch, scale in zip(batches, scales, strict=True)]
 
 
 def _run_epoch(
-    learner: Learner,
-    optimizer: torch.optim.Optimizer,
-    train: Examples,
-    steps: Sequence[tuple[Batch, float]],
-    course: Course,
-    *,
-    read_every: int,
-) -> Iterator[list[StepRecord]]:
-    """Take the steps of an epoch that `course` has before it, a batch and its learning rate each.
-
-    Yields the records of `read_every` steps each, as losses are read back.
-    """
-    learner.top.train()
-    first_step, first = course.step - course.position + 1, course.position
+    state: TrainingState, train: Examples, steps: Sequence[tuple[Batch, float]], *, started: float, read_every: int
+) -> Iterator[StepsDone]:
+    """Take the steps that are left of an epoch, a batch and its learning rate each, and yield as their losses are read."""
+    fine_tuner, progress = state.fine_tuner, state.progress
+    fine_tuner.top.train()
+    first_step = progress.step - progress.position + 1
     losses: list[Tensor] = []
-    for index in range(first, len(steps)):
+    for index in range(progress.position, len(steps)):
         batch, rate = steps[index]
-        learner.seed_step(first_step + index)
-        losses.append(_take_step(learner, optimizer, train, batch, rate))
+        fine_tuner.seed_step(first_step + index)
+        set_learning_rate(state.optimizer, rate)
+        losses.append(fine_tuner.train_step(train, batch, state.optimizer))
         if (first_step + index) % _RELEASE_EVERY == 0:
             release_freed_memory()
         if len(losses) < read_every and index + 1 < len(steps):
             continue
-        records = []
-        for i, loss in enumerate(torch.stack(losses).tolist(), index + 1 - len(losses)):
-            batch_read, rate_read = steps[i]
-            _check_finite(loss, rate_read)
-            n_tokens = int(train.split.lengths[batch_read].sum())
-            records.append(StepRecord(first_step + i, course.epoch, loss, rate_read, len(batch_read), n_tokens))
+        records = _read_losses(losses, steps[index + 1 - len(losses) : index + 1], train, progress)
         losses.clear()
-        yield records
+        state.record_steps(records, seconds=time.perf_counter() - started)
+        yield StepsDone(tuple(records))
 
 
-def _rank(metrics: dict[str, float | None]) -> tuple[float, float]:
-    return metrics["f1"] or 0.0, -(metrics["log_loss"] or 0.0)
+def _read_losses(
+    losses: Sequence[Tensor], steps: Sequence[tuple[Batch, float]], train: Examples, progress: Progress
+) -> list[StepRecord]:
+    """Return the records of the steps that follow the last one recorded.
+
+    Raises:
+        DivergedError: a loss is not finite.
+    """
+    records: list[StepRecord] = []
+    for loss, (batch, rate) in zip(torch.stack(list(losses)).tolist(), steps, strict=True):
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"Training diverged: the loss is {loss} at learning rate {rate:g}.", hint="Give a lower --learning-rate."
+            )
+        step, n_tokens = progress.step + 1 + len(records), int(train.split.lengths[batch].sum())
+        records.append(StepRecord(step, progress.epoch, loss, rate, len(batch), n_tokens))
+    return records
 
 
-def _take_step(learner: Learner, optimizer: torch.optim.Optimizer, train: Examples, batch: Batch, learning_rate: float) -> Tensor:
-    """Take one optimizer step on a batch and return its loss before it, on the device."""
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate
-    loss = learner.train_on(train, batch)
-    learner.accelerator.clip_grad_norm_(learner.top.parameters(), MAX_GRADIENT_NORM)
-    optimizer.step()
-    optimizer.zero_grad()
-    return loss
-
-
-def _check_finite(loss: float, learning_rate: float) -> None:
-    if not math.isfinite(loss):
-        raise DivergedError(
-            f"Training diverged: the loss is {loss} at learning rate {learning_rate:g}.", hint="Give a lower --learning-rate."
-        )
+def _validate(state: TrainingState, validation: Examples) -> Generator[BatchScored, None, Metrics]:
+    """Return the metrics of the validation split, and yield after each of its batches."""
+    logits = np.zeros((len(validation), 2))
+    for _ in state.fine_tuner.fill_logits(logits, validation):
+        yield BatchScored()
+    return state.fine_tuner.compute_metrics(validation, logits)

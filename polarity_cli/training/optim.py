@@ -1,9 +1,9 @@
-"""The optimizer and the learning rate's course."""
+"""The optimizer and the learning rate's schedule."""
 
 from __future__ import annotations
 
 from torch import nn
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 
 
 def make_optimizer(top: nn.Module, *, learning_rate: float, weight_decay: float) -> AdamW:
@@ -25,3 +25,9 @@ def scale_learning_rate(step: int, *, n_steps: int, warmup: float) -> float:
     if step < n_warmup:
         return (step + 1) / n_warmup
     return max(0.0, (n_steps - step) / max(1, n_steps - n_warmup))
+
+
+def set_learning_rate(optimizer: Optimizer, learning_rate: float) -> None:
+    """Let the next step be taken at a learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate

@@ -6,12 +6,12 @@ Every process of a run makes one, and all call the same methods at the same time
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from polarity_cli.config import Context, TrainConfig
-from polarity_cli.data.batches import plan_epoch
+from polarity_cli.data.batches import Batch, plan_epoch
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.encoder.freeze import FreezePlan, freeze
 from polarity_cli.encoder.head import find_head, load_to_train
@@ -21,9 +21,10 @@ from polarity_cli.features.store import FeatureStore, describe_trunk
 from polarity_cli.records import EpochRecord, Observer, StepRecord
 from polarity_cli.training.describe import list_settings
 from polarity_cli.training.examples import make_examples
-from polarity_cli.training.fine_tuner import Examples, Learner
-from polarity_cli.training.loop import fit
+from polarity_cli.training.fine_tuner import Examples, FineTuner
+from polarity_cli.training.loop import EpochDone, Event, StepsDone, fit
 from polarity_cli.training.runtime import start_runtime
+from polarity_cli.training.training_state import TrainingState
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
     from polarity_cli.checkpoint.locate import EncoderLocation
     from polarity_cli.data.tokenized import TokenizedSplit
-    from polarity_cli.encoder.trunk import Trunk
-    from polarity_cli.training.resume import Keeper
+    from polarity_cli.training.resume import ResumableRun
+    from polarity_cli.training.state import Record
 
 _FEW_STEPS = 100
 """Steps below which the default learning rate has not taught an encoder much: the built-in sample takes 124."""
@@ -65,6 +66,7 @@ class Run:
         splits: Mapping[str, TokenizedSplit],
         tokenization: Mapping[str, Any],
         world: World = ALONE,
+        kept_before: bool | None = None,
     ) -> None:
         """Load the encoder, and make or find the features of the splits.
 
@@ -75,6 +77,7 @@ class Run:
             splits: its tokenized reviews.
             tokenization: how they became tokens, as features are known by it.
             world: the processes of the run.
+            kept_before: see `make_examples`.
         """
         self.config, self.context, self.world, self._encoder = config, context, world, encoder
         self.accelerator: Accelerator = start_runtime(
@@ -88,7 +91,7 @@ class Run:
             self.tokenizer = load_tokenizer(encoder.folder)
             self.model, self.plan = load_frozen(encoder, config.unfreeze, context.observer)
         trunk, top = split_model(self.model, self.plan)
-        self.learner = Learner(
+        self.fine_tuner = FineTuner(
             trunk,
             top,
             self.accelerator,
@@ -98,25 +101,50 @@ class Run:
         )
         world.barrier()  # else the time of the features has that in which others load
         started = time.perf_counter()
-        store = self._open_store(trunk, tokenization)
         self.examples: dict[str, Examples] = make_examples(
-            self.learner, dict(splits), store, config.feature_cache, context.observer
+            self.fine_tuner,
+            splits,
+            lambda: self._open_store(tokenization),
+            config.feature_cache,
+            context.observer,
+            kept_before=kept_before,
         )
         self.features_s = time.perf_counter() - started
 
-    def _open_store(self, trunk: Trunk | None, tokenization: Mapping[str, Any]) -> FeatureStore | None:
-        """Return where the trunk's features are kept; None where none are wanted."""
-        if trunk is None or self.config.feature_cache == "off":
-            return None
+    def _open_store(self, tokenization: Mapping[str, Any]) -> FeatureStore:
+        """Return where the trunk's features are kept."""
+        trunk = self.fine_tuner.trunk
+        assert trunk is not None  # else nobody asks
         described = describe_trunk(trunk, cut=self.plan.cut, precision=self.accelerator.mixed_precision)
         return FeatureStore(self.context.cache_dir, trunk, dict(tokenization), described, self._encoder.name)
 
-    def fit(self, keeper: Keeper | None) -> list[StepRecord | EpochRecord]:
-        """Train, from where an interrupted run stood if there is one, and tell the observer and the tracker of every step.
+    def fit(self, resumable: ResumableRun | None) -> list[Record]:
+        """Train, or resume an interrupted run, and return a record of each step and epoch.
 
-        `keeper` is the main process's; the others have none, and go on from where it says.
+        The observer and the tracker are told of each, and `resumable` may save after it; it is the main process's, and the
+        others, which have None, begin where it says.
+
+        Raises:
+            RunStoppedError: a signal came.
+            DivergedError: a loss is not finite.
+            UsageError, CacheError: as `ResumableRun.find_state`.
         """
-        config, train, observer = self.config, self.examples["train"], self.context.observer
+        config, train = self.config, self.examples["train"]
+        plan = self._plan_epochs(train)
+        state = self._make_state(plan, resumable)
+        hold_signals = resumable.hold_signals(state) if resumable else nullcontext()
+        progress_bar = self.context.observer.track("Training", len(train) * config.epochs)
+        with self._open_trackers(), progress_bar as advance, hold_signals:
+            advance(sum(record.n_reviews for record in state.history if isinstance(record, StepRecord)))
+            for event in fit(state, plan, train=train, validation=self.examples.get("validation"), config=config):
+                self._report(event, advance, step=state.progress.step)
+                if resumable is not None:
+                    resumable.record(state, is_end=isinstance(event, EpochDone) and event.is_last)
+        return state.history
+
+    def _plan_epochs(self, train: Examples) -> list[list[Batch]]:
+        """Return the batches of each epoch, and note it where they are few."""
+        config = self.config
         plan = [
             plan_epoch(train.split.lengths, batch_size=config.batch_size, seed=config.data.seed, epoch=epoch)
             for epoch in range(1, config.epochs + 1)
@@ -124,48 +152,64 @@ class Run:
         n_steps = sum(map(len, plan))
         if n_steps < _FEW_STEPS:
             enough = -(-_FEW_STEPS // len(plan[0]))
-            observer.note(f"{len(train):,} training reviews give {n_steps} steps, which is few; try --epochs {enough}.")
-        if config.track:
-            self.accelerator.init_trackers("polarity", config=list_settings(config))
-        state = keeper.restore(self.learner, list(map(len, plan)), kept_features=train.features is not None) if keeper else None
-        state = self.world.broadcast(state)
-        history: list[StepRecord | EpochRecord] = list(state.history) if state else []
-        step = state.course.step if state else 0
-        if state:
-            observer.note(f"Going on after step {step:,} of {n_steps:,} of an interrupted run; --fresh starts over.")
-        try:
-            with observer.track("Training", len(train) * config.epochs) as advance, keeper.guard() if keeper else nullcontext():
-                advance(sum(record.n_reviews for record in history if isinstance(record, StepRecord)))
-                for record in fit(self.learner, train, self.examples.get("validation"), plan, config, keeper=keeper, state=state):
-                    history.append(record)
-                    step = record.step if isinstance(record, StepRecord) else step
-                    self._tell(record, advance, step)
-        finally:
-            if config.track:
-                for tracker in self.accelerator.trackers:
-                    tracker.finish()
-        return history
+            self.context.observer.note(
+                f"{len(train):,} training reviews give {n_steps} steps, which is few; try --epochs {enough}."
+            )
+        return plan
 
-    def _tell(self, record: StepRecord | EpochRecord, advance: Callable[[int], None], step: int) -> None:
-        if isinstance(record, StepRecord):
-            advance(record.n_reviews)
-            if self.config.track:
-                self.accelerator.log({"loss": record.loss, "learning_rate": record.learning_rate}, step=record.step)
+    def _make_state(self, plan: Sequence[Sequence[Batch]], resumable: ResumableRun | None) -> TrainingState:
+        """Return the state to train from: in all processes that which the main one finds on disk, or a new one."""
+        saved, n_batches = None, list(map(len, plan))
+        if resumable is not None:
+            kept_features = self.examples["train"].features is not None
+            saved = resumable.find_state(self.fine_tuner, n_batches, kept_features=kept_features)
+        saved = self.world.broadcast(saved)
+        state = TrainingState(self.fine_tuner, self.config)
+        if saved is not None:
+            state.restore(saved)
+            self.context.observer.note(
+                f"Going on after step {state.progress.step:,} of {sum(n_batches):,} of an interrupted run; --fresh starts over."
+            )
+        return state
+
+    @contextmanager
+    def _open_trackers(self) -> Iterator[None]:
+        """Let the tracker, if one is wanted, log inside the block."""
+        if not self.config.track:
+            yield
             return
-        scores = record.validation or {}
-        said = f", validation F1 {scores['f1']:.4f}, log loss {scores['log_loss']:.4f}" if scores else ""
-        self.context.observer.note(
-            f"Epoch {record.epoch} of {self.config.epochs}: loss {record.loss:.4f}{said} ({record.seconds:.0f} s)"
-        )
-        if self.config.track and scores:
-            self.accelerator.log({f"validation/{key}": value for key, value in scores.items()}, step=step)
+        self.accelerator.init_trackers("polarity", config=list_settings(self.config))
+        try:
+            yield
+        finally:
+            for tracker in self.accelerator.trackers:
+                tracker.finish()
 
-    def score(self, history: list[StepRecord | EpochRecord]) -> dict[str, dict[str, float | None]]:
-        """Return the metrics of the weights that were kept: validation as measured in training, test measured now, once."""
+    def _report(self, event: Event, advance: Callable[[int], None], *, step: int) -> None:
+        """Tell the observer and the tracker what was done up to `step`."""
+        if isinstance(event, StepsDone):
+            for record in event.records:
+                advance(record.n_reviews)
+                self._log({"loss": record.loss, "learning_rate": record.learning_rate}, step=record.step)
+        elif isinstance(event, EpochDone):
+            epoch, scores = event.record, event.record.validation or {}
+            shown = f", validation F1 {scores['f1']:.4f}, log loss {scores['log_loss']:.4f}" if scores else ""
+            self.context.observer.note(
+                f"Epoch {epoch.epoch} of {self.config.epochs}: loss {epoch.loss:.4f}{shown} ({epoch.seconds:.0f} s)"
+            )
+            if scores:
+                self._log({f"validation/{key}": value for key, value in scores.items()}, step=step)
+
+    def _log(self, values: Mapping[str, float | None], *, step: int) -> None:
+        if self.config.track:
+            self.accelerator.log(dict(values), step=step)
+
+    def score(self, history: Sequence[Record]) -> dict[str, dict[str, float | None]]:
+        """Return the metrics of the weights that training ended with, by split: validation from `history`, test scored now."""
         best = [r for r in history if isinstance(r, EpochRecord) and r.is_best][-1]
         metrics = {"validation": best.validation} if best.validation else {}
         test = self.examples.get("test")
         if test is not None:
             with self.context.observer.track("Evaluating the test split", len(test)) as advance:
-                metrics["test"] = self.learner.score(test, advance)
+                metrics["test"] = self.fine_tuner.score(test, advance)
         return metrics

@@ -16,8 +16,8 @@ _LOOKS, _LOOK_S = 10, 0.1
 
 
 @contextmanager
-def have_alone(folder: Path, out: Path, observer: Observer) -> Iterator[None]:
-    """Have a run's folder to oneself inside the block.
+def lock_run(folder: Path, out: Path, observer: Observer) -> Iterator[None]:
+    """Hold the lock of a run's folder inside the block.
 
     Raises:
         UsageError: another process trains to `out` now.
@@ -26,7 +26,7 @@ def have_alone(folder: Path, out: Path, observer: Observer) -> Iterator[None]:
     with ExitStack() as stack:
         for n_left in range(_LOOKS - 1, -1, -1):
             try:
-                is_alone = stack.enter_context(lock(folder / "lock", when_busy=None))
+                is_locked = stack.enter_context(lock(folder / "lock", when_busy=None))
                 break
             except BlockingIOError as error:
                 if n_left == 0:
@@ -38,6 +38,6 @@ def have_alone(folder: Path, out: Path, observer: Observer) -> Iterator[None]:
                     f"{folder}: cannot be written ({error.strerror}).", hint="Choose another folder with --cache-dir."
                 ) from error
             time.sleep(_LOOK_S)
-        if not is_alone:
+        if not is_locked:
             observer.note(f"{folder}: its disk has no locks; start no second run to {out} beside this one.")
         yield

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polarity_cli.distributed.rendezvous import PRECISION, choose_precision, uses_processors
+from polarity_cli.distributed.rendezvous import PRECISION, choose_precision, uses_cpu
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.encoder.device import set_up_processor
 from polarity_cli.errors import UsageError
@@ -42,7 +42,7 @@ def start_runtime(
     precision = os.environ.get(PRECISION) or choose_precision()
     try:
         accelerator = Accelerator(
-            cpu=world.state is not None and uses_processors(),
+            cpu=world.state is not None and uses_cpu(),
             mixed_precision=precision,
             log_with=track,
             project_dir=track_dir,

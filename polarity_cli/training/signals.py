@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM while a run trains: they wait for the step's end, or end the run at once. Used by `training/resume`."""
+"""SIGINT and SIGTERM while a run trains: they wait for the end of a step, or end the run at once. Used by `training/resume`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Signals:
             raise RunStoppedError
 
     @contextmanager
-    def take(self, *, at_once: bool) -> Iterator[None]:
+    def catch(self, *, at_once: bool) -> Iterator[None]:
         """Turn a signal inside the block into RunStoppedError: at once, or where `check` is called next.
 
         A second one, a second later, ends the run at once and unsaved. What the process ignores stays ignored.

@@ -1,4 +1,4 @@
-"""A run's state on disk: what the loop carries from step to step, without the trunk. Written by `training/resume`.
+"""The states of a run on disk, from which it is resumed. Written and read by `training/resume`.
 
     state-<step>-<serial>/tensors.safetensors    weights that train, the best ones so far, optimizer, random states
     state-<step>-<serial>/history.jsonl          a line for every step and epoch so far
@@ -13,12 +13,11 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -39,8 +38,8 @@ Record = StepRecord | EpochRecord
 
 
 @dataclass
-class Course:
-    """Where a run stands."""
+class Progress:
+    """How far a run is, and its best epoch so far."""
 
     step: int = 0
     """Optimizer steps taken."""
@@ -52,60 +51,52 @@ class Course:
     """Of the epoch's reviews so far, in nats."""
     n_reviews: int = 0
     seconds: float = 0.0
-    """That the epoch has taken before it was interrupted."""
+    """That the epoch has taken, before it was interrupted too."""
     best_f1: float = -1.0
     best_log_loss: float = 0.0
     best_epoch: int = 0
 
-    @property
-    def best(self) -> tuple[float, float]:
-        """The best epoch's rank so far."""
-        return self.best_f1, -self.best_log_loss
-
 
 @dataclass(frozen=True)
-class State:
-    """A state that was read back."""
+class SavedState:
+    """A training state in plain values and tensors, as it is written and read."""
 
-    course: Course
+    progress: Progress
     history: list[Record]
+    """A record of each step and epoch so far."""
     top: dict[str, Tensor]
+    """The weights that train, by name."""
     best: dict[str, Tensor] | None
+    """Those of the best epoch; None before there is one."""
     optimizer: dict[str, Any]
+    """As torch gives it: `state` and `param_groups`."""
     random: dict[str, Tensor]
+    """The states of torch's random generators."""
 
 
-def write_state(
-    folder: Path,
-    course: Course,
-    tensors: Mapping[str, Mapping[str, Tensor]],
-    groups: Sequence[Mapping[str, Any]],
-    *,
-    history: Sequence[Record],
-    run: Mapping[str, Any],
-) -> None:
+def write_state(folder: Path, state: SavedState, run: Mapping[str, Any]) -> None:
     """Write a state beside the earlier ones, in one step, and then remove all but the last two.
 
     Args:
         folder: the run's.
-        course: where the run stands.
-        tensors: by kind (`top`, `best`, `optimizer`, `random`) and name.
-        groups: the optimizer's parameter groups.
-        history: every record so far.
+        state: to resume from.
         run: which run it is.
 
     Raises:
         OSError, SafetensorError: the disk is full, say.
         CacheError: the cache cannot be written.
     """
-    serial = max((int(found[2]) for found in map(_match, find_states(folder)) if found), default=0) + 1
-    target = folder / f"state-{course.step:09d}-{serial:06d}"
+    serial = max((int(match[2]) for match in map(_match, find_states(folder)) if match), default=0) + 1
+    target = folder / f"state-{state.progress.step:09d}-{serial:06d}"
+    moments = _flatten_moments(state.optimizer["state"])
+    parts = {"top": state.top, "best": state.best or {}, "optimizer": moments, "random": state.random}
+    tensors = {f"{part}/{name}": t.detach().cpu().contiguous() for part, named in parts.items() for name, t in named.items()}
     with publish(target) as work:
-        flat = {f"{kind}/{name}": t.detach().cpu().contiguous() for kind, part in tensors.items() for name, t in part.items()}
-        save_file(flat, work / TENSORS)
-        (work / HISTORY).write_text("".join(map(dump_record, history)), encoding="utf-8")
+        save_file(tensors, work / TENSORS)
+        (work / HISTORY).write_text("".join(map(dump_record, state.history)), encoding="utf-8")
         hashes = {name: hash_file(work / name) for name in (TENSORS, HISTORY)}
-        manifest = {"course": asdict(course), "groups": list(groups), "run": run, "files": hashes}
+        groups = list(state.optimizer["param_groups"])
+        manifest = {"course": asdict(state.progress), "groups": groups, "run": run, "files": hashes}
         write_json(work / MANIFEST, {**manifest, "checksum": fingerprint(manifest)})
         for name in (TENSORS, HISTORY, MANIFEST):
             _flush(work / name)
@@ -127,8 +118,8 @@ def find_states(folder: Path) -> list[Path]:
     """Return the states of a run, the newest first."""
     if not folder.is_dir():
         return []  # something removed it while the run was going on
-    found = [(match, path) for path in folder.iterdir() if (match := _match(path)) and path.is_dir() and not path.is_symlink()]
-    return [path for _, path in sorted(found, key=lambda pair: (int(pair[0][2]), int(pair[0][1])), reverse=True)]
+    states = [(match, path) for path in folder.iterdir() if (match := _match(path)) and path.is_dir() and not path.is_symlink()]
+    return [path for _, path in sorted(states, key=lambda pair: (int(pair[0][2]), int(pair[0][1])), reverse=True)]
 
 
 def clear_states(folder: Path) -> None:
@@ -164,7 +155,7 @@ def _read_manifest(state: Path) -> dict[str, Any] | None:
     return manifest
 
 
-def read_state(state: Path) -> State | None:
+def read_state(state: Path) -> SavedState | None:
     """Return a state, or None where it is torn, edited or not one.
 
     Raises:
@@ -176,17 +167,17 @@ def read_state(state: Path) -> State | None:
             return None
         parts: dict[str, dict[str, Tensor]] = {}
         for key, tensor in load_file(state / TENSORS).items():
-            kind, _, name = key.partition("/")
-            parts.setdefault(kind, {})[name] = tensor
+            part, _, name = key.partition("/")
+            parts.setdefault(part, {})[name] = tensor
         lines = (state / HISTORY).read_text(encoding="utf-8").splitlines()
-        course = Course(**manifest["course"])
-        _check_types(course)
-        return State(
-            course=course,
+        progress = Progress(**manifest["course"])
+        _check_types(progress)
+        return SavedState(
+            progress=progress,
             history=[_load_record(json.loads(line)) for line in lines],
             top=parts["top"],
             best=parts.get("best"),
-            optimizer={"state": _unpack_moments(parts.get("optimizer", {})), "param_groups": manifest["groups"]},
+            optimizer={"state": _unflatten_moments(parts.get("optimizer", {})), "param_groups": manifest["groups"]},
             random=parts["random"],
         )
     except FileNotFoundError:
@@ -197,23 +188,22 @@ def read_state(state: Path) -> State | None:
         return None
 
 
-def _check_types(course: Course) -> None:
+def _check_types(progress: Progress) -> None:
     """Raise TypeError where a value is of another type than the field, as JSON from elsewhere may hold."""
-    for name, default in asdict(Course()).items():
-        value = getattr(course, name)
+    for name, default in asdict(Progress()).items():
+        value = getattr(progress, name)
         if not isinstance(value, type(default)) or isinstance(value, bool):
             raise TypeError(name)
 
 
-def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return the optimizer's moments and step counts under the names `<parameter>/<kind>`."""
-    state: dict[int, dict[str, Tensor]] = optimizer.state_dict()["state"]
-    return {f"{index}/{name}": value for index, part in state.items() for name, value in part.items()}
+def _flatten_moments(state: Mapping[int, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Return an optimizer's moments and step counts under the names `<parameter>/<moment>`."""
+    return {f"{index}/{name}": value for index, moments in state.items() for name, value in moments.items()}
 
 
-def _unpack_moments(packed: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+def _unflatten_moments(named: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
     moments: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in packed.items():
+    for key, tensor in named.items():
         index, _, name = key.partition("/")
         moments.setdefault(int(index), {})[name] = tensor
     return moments
@@ -226,19 +216,3 @@ def dump_record(record: Record) -> str:
 
 def _load_record(fields: dict[str, Any]) -> Record:
     return (StepRecord if fields.pop("kind") == "step" else EpochRecord)(**fields)
-
-
-def get_random_states() -> dict[str, Tensor]:
-    """Return the states of torch's random generators, of the processor and of each GPU."""
-    states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states |= {f"cuda{index:03d}": state for index, state in enumerate(torch.cuda.get_rng_state_all())}
-    return states
-
-
-def set_random_states(states: Mapping[str, Tensor]) -> None:
-    """Put back what `get_random_states` gave."""
-    torch.set_rng_state(states["cpu"])
-    on_gpus = [states[name] for name in sorted(states) if name.startswith("cuda")]
-    if on_gpus and torch.cuda.device_count() == len(on_gpus):
-        torch.cuda.set_rng_state_all(on_gpus)

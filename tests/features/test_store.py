@@ -24,6 +24,7 @@ from polarity_cli.encoder.loading import load_model
 from polarity_cli.encoder.trunk import Trunk
 from polarity_cli.errors import CacheError
 from polarity_cli.features.budget import find_budget
+from polarity_cli.features.extract import extract
 from polarity_cli.features.store import FeatureStore, describe_trunk
 from polarity_cli.prepare import prepare
 from polarity_cli.records import SilentObserver
@@ -79,7 +80,7 @@ def test_kept_features_are_the_trunks_hidden_states_rounded_to_float16(
     tiny_encoder: Path, split: TokenizedSplit, tmp_path: Path
 ) -> None:
     trunk = make_trunk(tiny_encoder)
-    features = open_store(trunk, tmp_path).extract(split, trunk, pad_id=0)
+    features = extract(open_store(trunk, tmp_path), split, trunk, pad_id=0)
     batch = np.array([5, 0, 17])
     ids, mask = (torch.from_numpy(array) for array in pad(split.get_ids(batch), pad_id=0))
     hidden, kept_mask = features.read(batch)
@@ -93,7 +94,7 @@ def test_features_are_stored_without_padding_and_their_size_is_known_before(
     tiny_encoder: Path, split: TokenizedSplit, tmp_path: Path
 ) -> None:
     trunk = make_trunk(tiny_encoder)
-    open_store(trunk, tmp_path).extract(split, trunk, pad_id=0)
+    extract(open_store(trunk, tmp_path), split, trunk, pad_id=0)
     (stored,) = (tmp_path / "features").glob("*/hidden.f16")
     assert stored.stat().st_size == len(split.tokens) * 32 * 2 == open_store(trunk, tmp_path).predict_bytes([split])
 
@@ -102,7 +103,7 @@ def test_one_token_a_review_is_kept_where_every_block_is_frozen(
     tiny_encoder: Path, split: TokenizedSplit, tmp_path: Path
 ) -> None:
     trunk = make_trunk(tiny_encoder, unfreeze=0)
-    features = open_store(trunk, tmp_path).extract(split, trunk, pad_id=0)
+    features = extract(open_store(trunk, tmp_path), split, trunk, pad_id=0)
     assert features.hidden.shape == (len(split), 32)
     assert features.read(np.array([3, 4]))[0].shape == (2, 1, 32)
 
@@ -169,7 +170,7 @@ def test_frozen_weights_alone_decide_so_another_head_meets_the_same_features(
 def test_damaged_features_are_made_again(tiny_encoder: Path, split: TokenizedSplit, tmp_path: Path, damage: str) -> None:
     trunk = make_trunk(tiny_encoder)
     store = open_store(trunk, tmp_path)
-    store.extract(split, trunk, pad_id=0)
+    extract(store, split, trunk, pad_id=0)
     (folder,) = (tmp_path / "features").iterdir()
     path, manifest = folder / "hidden.f16", folder / "manifest.json"
     whole = path.read_bytes()
@@ -182,7 +183,7 @@ def test_damaged_features_are_made_again(tiny_encoder: Path, split: TokenizedSpl
     else:
         manifest.write_text(json.dumps({"key": {**store.make_key(split), "cut": 1}}))
     assert store.find(split) is None
-    store.extract(split, trunk, pad_id=0)
+    extract(store, split, trunk, pad_id=0)
     assert path.read_bytes() == whole
 
 
@@ -241,7 +242,7 @@ def small_files() -> Iterator[None]:
 def test_disk_that_refuses_leaves_nothing_behind(split: TokenizedSplit, trunk: Trunk, tmp_path: Path) -> None:
     store = open_store(trunk, tmp_path)
     with pytest.raises(CacheError, match="the features cannot be written"), small_files():
-        store.extract(split, trunk, pad_id=0)
+        extract(store, split, trunk, pad_id=0)
     assert not list((tmp_path / "features").iterdir())
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from polarity_cli.cache.entries import Entry, get_entry
+from polarity_cli.cache.entries import Entry
+from polarity_cli.cache.new_entry import get_entry
 from polarity_cli.records import SilentObserver
 from tests.helpers.making import KEY, place, write
 

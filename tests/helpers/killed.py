@@ -92,10 +92,10 @@ def run(order: Order, said: int) -> NoReturn:
 def train(order: Order) -> None:
     """Train; with a state as often as can be where the run will be killed."""
     from polarity_cli.train import train
-    from polarity_cli.training import resume as keeper
+    from polarity_cli.training import resume
 
     if order.seconds:
-        keeper.EVERY_S, keeper._SHARE = 0.02, 1.0
+        resume.SAVE_EVERY_S, resume.SAVE_SHARE = 0.02, 1.0
         threading.Thread(target=kill_after, args=(Path(order.cache), order.seconds), daemon=True).start()
     config = TrainConfig(
         data=DataConfig(source=order.reviews, encoder=order.encoder),

@@ -13,7 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-from polarity_cli.cache.entries import Place, get_entry
+from polarity_cli.cache.entries import Place
+from polarity_cli.cache.new_entry import get_entry
 from polarity_cli.records import SilentObserver
 
 KEY = {"what": "a poem"}

@@ -22,12 +22,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from polarity_cli.distributed import world as processes
+from polarity_cli.distributed import cache_group
 from tests.conftest import REPOSITORY
 from tests.helpers.killed import preload
 
 if TYPE_CHECKING:
-    from polarity_cli.training.fine_tuner import Learner
+    from polarity_cli.training.fine_tuner import FineTuner
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def run(order: Order, rank: int, port: int, files: Sequence[IO[str]]) -> NoRetur
         os.environ.update(list_variables(order, rank, port))
         note_files(more)
         if order.machines:
-            processes._name_machine = lambda: order.machines[rank]
+            cache_group.name_machine = lambda: order.machines[rank]
         break_at(order, rank)
         from polarity_cli.cli.app import run as run_app
 
@@ -196,18 +196,18 @@ def note_files(descriptor: int) -> None:
 
 def break_at(order: Order, rank: int) -> None:
     """Let this process break before a step, where the order says so."""
-    from polarity_cli.training.fine_tuner import Learner
+    from polarity_cli.training.fine_tuner import FineTuner
 
     for how, (who, step) in order.breaks.items():
         if who != rank:
             continue
-        setattr(Learner, "seed_step", break_before(Learner.seed_step, how, step))  # noqa: B010
+        setattr(FineTuner, "seed_step", break_before(FineTuner.seed_step, how, step))  # noqa: B010
 
 
-def break_before(seed_step: Callable[[Learner, int], None], how: str, step: int) -> Callable[[Learner, int], None]:
+def break_before(seed_step: Callable[[FineTuner, int], None], how: str, step: int) -> Callable[[FineTuner, int], None]:
     """Return what breaks where a step would be seeded, and else seeds it."""
 
-    def broken(learner: Learner, number: int) -> None:
+    def broken(learner: FineTuner, number: int) -> None:
         if number == step:
             if how == "raise":
                 raise ZeroDivisionError("a bug")

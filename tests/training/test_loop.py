@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from torch.utils.data import Sampler
 
 from polarity_cli.config import Context, DataConfig, TrainConfig
-from polarity_cli.data.batches import pad, plan_epoch
+from polarity_cli.data.batches import Batch, pad, plan_epoch
 from polarity_cli.data.tokenized import read_split
 from polarity_cli.encoder.freeze import freeze
 from polarity_cli.encoder.loading import load_model
@@ -22,11 +23,11 @@ from polarity_cli.errors import UsageError
 from polarity_cli.machine import count_threads
 from polarity_cli.prepare import prepare
 from polarity_cli.records import EpochRecord, StepRecord
-from polarity_cli.training.fine_tuner import Examples, Learner
-from polarity_cli.training.loop import _run_epoch, fit
-from polarity_cli.training.optim import make_optimizer, scale_learning_rate
+from polarity_cli.training.fine_tuner import Examples, FineTuner
+from polarity_cli.training.loop import Event, fit
+from polarity_cli.training.optim import scale_learning_rate
 from polarity_cli.training.runtime import start_runtime
-from polarity_cli.training.state import Course
+from polarity_cli.training.training_state import TrainingState
 from tests.conftest import make_reviews, write_csv
 
 
@@ -38,7 +39,7 @@ def splits(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     return {name: Examples(read_split(prepared.folder / f"{name}.arrow")) for name in prepared.manifest["splits"]}
 
 
-def make_learner(encoder: Path, unfreeze: int | None, *, seed: int = 42, dropout: bool = True) -> tuple[Any, Learner]:
+def make_fine_tuner(encoder: Path, unfreeze: int | None, *, seed: int = 42, dropout: bool = True) -> tuple[Any, FineTuner]:
     accelerator = start_runtime(seed=seed)
     model = load_model(encoder, new_head=True)
     if not dropout:
@@ -46,20 +47,35 @@ def make_learner(encoder: Path, unfreeze: int | None, *, seed: int = 42, dropout
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
     trunk, top = split_model(model, freeze(model, unfreeze))
-    return model, Learner(trunk, top, accelerator, pad_id=0)
+    return model, FineTuner(trunk, top, accelerator, pad_id=0)
 
 
 def make_config(**values: Any) -> TrainConfig:
     return replace(TrainConfig(data=DataConfig(validation=0.1), learning_rate=2e-3, warmup=0.1, epochs=2), **values)
 
 
+def run_loop(
+    fine_tuner: FineTuner,
+    splits: dict[str, Examples],
+    plan: Sequence[Sequence[Batch]],
+    config: TrainConfig,
+    *,
+    read_every: int | None = None,
+) -> list[StepRecord | EpochRecord]:
+    """Train to the end and return the history."""
+    state = TrainingState(fine_tuner, config)
+    for _ in fit(state, plan, train=splits["train"], validation=splits.get("validation"), config=config, read_every=read_every):
+        pass
+    return state.history
+
+
 def train(
     encoder: Path, splits: dict[str, Examples], config: TrainConfig, *, seed: int = 42
 ) -> tuple[dict[str, torch.Tensor], list[StepRecord | EpochRecord]]:
-    model, learner = make_learner(encoder, config.unfreeze, seed=seed)
+    model, fine_tuner = make_fine_tuner(encoder, config.unfreeze, seed=seed)
     lengths = splits["train"].split.lengths
     plan = [plan_epoch(lengths, batch_size=config.batch_size, seed=seed, epoch=epoch + 1) for epoch in range(config.epochs)]
-    history = list(fit(learner, splits["train"], splits.get("validation"), plan, config))
+    history = run_loop(fine_tuner, splits, plan, config)
     return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}, history
 
 
@@ -71,8 +87,9 @@ def test_losses_equal_those_of_the_transformers_trainer_over_an_epoch(
     train_split = splits["train"].split
     batches = plan_epoch(train_split.lengths, batch_size=8, seed=0, epoch=1)
     config = make_config(warmup=0.0, epochs=1, batch_size=8, weight_decay=0.01)
-    _, learner = make_learner(tiny_encoder, 2, dropout=False)
-    ours = [r.loss for r in fit(learner, splits["train"], None, [batches], config) if isinstance(r, StepRecord)]
+    _, fine_tuner = make_fine_tuner(tiny_encoder, 2, dropout=False)
+    history = run_loop(fine_tuner, {"train": splits["train"]}, [batches], config)
+    ours = [record.loss for record in history if isinstance(record, StepRecord)]
 
     class SameBatches(Sampler[list[int]]):
         def __iter__(self) -> Iterator[list[int]]:
@@ -102,7 +119,7 @@ def test_losses_equal_those_of_the_transformers_trainer_over_an_epoch(
             if logs and "loss" in logs:
                 theirs.append(logs["loss"])
 
-    model, _ = make_learner(tiny_encoder, 2, dropout=False)
+    model, _ = make_fine_tuner(tiny_encoder, 2, dropout=False)
     arguments = TrainingArguments(
         output_dir=str(tmp_path),
         num_train_epochs=1,
@@ -135,7 +152,7 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others(tiny_encoder: 
 def test_training_changes_every_top_tensor_and_no_trunk_tensor(
     tiny_encoder: Path, splits: dict[str, Examples], unfreeze: int | None
 ) -> None:
-    before, _ = make_learner(tiny_encoder, unfreeze)
+    before, _ = make_fine_tuner(tiny_encoder, unfreeze)
     plan = freeze(before, unfreeze)
     after, _ = train(tiny_encoder, splits, make_config(unfreeze=unfreeze))
     trainable = {name for name, parameter in before.named_parameters() if parameter.requires_grad}
@@ -147,27 +164,58 @@ def test_training_changes_every_top_tensor_and_no_trunk_tensor(
 
 def test_best_epoch_is_kept_and_patience_ends_the_run(tiny_encoder: Path, splits: dict[str, Examples]) -> None:
     config = make_config(epochs=30, patience=2, learning_rate=5e-3)
-    _model, learner = make_learner(tiny_encoder, 2)
+    _model, fine_tuner = make_fine_tuner(tiny_encoder, 2)
     plan = [plan_epoch(splits["train"].split.lengths, batch_size=16, seed=1, epoch=epoch) for epoch in range(30)]
-    epochs = [r for r in fit(learner, splits["train"], splits["validation"], plan, config) if isinstance(r, EpochRecord)]
+    epochs = [record for record in run_loop(fine_tuner, splits, plan, config) if isinstance(record, EpochRecord)]
     best = [record for record in epochs if record.is_best][-1]
     assert len(epochs) == best.epoch + 2 < 30
-    assert learner.score(splits["validation"]) == best.validation
+    assert fine_tuner.score(splits["validation"]) == best.validation
 
 
 def test_losses_read_back_rarely_are_the_losses_read_at_each_step(tiny_encoder: Path, splits: dict[str, Examples]) -> None:
     batches = plan_epoch(splits["train"].split.lengths, batch_size=8, seed=1, epoch=1)
 
     def run(read_every: int) -> list[StepRecord]:
-        _, learner = make_learner(tiny_encoder, 2)
-        optimizer = make_optimizer(learner.top, learning_rate=1e-3, weight_decay=0.0)
-        steps = [(batch, 1e-3) for batch in batches]
-        groups = _run_epoch(learner, optimizer, splits["train"], steps, Course(), read_every=read_every)
-        return [record for group in groups for record in group]
+        _, fine_tuner = make_fine_tuner(tiny_encoder, 2)
+        history = run_loop(fine_tuner, {"train": splits["train"]}, [batches], make_config(epochs=1), read_every=read_every)
+        return [record for record in history if isinstance(record, StepRecord)]
 
     assert len(batches) % 7
     assert run(7) == run(1)
     assert [record.step for record in run(7)] == list(range(1, len(batches) + 1))
+
+
+def get_learned(state: TrainingState) -> tuple[dict[str, torch.Tensor], list[StepRecord | EpochRecord]]:
+    """Return the weights, and the history without times."""
+    records = [replace(record, seconds=0.0) if isinstance(record, EpochRecord) else record for record in state.history]
+    return state.fine_tuner.copy_top(), records
+
+
+def test_state_at_any_event_goes_on_to_the_same_end(tiny_encoder: Path, splits: dict[str, Examples]) -> None:
+    config = make_config(patience=2)
+    plan = [plan_epoch(splits["train"].split.lengths, batch_size=16, seed=1, epoch=epoch) for epoch in (1, 2)]
+
+    def begin(*, seed: int) -> tuple[TrainingState, Iterator[Event]]:
+        _, fine_tuner = make_fine_tuner(tiny_encoder, 2, seed=seed)
+        state = TrainingState(fine_tuner, config)
+        return state, fit(state, plan, train=splits["train"], validation=splits["validation"], config=config)
+
+    state, events = begin(seed=42)
+    names = [type(event).__name__ for event in events]
+    weights, history = get_learned(state)
+    for name in ("StepsDone", "BatchScored", "EpochDone"):
+        assert name in names
+        stopped, events = begin(seed=42)
+        for event in events:
+            if type(event).__name__ == name:
+                break
+        saved = copy.deepcopy(stopped.export())
+        other, events = begin(seed=43)
+        other.restore(saved)
+        assert len(list(events)) < len(names)
+        resumed_weights, resumed_history = get_learned(other)
+        assert all(torch.equal(weights[key], resumed_weights[key]) for key in weights), name
+        assert resumed_history == history
 
 
 def test_learning_rate_rises_and_falls_in_straight_lines() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
 import time
@@ -17,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from polarity_cli.cache.hashes import hash_file
-from polarity_cli.distributed.cache_group import _open_draw, draw_batches
+from polarity_cli.distributed.cache_group import Claims, claim_batches
 from polarity_cli.distributed.world import World
 from polarity_cli.training.state import find_states
 from tests.conftest import make_reviews, write_csv
@@ -145,46 +146,52 @@ def test_evaluation_counts_every_row_once(server: Server, tmp_path: Path, tiny_c
     assert found == [found[0]] * 4  # to the last digit
 
 
-def test_every_batch_is_dealt_to_one_process() -> None:
+def test_every_batch_is_in_the_shard_of_one_process() -> None:
     for n_batches in range(12):
         for n in range(1, 6):
-            all_of_them: list[Any] = [SimpleNamespace(num_processes=n, process_index=index) for index in range(n)]
-            dealt = [list(World(state).shard(range(n_batches), lambda batch: 1)) for state in all_of_them]
-            assert sorted(batch for part in dealt for batch, _ in part) == list(range(n_batches))
+            states: list[Any] = [SimpleNamespace(num_processes=n, process_index=index) for index in range(n)]
+            shards = [list(World(state).shard(range(n_batches), lambda batch: 1)) for state in states]
+            assert sorted(batch for part in shards for batch, _ in part) == list(range(n_batches))
             if n_batches:
-                assert sum(count for _, count in dealt[0]) == n_batches  # what the main process shows as done
+                assert sum(count for _, count in shards[0]) == n_batches  # what the main process shows as done
 
 
-def draw_until(path: Path, last: int, n_processes: int) -> tuple[list[int], int]:
-    (path.parent / f"ready-{os.getpid()}").touch()
-    while len(list(path.parent.glob("ready-*"))) < n_processes:
+def open_claims(port: int) -> Claims:
+    store = torch.distributed.TCPStore("127.0.0.1", port, is_master=False)  # type: ignore[attr-defined]
+    return Claims(store, "batches")
+
+
+def claim_until(folder: Path, port: int, n_batches: int, n_processes: int) -> tuple[list[int], int]:
+    claims = open_claims(port)
+    (folder / f"ready-{os.getpid()}").touch()
+    while len(list(folder.glob("ready-*"))) < n_processes:
         time.sleep(0.001)
-    done: list[int] = []
-    with _open_draw(path) as draw:
-        drawn = list(draw_batches(range(last), draw, done.append, lambda batch: 1))
-    return drawn, sum(done)
+    begun: list[int] = []
+    claimed = list(claim_batches(range(n_batches), claims, begun.append, lambda batch: 1))
+    return claimed, sum(begun)
 
 
-def test_every_number_is_drawn_by_one_process(tmp_path: Path) -> None:
-    with ProcessPoolExecutor(3) as pool:
-        found = list(pool.map(draw_until, [tmp_path / "drawn"] * 3, [20_000] * 3, [3] * 3))
-    assert all(drawn for drawn, _ in found)
-    assert sorted(number for drawn, _ in found for number in drawn) == list(range(20_000))
-    assert [told for _, told in found] == [20_000] * 3  # each knows how far all are
+@pytest.fixture
+def port() -> Iterator[int]:
+    """The port of a store, such as the processes of a run meet at; it is there while the test runs."""
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
+    yield store.port
+    del store
 
 
-def fail_at_work(path: Path) -> None:
-    with _open_draw(path) as draw:
-        assert draw() == 1
-        raise RuntimeError
+def test_every_batch_is_claimed_by_one_process(tmp_path: Path, port: int) -> None:
+    with ProcessPoolExecutor(3, mp_context=multiprocessing.get_context("spawn")) as pool:
+        results = list(pool.map(claim_until, [tmp_path] * 3, [port] * 3, [5_000] * 3, [3] * 3))
+    assert all(claimed for claimed, _ in results)
+    assert sorted(number for claimed, _ in results for number in claimed) == list(range(5_000))
+    assert [n_begun for _, n_begun in results] == [5_000] * 3  # each knows how far all are
 
 
-def test_nothing_is_left_to_do_once_a_process_has_failed(tmp_path: Path) -> None:
-    with _open_draw(tmp_path / "drawn") as other:
-        assert other() == 0
-        with pytest.raises(RuntimeError):
-            fail_at_work(tmp_path / "drawn")
-        assert list(draw_batches(range(5), other, lambda n: None, lambda batch: 1)) == []
+def test_nothing_is_left_to_do_once_a_process_has_failed(port: int) -> None:
+    one, other = open_claims(port), open_claims(port)
+    assert [one.claim(), other.claim()] == [0, 1]
+    other.close()
+    assert list(claim_batches(range(5), one, lambda n: None, lambda batch: 1)) == []
 
 
 def find_files(folder: Path, name: str) -> list[Path]:
@@ -218,10 +225,8 @@ def test_only_the_main_process_writes_and_speaks(place: Place) -> None:
     for other in others:
         assert (other.stdout, other.stderr) == ("", "")
         mine = {path for path in other.written if str(place.folder) in path}
-        assert all(
-            path.endswith(("hidden.f16", "hidden.f16.drawn")) or "/seen/" in path or "/locks/meeting-" in path for path in mine
-        ), mine
-    assert not list((place.folder / "out-cache" / "locks").glob("meeting-*"))
+        assert all(path.endswith("hidden.f16") or "/seen/" in path or "/locks/group-" in path for path in mine), mine
+    assert not list((place.folder / "out-cache" / "locks").glob("group-*"))
 
 
 def test_machines_with_caches_of_their_own_each_prepare_and_pass(place: Place) -> None:

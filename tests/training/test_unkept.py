@@ -16,28 +16,28 @@ from tests.conftest import Outcome
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no state be written."""
-    from polarity_cli.training import resume as keeper
+    from polarity_cli.training import resume
 
     def refuse(*args: object, **more: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(keeper, "write_state", refuse)
+    monkeypatch.setattr(resume, "write_state", refuse)
 
 
 @pytest.mark.usefixtures("full_disk")
 def test_interrupted_run_without_a_state_does_not_promise_to_go_on(
     polarity: Callable[..., Outcome], reviews_csv: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from polarity_cli.training.fine_tuner import Learner
+    from polarity_cli.training.fine_tuner import FineTuner
 
-    seed_step = Learner.seed_step
+    seed_step = FineTuner.seed_step
 
-    def interrupt(learner: Learner, number: int) -> None:
+    def interrupt(fine_tuner: FineTuner, number: int) -> None:
         if number == 3:
             os.kill(os.getpid(), signal.SIGINT)
-        seed_step(learner, number)
+        seed_step(fine_tuner, number)
 
-    monkeypatch.setattr(Learner, "seed_step", interrupt)
+    monkeypatch.setattr(FineTuner, "seed_step", interrupt)
     outcome = polarity("train", reviews_csv, "--encoder", tiny_encoder, "--epochs", 3, "--no-graphs", "--quiet")
     assert outcome.code == 130
     assert "the state cannot be written" in outcome.stderr
