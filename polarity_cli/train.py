@@ -20,6 +20,7 @@ from polarity_cli.errors import PolarityError, UsageError
 from polarity_cli.prepare import Prepared, prepare_together
 
 if TYPE_CHECKING:
+    from polarity_cli.checkpoint.locate import EncoderLocation
     from polarity_cli.encoder.freeze import FreezePlan
     from polarity_cli.training.resume import ResumableRun
     from polarity_cli.training.run import Run
@@ -43,7 +44,7 @@ class TrainResult:
 def train(config: TrainConfig, context: Context, world: World = ALONE) -> TrainResult | None:
     """Train the last blocks of an encoder on labelled reviews and publish the checkpoint to `config.out`.
 
-    Every process of the run calls this. The main one alone keeps states, exports and publishes; the others return None.
+    Every process of the run calls this. Only the main one saves states, exports and publishes; the others return None.
 
     Raises:
         PolarityError: the command line, the data, the encoder or the output is wrong; each kind as its room raises it.
@@ -61,7 +62,11 @@ def train(config: TrainConfig, context: Context, world: World = ALONE) -> TrainR
         history = run.fit(resumable)
         metrics = run.score(history)
         world.leave()
-        return _publish(run, prepared, history, metrics, resumable, started) if resumable else None
+        if resumable is None:
+            return None
+        result = _publish(run, prepared, history=history, metrics=metrics, started=started)
+        resumable.finish()
+        return result
 
 
 def _check_out(config: TrainConfig, context: Context) -> None:
@@ -78,23 +83,27 @@ def _open_resumable_run(config: TrainConfig, prepared: Prepared, context: Contex
     if not world.is_main:
         yield None
         return
-    from polarity_cli.encoder.head import find_head
     from polarity_cli.training.describe import describe_run
     from polarity_cli.training.resume import open_resumable_run
 
-    encoder = f"{prepared.encoder.revision}, config {hash_file(prepared.encoder.folder / 'config.json')[:16]}"
-    head = find_head(prepared.encoder.folder, prepared.encoder.name)
-    if head is not None:
-        encoder += f", {f'its classifier, positive {head.positive}' if head.kept else 'a new classifier'}"
-    described = describe_run(config, reviews=prepared.fingerprint, encoder=encoder)
-    with open_resumable_run(context.cache_dir, config.out, described, context.observer, fresh=config.fresh) as resumable:
+    description = describe_run(config, reviews=prepared.fingerprint, encoder=_describe_encoder(prepared.encoder))
+    with open_resumable_run(context.cache_dir, config.out, description, context.observer, fresh=config.fresh) as resumable:
         yield resumable
 
 
-def _publish(
-    run: Run, prepared: Prepared, history: Sequence[Record], metrics: dict[str, Any], resumable: ResumableRun, started: float
-) -> TrainResult:
-    """Write the checkpoint into the cache, copy it to where it is wanted, and let the run's states go."""
+def _describe_encoder(encoder: EncoderLocation) -> str:
+    """Return what the files that training begins with are known by: an interrupted run goes on with no others."""
+    from polarity_cli.encoder.head import find_head
+
+    description = f"{encoder.revision}, config {hash_file(encoder.folder / 'config.json')[:16]}"
+    head = find_head(encoder.folder, encoder.name)
+    if head is None:
+        return description
+    return f"{description}, {f'its classifier, positive {head.positive}' if head.kept else 'a new classifier'}"
+
+
+def _publish(run: Run, prepared: Prepared, *, history: Sequence[Record], metrics: dict[str, Any], started: float) -> TrainResult:
+    """Write the checkpoint into the cache, its graphs included, and copy it to where it is wanted."""
     from polarity_cli.checkpoint.checkpoint import publish_checkpoint, save_checkpoint, seal_checkpoint
     from polarity_cli.checkpoint.training_texts import write_seen
     from polarity_cli.training.describe import describe_training
@@ -110,7 +119,6 @@ def _publish(
         manifest["seconds"] = round(time.perf_counter() - started, 1)
         seal_checkpoint(work, manifest)
     publish_checkpoint(checkpoint, config.out)
-    resumable.finish()
     return TrainResult(checkpoint, config.out, manifest)
 
 
@@ -141,9 +149,9 @@ def plan_training(config: TrainConfig, context: Context) -> FreezePlan:
 
 
 def _export(run: Run, folder: Path) -> dict[str, Any] | None:
-    """Write the graphs that `predict` runs and return what their checks found; None where there can be none.
+    """Write the graphs that `predict` runs and return how far they agree with the model; None where there can be none.
 
-    They are compared with the model on the validation split, or on some training reviews where there is none.
+    They are compared on the validation split, or on some training reviews where there is none.
     """
     import numpy as np
 
@@ -151,12 +159,12 @@ def _export(run: Run, folder: Path) -> dict[str, Any] | None:
 
     examples = run.examples.get("validation", run.examples["train"])
     most = _N_CHECKED if "validation" in run.examples else _N_CHECKED // 4
-    chosen = np.arange(0, len(examples), -(-len(examples) // most))
+    numbers = np.arange(0, len(examples), -(-len(examples) // most))
     observer = run.context.observer
     with observer.track("Exporting the graphs that predict runs"):
-        logits = run.fine_tuner.compute_logits(examples, chosen, world=ALONE)
+        logits = run.fine_tuner.compute_logits(examples, numbers, world=ALONE)
         try:
-            return export_graphs(folder, run.model, examples.split.get_ids(chosen), logits, longest=run.config.data.max_length)
+            return export_graphs(folder, run.model, examples.split.get_ids(numbers), logits, longest=run.config.data.max_length)
         except (PolarityError, OSError) as error:  # the weights are worth more than the graphs
             remove_graphs(folder)
             observer.note(f"No graph for predict: {error}. It is made when predict first needs it.")
@@ -167,7 +175,7 @@ def _describe(run: Run, prepared: Prepared, metrics: dict[str, Any]) -> dict[str
     """Return the manifest, but for the graphs and the time that the run took."""
     from polarity_cli.training.describe import describe_checkpoint
 
-    kept = [examples.features for examples in run.examples.values() if examples.features is not None]
+    features = [examples.features for examples in run.examples.values() if examples.features is not None]
     return describe_checkpoint(
         replace(run.config, data=prepared.config),
         encoder=prepared.encoder,
@@ -176,7 +184,7 @@ def _describe(run: Run, prepared: Prepared, metrics: dict[str, Any]) -> dict[str
         features={
             "kept": run.examples["train"].features is not None,
             "seconds": round(run.features_s, 2),
-            "trunk_seconds": round(sum(features.trunk_s for features in kept), 2),
+            "trunk_seconds": round(sum(split.trunk_s for split in features), 2),
         },
         metrics=metrics,
     )

@@ -1,1 +1,1 @@
-"""Training the top: the runtime it runs in, the optimizer, the loop."""
+"""Training the top: the runtime it runs in, the optimizer, the loop, and states to resume from."""

@@ -1,4 +1,4 @@
-"""A model cut in two on the run's device: logits of some reviews, from kept features or from their tokens.
+"""A model cut in two on the run's device: logits of reviews from kept features or from tokens, and one step of training.
 
 Next on the road: `training/loop`.
 """
@@ -126,8 +126,8 @@ class FineTuner:
             hidden = self.forward_trunk(ids, mask)  # (B, T, H)
             mask = mask[:, : hidden.shape[1]]
         else:
-            kept, mask = examples.features.read(batch)
-            hidden, mask = kept.to(device).float(), mask.to(device)
+            features, mask = examples.features.read(batch)
+            hidden, mask = features.to(device).float(), mask.to(device)  # (B, T, H)
         with self.accelerator.autocast():
             logits: Tensor = (top or self.top)(hidden, mask)  # (B, 2)
         return logits.float()
@@ -143,27 +143,27 @@ class FineTuner:
         """Return the metrics of a split from its logits `(N, 2)`."""
         return compute_metrics(examples.split.labels, compute_scores(logits)[:, 1])
 
-    def compute_logits(self, examples: Examples, chosen: Batch, *, world: World | None = None) -> NDArray[np.float64]:
+    def compute_logits(self, examples: Examples, numbers: Batch, *, world: World | None = None) -> NDArray[np.float64]:
         """Return the logits `(N, 2)` of some reviews of a split, as `fill_logits` gives them."""
-        logits = np.zeros((len(chosen), 2))
-        for _ in self.fill_logits(logits, examples, chosen, world=world):
+        logits = np.zeros((len(numbers), 2))
+        for _ in self.fill_logits(logits, examples, numbers, world=world):
             pass
         return logits
 
     def fill_logits(
-        self, logits: NDArray[np.float64], examples: Examples, chosen: Batch | None = None, *, world: World | None = None
+        self, logits: NDArray[np.float64], examples: Examples, numbers: Batch | None = None, *, world: World | None = None
     ) -> Iterator[int]:
-        """Fill `logits (N, 2)` with those of some reviews, or of a whole split; yield after each batch how many more are done.
+        """Fill `logits (N, 2)` with those of the reviews of these numbers, by default all of a split, in eval mode.
 
-        The top is in eval mode. All processes share the work, unless `world` says who does.
+        Yields after each batch how many more reviews are done. All processes share the work, unless `world` says who does.
         """
-        if chosen is None:
-            chosen = np.arange(len(examples))
+        if numbers is None:
+            numbers = np.arange(len(examples))
         self.top.eval()
         yield from fill_logits(
             logits,
-            lambda batch: self.forward(examples, chosen[batch]),
-            examples.split.lengths[chosen],
+            lambda batch: self.forward(examples, numbers[batch]),
+            examples.split.lengths[numbers],
             budget=get_token_budget(self.accelerator.device),
             world=world or self.world,
         )

@@ -82,12 +82,12 @@ class ResumableRun:
         changes = {name: (before.get(name), self._run.get(name)) for name in names if before.get(name) != self._run.get(name)}
         if not changes:
             return
-        shown = "; ".join(f"{name} was {old}, is {new}" for name, (old, new) in changes.items()).replace("--source", "SOURCE")
+        listing = "; ".join(f"{name} was {old}, is {new}" for name, (old, new) in changes.items()).replace("--source", "SOURCE")
         hint = "It goes on only with the reviews, encoder and versions that it began with; --fresh starts over."
         if any(name.startswith("--") for name in changes) or changes.keys() == {_FEATURES}:
             again = "--feature-cache SIZE for room to keep them" if changes.keys() == {_FEATURES} else "its options again"
             hint = f"Give {again} to go on with it, or --fresh to start over."
-        raise UsageError(f"--out {self._out}: an interrupted run stands there, and it was another: {shown}.", hint=hint)
+        raise UsageError(f"--out {self._out}: an interrupted run stands there, and it was another: {listing}.", hint=hint)
 
     def find_state(self, fine_tuner: FineTuner, plan: Sequence[int], *, kept_features: bool) -> SavedState | None:
         """Return the newest whole state that fits this run; None where there is none.
@@ -139,13 +139,13 @@ class ResumableRun:
         self.signals.check()
 
     def _save(self, state: TrainingState) -> None:
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
             write_state(self.folder, state.export(), self._run)
             self._saved_step = state.progress.step
         except (OSError, CacheError, SafetensorError) as error:
             self._observer.warn(f"{self.folder}: the state cannot be written ({error}).")
-        self._due = time.monotonic() + max(SAVE_EVERY_S, (time.monotonic() - begun) / SAVE_SHARE)
+        self._due = time.monotonic() + max(SAVE_EVERY_S, (time.monotonic() - started) / SAVE_SHARE)
 
     @contextmanager
     def hold_signals(self, state: TrainingState) -> Iterator[None]:

@@ -40,9 +40,9 @@ _FEW_STEPS = 100
 
 
 def load_frozen(location: EncoderLocation, unfreeze: int | None, observer: Observer) -> tuple[PreTrainedModel, FreezePlan]:
-    """Return an encoder with its head, of which the last blocks train, and what trains of it.
+    """Return an encoder with its head, frozen but for the last blocks, and the plan of what trains.
 
-    The observer is told what became of the head where the encoder brings one.
+    Where the encoder brings a head, the observer is told whether it is used.
 
     Raises:
         CheckpointError, UsageError: see `load_to_train` and `freeze`.
@@ -68,7 +68,7 @@ class Run:
         world: World = ALONE,
         kept_before: bool | None = None,
     ) -> None:
-        """Load the encoder, and make or find the features of the splits.
+        """Load the encoder, and read or make the features of the splits.
 
         Args:
             config: what to train.

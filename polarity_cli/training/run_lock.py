@@ -1,4 +1,4 @@
-"""One run for each folder at a time. Used by `training/resume`."""
+"""A lock for each folder that a run publishes to: one run at a time. Used by `training/resume`."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def start_runtime(
     """Return the Accelerator of a run, with threads and every random generator set, the same in all processes.
 
     Computes in what the launcher says (`accelerate launch --mixed_precision`), else in bfloat16 on a GPU that has it and in
-    float32 elsewhere: without AVX512-BF16 or AMX, bfloat16 on a processor is many times slower than float32.
+    float32 elsewhere: without AVX512-BF16 or AMX, bfloat16 on a CPU is many times slower than float32.
 
     Raises:
         UsageError: the tracker is not installed or may connect where `offline` forbids it, or the precision is not to be had.
@@ -71,10 +71,16 @@ def describe_machine(accelerator: Accelerator) -> dict[str, Any]:
 
 
 def _check_tracker(name: str) -> None:
+    """Raise UsageError unless Accelerate knows a tracker and its package is installed."""
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 
-    known = sorted(str(kind.value if hasattr(kind, "value") else kind) for kind in LOGGER_TYPE_TO_CLASS)
-    if name not in known:
-        raise UsageError(f"--track {name}: choose one of {', '.join(known)}.")
-    if name not in [str(kind.value if hasattr(kind, "value") else kind) for kind in get_available_trackers()]:
+    names = sorted(map(_get_name, LOGGER_TYPE_TO_CLASS))
+    if name not in names:
+        raise UsageError(f"--track {name}: choose one of {', '.join(names)}.")
+    if name not in map(_get_name, get_available_trackers()):
         raise UsageError(f"--track {name}: its package is not installed.", hint=f"Install it: pip install {name}")
+
+
+def _get_name(tracker: object) -> str:
+    """Return a tracker's name, which Accelerate gives as a string or as a member of an enumeration."""
+    return str(getattr(tracker, "value", tracker))

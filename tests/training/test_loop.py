@@ -191,14 +191,16 @@ def get_learned(state: TrainingState) -> tuple[dict[str, torch.Tensor], list[Ste
     return state.fine_tuner.copy_top(), records
 
 
-def test_state_at_any_event_goes_on_to_the_same_end(tiny_encoder: Path, splits: dict[str, Examples]) -> None:
+@pytest.mark.parametrize("read_every", [1, 4])
+def test_state_at_any_event_goes_on_to_the_same_end(tiny_encoder: Path, splits: dict[str, Examples], read_every: int) -> None:
     config = make_config(patience=2)
     plan = [plan_epoch(splits["train"].split.lengths, batch_size=16, seed=1, epoch=epoch) for epoch in (1, 2)]
 
     def begin(*, seed: int) -> tuple[TrainingState, Iterator[Event]]:
         _, fine_tuner = make_fine_tuner(tiny_encoder, 2, seed=seed)
         state = TrainingState(fine_tuner, config)
-        return state, fit(state, plan, train=splits["train"], validation=splits["validation"], config=config)
+        parts = {"train": splits["train"], "validation": splits["validation"]}
+        return state, fit(state, plan, **parts, config=config, read_every=read_every)
 
     state, events = begin(seed=42)
     names = [type(event).__name__ for event in events]

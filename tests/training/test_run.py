@@ -1,7 +1,8 @@
-"""What a run does at the loop's events: it is shown, and a signal is served, while an epoch is validated too."""
+"""A run that a signal ends, or whose states or checkpoint cannot be written: what is saved, and what it says."""
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from polarity_cli.training import describe, resume
 from polarity_cli.training.fine_tuner import FineTuner
 from tests.conftest import Outcome
 
@@ -37,3 +39,76 @@ def test_signal_while_an_epoch_is_validated_saves_its_steps(
     assert resumed.code == 0, resumed.stderr
     assert "Going on after step 4 of 8" in resumed.stderr
     assert "Epoch 1 of 2" in resumed.stderr
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no state be written."""
+
+    def refuse(*args: object, **more: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(resume, "write_state", refuse)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_interrupted_run_without_a_state_does_not_promise_to_go_on(
+    polarity: Callable[..., Outcome], reviews_csv: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed_step = FineTuner.seed_step
+
+    def interrupt(fine_tuner: FineTuner, number: int) -> None:
+        if number == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        seed_step(fine_tuner, number)
+
+    monkeypatch.setattr(FineTuner, "seed_step", interrupt)
+    outcome = polarity("train", reviews_csv, "--encoder", tiny_encoder, "--epochs", 3, "--no-graphs", "--quiet")
+    assert outcome.code == 130
+    assert "the state cannot be written" in outcome.stderr
+    assert "Nothing of what was learned is kept." in outcome.stderr
+    assert "Start again with: polarity train" in outcome.stderr
+    assert "Go on with" not in outcome.stderr
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_checkpoint_that_cannot_be_written_after_no_state_could_is_lost_and_said_so(
+    polarity: Callable[..., Outcome], reviews_csv: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "checkpoints").touch()  # in place of the folder
+    outcome = polarity("train", reviews_csv, "--encoder", tiny_encoder, "--epochs", 1, "--no-graphs")
+    assert outcome.code == 1
+    assert "Nothing of what was learned is kept: the same command starts over." in outcome.stderr
+    assert "goes on" not in outcome.stderr
+
+
+def test_checkpoint_that_cannot_be_written_after_a_state_was_goes_on_from_there(
+    polarity: Callable[..., Outcome], reviews_csv: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "checkpoints").touch()
+    command = ("train", reviews_csv, "--encoder", tiny_encoder, "--epochs", 1, "--no-graphs")
+    outcome = polarity(*command)
+    assert outcome.code == 1
+    assert "the same command goes on from there." in outcome.stderr
+    (tmp_path / "cache" / "checkpoints").unlink()
+    outcome = polarity(*command)
+    assert outcome.code == 0, outcome.stderr
+    assert "Going on after step" in outcome.stderr
+
+
+def test_interrupted_run_of_another_version_is_not_said_to_go_on_with_other_options(
+    polarity: Callable[..., Outcome], reviews_csv: Path, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "checkpoints").touch()
+    command = ("train", reviews_csv, "--encoder", tiny_encoder, "--epochs", 1, "--no-graphs")
+    assert polarity(*command).code == 1
+    versions = describe.read_versions()
+    monkeypatch.setattr(describe, "read_versions", lambda: {**versions, "torch": "9.9"})
+    outcome = polarity(*command)
+    assert outcome.code == 2
+    assert "the version of torch was" in outcome.stderr
+    assert "--fresh starts over" in outcome.stderr
+    assert "options again" not in outcome.stderr
