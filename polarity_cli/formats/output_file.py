@@ -118,4 +118,4 @@ def check_extra(format: str) -> None:
     """
     needed = {"excel": ("python_calamine", "xlsxwriter")}.get(FORMATS[format].extra or "", ())
     if not all(importlib.util.find_spec(name) for name in needed):
-        raise UsageError(f"Files of the format {format} need the extra `excel`.", hint="pip install 'polarity[excel]'")
+        raise UsageError(f"Files of the format {format} need the extra `excel`.", hint="pip install 'polarity-cli[excel]'")

@@ -19,7 +19,7 @@ from polarity_cli.text import clean_text
 
 MOST_ROWS, LONGEST_CELL = 1_048_576, 32_767
 """What a sheet can hold."""
-_INSTALL = "pip install 'polarity[excel]', or save the sheet as CSV."
+_INSTALL = "pip install 'polarity-cli[excel]', or save the sheet as CSV."
 _LOOK_ROWS = 100
 
 
