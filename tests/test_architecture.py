@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import REPOSITORY
 
 PACKAGE = REPOSITORY / "polarity_cli"
-GROUND = {"__init__", "config", "context", "errors", "machine", "read_options", "recipes", "records", "text"}
+GROUND = {"__init__", "config", "context", "errors", "extras", "machine", "read_options", "recipes", "records", "text"}
 VERBS = {"prepare", "train", "evaluate", "predict", "labelling", "open_predictor", "reviews_to_score"}
 ORDER = tuple(
     "formats cache hub sample distributed data scoring checkpoint inference encoder features export training".split()  # noqa: SIM905

