@@ -13,6 +13,7 @@ from polarity_cli.checkpoint.checkpoint import CheckpointInfo
 from polarity_cli.checkpoint.classes import describe_guess, find_positive_class
 from polarity_cli.config import Context, PredictConfig, ReadOptions
 from polarity_cli.errors import ExportError
+from polarity_cli.extras import require_extra
 from polarity_cli.formats import open_path
 from polarity_cli.inference.graphs import (
     TOKENIZER,
@@ -60,6 +61,8 @@ def open_predictor(info: CheckpointInfo, config: PredictConfig, context: Context
         lost = own.describe_loss(config.precision)
     entry = find_entry(place, key, is_sound=is_sound_entry)
     is_known, whole = entry is not None, None
+    if entry is None or entry.manifest["graphs"] is None:
+        require_extra("train", f"{lost}; answering without one")
     if entry is None:
         whole = _load_whole(info, config)
         note(f"{lost}; one is made now, once. That takes a minute.")

@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import REPOSITORY
 
 PACKAGE = REPOSITORY / "polarity_cli"
-GROUND = ("__init__", "errors", "text", "recipes", "machine", "records", "read_options", "context", "config")
+GROUND = ("__init__", "errors", "text", "recipes", "machine", "extras", "records", "read_options", "context", "config")
 """Files at the root that everything may import; each may import those before it."""
 BELOW_THE_LINE = ("formats", "cache", "hub", "sample", "distributed", "data", "scoring", "checkpoint", "inference")
 """The rooms that work without torch, lowest first; each may import those before it."""

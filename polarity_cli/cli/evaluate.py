@@ -12,6 +12,7 @@ from polarity_cli.cli import options, values
 from polarity_cli.cli.console import format_metrics, make_context, print_json, print_pairs
 from polarity_cli.config import EvaluateConfig
 from polarity_cli.distributed.environment import is_main_process
+from polarity_cli.extras import require_extra
 
 EXAMPLES = options.paragraphs(
     """
@@ -80,6 +81,7 @@ def command(
     from polarity_cli.distributed.rendezvous import join_world
     from polarity_cli.evaluate import evaluate
 
+    require_extra("train", "polarity evaluate")
     config = EvaluateConfig(
         checkpoint=checkpoint,
         sources=tuple(sources or ()),

@@ -8,7 +8,8 @@ import typer
 
 from polarity_cli.cli import options, values
 from polarity_cli.cli.console import make_context, print_json, print_pairs
-from polarity_cli.config import DEFAULT_ENCODER, DEFAULT_SOURCE, DataConfig
+from polarity_cli.config import DEFAULT_ENCODER, DEFAULT_SOURCE, SAMPLE, DataConfig
+from polarity_cli.extras import require_extra
 
 EXAMPLES = options.paragraphs(
     """
@@ -58,6 +59,7 @@ def command(
     from polarity_cli.prepare import prepare
 
     sources, encoder = values.apply_sample(sources, encoder, sample)
+    require_extra("sample" if encoder == SAMPLE else "train", "polarity prepare")
     config = DataConfig(
         **values.split_sources(sources, DEFAULT_SOURCE),
         **values.collect_data(call.params),

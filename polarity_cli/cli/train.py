@@ -9,8 +9,9 @@ import typer
 
 from polarity_cli.cli import options, values
 from polarity_cli.cli.console import format_metrics, make_context, print_json, print_pairs
-from polarity_cli.config import DEFAULT_ENCODER, DEFAULT_SOURCE, DataConfig, make_train_config
+from polarity_cli.config import DEFAULT_ENCODER, DEFAULT_SOURCE, SAMPLE, DataConfig, make_train_config
 from polarity_cli.distributed.environment import is_main_process
+from polarity_cli.extras import require_extra
 from polarity_cli.recipes import RECIPES
 from polarity_cli.records import describe_meanings
 
@@ -150,6 +151,7 @@ def command(
     from polarity_cli.train import plan_training, train
 
     sources, encoder = values.apply_sample(sources, encoder, sample)
+    require_extra("sample" if encoder == SAMPLE else "train", "polarity train")
     data: dict[str, Any] = {
         **values.split_sources(sources, DEFAULT_SOURCE),
         **values.collect_data(call.params),

@@ -36,7 +36,7 @@ FORMATS: dict[str, Format] = {
     "csv": Format((".csv",), "delimited"),
     "json": Format((".json",), "json_document", is_written=False),
     "jsonl": Format((".jsonl", ".ndjson"), "jsonl"),
-    "parquet": Format((".parquet",), "parquet"),
+    "parquet": Format((".parquet",), "parquet", extra="parquet"),
     "text": Format((".txt", ".neg", ".pos"), "lines"),
     "tsv": Format((".tsv", ".tab"), "delimited"),
     "xlsx": Format((".xlsx",), "sheets", extra="excel"),

