@@ -58,7 +58,7 @@ def plan_jobs(config: PredictConfig, context: Context) -> list[Job]:
     Raises:
         UsageError: there is no such file, or several inputs have no folder to go to.
     """
-    paths = [path for name in config.inputs for path in _expand(name, context)]
+    paths = [path for name in config.input for path in _expand(name, context)]
     for path in paths:
         if not path.is_dir():
             check_extra(find_format(path, flag="--input", asked=config.input_format))
@@ -86,7 +86,7 @@ def plan_jobs(config: PredictConfig, context: Context) -> list[Job]:
 
 def _require_suffix(config: PredictConfig) -> None:
     """Refuse an output that may be meant as a file or as a folder."""
-    if not config.output_format:
+    if not config.format:
         hint = "Name it, say, labelled.csv; or make the folder first."
         raise UsageError(f"--output {config.output}: no suffix that tells its format.", hint=hint)
 
@@ -94,14 +94,14 @@ def _require_suffix(config: PredictConfig) -> None:
 def _find_format(config: PredictConfig, path: Path) -> str:
     own = "text" if path.is_dir() else find_format(path, flag="--input", asked=config.input_format)
     to_file = config.output is not None and not config.output.is_dir() and bool(config.output.suffix)
-    return find_output_format(config.output if to_file else None, config.output_format, own)
+    return find_output_format(config.output if to_file else None, config.format, own)
 
 
 def _name_output(path: Path, config: PredictConfig) -> str:
     """Return an input's name with the suffix of what is written."""
     suffix, compression = split_suffix(path) if path.is_file() else ("", "")
     own = "text" if path.is_dir() else find_format(path, flag="--input", asked=config.input_format)
-    format = find_output_format(Path("x"), config.output_format or (own if FORMATS[own].is_written else "jsonl"), own)
+    format = find_output_format(Path("x"), config.format or (own if FORMATS[own].is_written else "jsonl"), own)
     stem = path.name[: len(path.name) - len(suffix + compression)]
     keeps = suffix in FORMATS[format].suffixes and suffix not in (".neg", ".pos")
     return f"{stem}{suffix if keeps else FORMATS[format].suffixes[0]}{compression}"

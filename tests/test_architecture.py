@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import REPOSITORY
 
 PACKAGE = REPOSITORY / "polarity_cli"
-GROUND = {"__init__", "config", "context", "errors", "machine", "read_options", "recipes", "records", "text"}
+GROUND = {"__init__", "config", "context", "errors", "machine", "make_config", "read_options", "recipes", "records", "text"}
 VERBS = {"prepare", "train", "evaluate", "predict", "labelling", "open_predictor", "reviews_to_score"}
 ORDER = tuple(
     "formats cache hub sample distributed data scoring checkpoint inference encoder features export training".split()  # noqa: SIM905
@@ -87,5 +87,5 @@ def test_files_and_functions_stay_short() -> None:
         text = path.read_text(encoding="utf-8")
         assert text.count("\n") <= 250, path
         for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.FunctionDef) and node.name != "command":
+            if isinstance(node, ast.FunctionDef):
                 assert (node.end_lineno or 0) - node.lineno < 60, f"{path}: {node.name}"

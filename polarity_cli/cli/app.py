@@ -15,8 +15,8 @@ from typing import Annotated, Any
 import typer
 
 from polarity_cli import __version__
-from polarity_cli.cli.once import Command
 from polarity_cli.cli.options import paragraphs
+from polarity_cli.cli.parser import Command, Group
 from polarity_cli.distributed.environment import is_follower
 from polarity_cli.distributed.worker_exit import claim_failure, let_others_end, set_up_process
 from polarity_cli.errors import InterruptedRunError, LostProcessError, PolarityError, UsageError
@@ -25,6 +25,7 @@ from polarity_cli.text import make_printable
 _COMMANDS = ("prepare", "train", "evaluate", "predict", "cache")
 _PROGRAM: dict[str, Any] = {
     "name": "polarity",
+    "cls": Group,
     "help": "Fine-tune the last blocks of a BERT-like encoder for sentiment, and use it from the shell.",
     "epilog": paragraphs(
         """

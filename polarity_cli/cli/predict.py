@@ -8,21 +8,21 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
-
-import typer
+from typing import IO, TYPE_CHECKING, Any
 
 from polarity_cli.checkpoint.choose import find_checkpoint
-from polarity_cli.cli import options, values
+from polarity_cli.cli import options
 from polarity_cli.cli.console import make_context
+from polarity_cli.cli.options import Call
 from polarity_cli.cli.terminal import TerminalWriter, open_terminal
-from polarity_cli.config import Context, PredictConfig, ReadOptions, check_choice
+from polarity_cli.config import Context, PredictConfig
 from polarity_cli.errors import UsageError
-from polarity_cli.formats import READ_FORMATS, WRITTEN_FORMATS, open_pipe
+from polarity_cli.formats import open_pipe
 from polarity_cli.formats.output_file import TABLES, check_extra, find_output_format
 from polarity_cli.formats.record import Record, Stream
 from polarity_cli.formats.results import DocumentWriter, Names, Writer, make_writer
 from polarity_cli.labelling import Job, plan_jobs, run_jobs
+from polarity_cli.make_config import make_config
 from polarity_cli.open_predictor import open_predictor
 
 if TYPE_CHECKING:
@@ -42,106 +42,12 @@ EXAMPLES = options.paragraphs(
 )
 
 
-def command(
-    texts: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[TEXT]...", help="Texts; - or none at all reads standard input, a line a record."),
-    ] = None,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--input",
-            "-i",
-            metavar="FILE",
-            help="Read records from a file, a glob or a folder, also compressed; may be given several times.",
-            show_default=False,
-        ),
-    ] = None,
-    input_format: Annotated[
-        str | None,
-        typer.Option(metavar="|".join(READ_FORMATS), help="[default: by the file's suffix, else text]", show_default=False),
-    ] = None,
-    delimiter: options.Delimiter = None,
-    header: options.Header = None,
-    encoding: options.Encoding = None,
-    sheet: options.Sheet = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Write to a file, which appears, or replaces an earlier one, when it is complete; several inputs need a folder "
-            "or one file for all.",
-            show_default=False,
-        ),
-    ] = None,
-    output_format: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="|".join(WRITTEN_FORMATS),
-            help="[default: by the output's suffix, else as the input]",
-            show_default=False,
-        ),
-    ] = None,
-    prefix: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="Stands before `label` and `score`, the added columns. [default: predicted_ where either is taken]",
-            show_default=False,
-        ),
-    ] = None,
-    escape: options.EscapeFormulas = False,
-    text: options.Text = None,
-    on_error: Annotated[
-        str,
-        typer.Option(
-            metavar="fail|skip|keep",
-            help="A broken row ends the run with exit 2, is left out, or is kept with an empty label.",
-        ),
-    ] = "fail",
-    explain: Annotated[
-        bool,
-        typer.Option(
-            "--explain", help="Show what each word adds, by leaving it out; a terminal or JSON only. As slow as it says."
-        ),
-    ] = False,
-    precision: Annotated[
-        str | None,
-        typer.Option(metavar="int8|fp32", help="[default: int8, where it was found to agree with the model]", show_default=False),
-    ] = None,
-    min_confidence: Annotated[float, typer.Option(metavar="P", help="Answer `uncertain` below this probability.")] = 0.0,
-    checkpoint: Annotated[str | None, typer.Option(help=options.CHECKPOINT_HELP, show_default=False)] = None,
-    positive_class: options.PositiveClass = None,
-    cache_dir: options.CacheDir = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    offline: options.Offline = False,
-    debug: options.Debug = False,
-) -> None:
+@options.takes("predict", PredictConfig, also=("texts",))
+def command(given: dict[str, Any], call: Call) -> None:
     """Label texts: one record in is one record out, in order, as soon as it is known."""
-    for flag, value, choices in (("--input-format", input_format, READ_FORMATS), ("--format", output_format, WRITTEN_FORMATS)):
-        if value is not None:
-            check_choice(flag, value, choices)
-    config = PredictConfig(
-        checkpoint=checkpoint,
-        inputs=tuple(inputs or ()),
-        input_format=input_format,
-        read=ReadOptions(delimiter=values.parse_delimiter(delimiter), header=header, encoding=encoding, sheet=sheet),
-        output=output,
-        output_format=output_format,
-        prefix=prefix,
-        escape_formulas=escape,
-        text=values.split_names(text),
-        min_confidence=min_confidence,
-        positive_class=positive_class,
-        precision=precision,
-        on_error=on_error,
-        explain=explain,
-    )
-    context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet)
+    texts, json = list(call.texts), call.json
+    config = make_config(PredictConfig, given)
+    context = make_context(call)
     jobs = _plan(texts, config, context)
     _check_outputs(jobs, config, as_json=json)
     info = find_checkpoint(config.checkpoint, context)
@@ -151,18 +57,18 @@ def command(
         with context.observer.track("Loading the checkpoint"):
             return open_predictor(info, config, context, own_texts=first_texts)
 
-    about: dict[str, object] = {"checkpoint": info.name, "inputs": list(config.inputs)}
+    about: dict[str, object] = {"checkpoint": info.name, "inputs": list(config.input)}
     choose = functools.partial(_choose_writer, config=config, as_json=json, about=about)
     run_jobs(jobs, load, choose, config, context, trained=info.text, about=about)
 
 
 def _plan(texts: list[str] | None, config: PredictConfig, context: Context) -> list[Job]:
     """Return what is read and where it is written to."""
-    if texts and config.inputs:
+    if texts and config.input:
         raise UsageError("Give texts or --input, not both.")
-    if config.inputs and config.inputs != ("-",):
+    if config.input and config.input != ("-",):
         return plan_jobs(config, context)
-    if not texts and not config.inputs and (sys.stdin is None or sys.stdin.isatty()):
+    if not texts and not config.input and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("Nothing to predict.", hint='Give a text (polarity predict "great product"), --input FILE, or a pipe.')
     named = [text for text in texts or ["-"] if text == "-"]
     if len(named) > 1:
@@ -172,7 +78,7 @@ def _plan(texts: list[str] | None, config: PredictConfig, context: Context) -> l
         (lambda: _open_stdin(config)) if is_stdin else functools.partial(_open_texts, list(group)) for is_stdin, group in parts
     )
     own = (config.input_format or "text") if named else "text"
-    format = find_output_format(config.output, config.output_format, own)
+    format = find_output_format(config.output, config.format, own)
     return [Job(openers, config.output, format, is_slow=bool(named))]
 
 
@@ -192,7 +98,7 @@ def _check_outputs(jobs: list[Job], config: PredictConfig, *, as_json: bool) -> 
 
 
 def _is_for_terminal(config: PredictConfig) -> bool:
-    return config.output is None and config.output_format is None and sys.stdout.isatty()
+    return config.output is None and config.format is None and sys.stdout.isatty()
 
 
 def _warn_of_files(texts: list[str], context: Context) -> None:

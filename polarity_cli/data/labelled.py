@@ -67,7 +67,7 @@ def read_reviews(source: Source, config: DataConfig, observer: Observer, *, know
     """
     reader = _Reader(source, config, observer)
     for split in sorted(source.files, key=["train", "validation", "test"].index):
-        reader.read_split(split, source.files[split], config.rows if split == "train" else None)
+        reader.read_split(split, source.files[split], config.row_limit if split == "train" else None)
     return reader.finish(known)
 
 

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from polarity_cli.cli.app import make_app
-from polarity_cli.cli.once import Command
+from polarity_cli.cli.parser import Command
 from polarity_cli.errors import UsageError
 from tests.conftest import Outcome
 
