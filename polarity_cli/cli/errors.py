@@ -1,4 +1,4 @@
-"""From an exception to what is printed and the exit code, in one table. What is in no line of it is a bug: its traceback is seen."""
+"""From an exception to what is printed and the exit code, in one table. What is in no line of it is a bug with a traceback."""
 
 from __future__ import annotations
 
