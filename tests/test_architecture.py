@@ -15,7 +15,7 @@ PACKAGE = REPOSITORY / "polarity_cli"
 GROUND = {"__init__", "config", "context", "errors", "machine", "make_config", "read_options", "recipes", "records", "text"}
 VERBS = {"prepare", "train", "evaluate", "predict", "plan_output", "open_predictor", "reviews_to_score"}
 BESIDE = {"predict": {"plan_output", "open_predictor"}, "evaluate": {"reviews_to_score"}}
-"""Verbs that stand on others."""
+"""Verbs that stand on other files of the root."""
 ORDER = tuple(
     "formats cache hub sample distributed data scoring checkpoint inference encoder features export training".split()  # noqa: SIM905
 )
@@ -41,12 +41,7 @@ def may_import(place: str) -> set[str]:
     if place == "cli":
         return GROUND | VERBS | ROOMS | {"cli"}
     if place in VERBS:
-        return (
-            GROUND
-            | ROOMS
-            | {"prepare"}
-            | {"predict": {"plan_output", "open_predictor"}, "evaluate": {"reviews_to_score"}}.get(place, set[str]())
-        )
+        return GROUND | ROOMS | {"prepare"} | BESIDE.get(place, set())
     if place in ROOMS:
         return GROUND | DOWN[place] | {place}
     return GROUND | {"__version__"}

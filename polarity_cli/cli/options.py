@@ -106,7 +106,7 @@ def _read(typed: Mapping[str, Any], flags: Mapping[str, Flag]) -> dict[str, Any]
     """Return what was given, as its fields want it.
 
     Raises:
-        UsageError: a value is not of its kind; see `values`.
+        UsageError: a value cannot be read; see `values`.
     """
     given = {}
     for name, flag in flags.items():

@@ -40,9 +40,9 @@ OPTIONS = list(list_options())
 def test_every_command_looks_for_options_given_twice() -> None:
     group = typer.main.get_command(make_app())
     assert isinstance(group, TyperGroup)
-    found = dict(list_commands(group))
-    assert {words for words, command in found.items() if not isinstance(command, Command)} == set()
-    assert {("prepare",), ("train",), ("evaluate",), ("predict",), ("cache", "list"), ("cache", "prune")} <= found.keys()
+    commands = dict(list_commands(group))
+    assert {words for words, command in commands.items() if not isinstance(command, Command)} == set()
+    assert {("prepare",), ("train",), ("evaluate",), ("predict",), ("cache", "list"), ("cache", "prune")} <= commands.keys()
 
 
 @pytest.mark.parametrize(("words", "option"), OPTIONS, ids=[f"{' '.join(words)} {option.name}" for words, option in OPTIONS])
