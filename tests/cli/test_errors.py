@@ -18,7 +18,7 @@ from tests.conftest import Outcome, make_reviews, write_csv
 
 Polarity = Callable[..., Outcome]
 ROWS = make_reviews(40)
-CUT = "polarity: interrupted. Step 3 is kept.\n"
+CUT = "polarity: interrupted. Step 3.\n"
 LOST = "polarity: rank 1 is gone.\n"
 BROKEN = "polarity: f: Input/output error.\n"
 
@@ -263,9 +263,9 @@ def test_length_beyond_the_encoder_is_lowered_with_a_note(polarity: Polarity, re
     ("error", "ending"),
     [
         (typer.Abort(), (130, "", False)),
-        (InterruptedRunError(15, kept="Step 3 is kept", goes_on=True), (143, f"{CUT}Go on with: polarity train x\n", False)),
+        (InterruptedRunError(15, kept="Step 3", goes_on=True), (143, f"{CUT}Go on with: polarity train x\n", False)),
         (
-            InterruptedRunError(2, kept="Step 3 is kept", goes_on=False),
+            InterruptedRunError(2, kept="Step 3", goes_on=False),
             (130, f"{CUT}Start again with: polarity train x\n", False),
         ),
         (LostProcessError("rank 1 is gone.", goes_on=True), (76, f"{LOST}Go on with: polarity train x\n", True)),
