@@ -6,9 +6,9 @@ A field and the flag that sets it have the same name.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from polarity_cli.context import Context as Context
 from polarity_cli.errors import require
@@ -24,6 +24,7 @@ TRUNCATIONS = ("head", "head-tail", "tail")
 SPLITS = ("all", "test", "train", "validation")
 PRECISIONS = ("fp32", "int8")
 ON_ERROR = ("fail", "keep", "skip")
+All = Literal["all"]
 FeatureCache = Literal["auto", "off"] | int
 """How large kept features may grow: `auto`, `off`, or bytes."""
 
@@ -47,8 +48,8 @@ class DataConfig:
     positive: tuple[str, ...] = ()
     """Values of the label column, or comparisons, that mean positive."""
     negative: tuple[str, ...] = ()
-    rows: int | None = 10_000
-    """Rows read from the source, from its beginning; None reads all."""
+    rows: int | All = 10_000
+    """Rows read from the source, from its beginning."""
     test: float = 0.2
     """Share of the rows for the test split, where the source brings none."""
     validation: float = 0.1
@@ -58,7 +59,7 @@ class DataConfig:
     truncation: str = "head"
 
     def __post_init__(self) -> None:
-        require(self.rows is None or self.rows >= 1, f"--rows {self.rows}: expected a number from 1, or 'all'.")
+        require(self.rows == "all" or self.rows >= 1, f"--rows {self.rows}: expected a number from 1, or 'all'.")
         _check_share("--test", self.test)
         _check_share("--validation", self.validation)
         require(
@@ -79,6 +80,11 @@ class DataConfig:
         """All that is read."""
         return (self.source, *self.more_sources)
 
+    @property
+    def row_limit(self) -> int | None:
+        """Most rows that are read, as the cache and manifests keep it: None where all are."""
+        return None if self.rows == "all" else self.rows
+
 
 _DEFAULT = RECIPES["default"]
 
@@ -89,8 +95,8 @@ class TrainConfig:
 
     data: DataConfig
     recipe: str = "default"
-    unfreeze: int | None = _DEFAULT.unfreeze
-    """Blocks that train, counted from the last; 0 trains the classifier alone, None everything."""
+    unfreeze: int | All = _DEFAULT.unfreeze
+    """Blocks that train, counted from the last; 0 trains the classifier alone, `all` the embeddings too."""
     epochs: int = _DEFAULT.epochs
     batch_size: int = _DEFAULT.batch_size
     """Reviews in a batch on average: a batch holds as many tokens as this many reviews of mean length."""
@@ -111,7 +117,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_choice("--recipe", self.recipe, tuple(sorted(RECIPES)))
-        require(self.unfreeze is None or self.unfreeze >= 0, f"--unfreeze {self.unfreeze}: expected 0 or more, or 'all'.")
+        require(self.unfreeze == "all" or self.unfreeze >= 0, f"--unfreeze {self.unfreeze}: expected 0 or more, or 'all'.")
         require(self.epochs >= 1, f"--epochs {self.epochs}: expected 1 or more.")
         require(self.batch_size >= 1, f"--batch-size {self.batch_size}: expected 1 or more.")
         _check_positive("--learning-rate", self.learning_rate)
@@ -130,19 +136,6 @@ class TrainConfig:
             require(self.data.validation > 0, "--patience needs a validation split.", hint="Give --validation 0.1.")
 
 
-def make_train_config(recipe: str, *, data: dict[str, Any], run: dict[str, Any]) -> TrainConfig:
-    """Return a training run's config: the recipe's values, and over them those that are given (not None).
-
-    `unfreeze` and `rows` are left out of the dictionaries where they are not given, since None means all there.
-    """
-    check_choice("--recipe", recipe, tuple(sorted(RECIPES)))
-    values = asdict(RECIPES[recipe])
-    for_data = {name: values.pop(name) for name in ("text", "validation")}
-    for_data |= {name: value for name, value in data.items() if value is not None or name == "rows"}
-    values |= {name: value for name, value in run.items() if value is not None or name == "unfreeze"}
-    return TrainConfig(recipe=recipe, data=DataConfig(**for_data), **values)
-
-
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
     """One evaluation of a checkpoint."""
@@ -159,8 +152,8 @@ class EvaluateConfig:
     label: str | None = None
     positive: tuple[str, ...] = ()
     negative: tuple[str, ...] = ()
-    rows: int | Literal["default"] | None = "default"
-    """Rows read from the source; `default` reads all of one that is named, and as many as the training run of its own."""
+    rows: int | All | None = None
+    """Rows read from the source; None reads all of one that is named, and as many as the training run of its own."""
     positive_class: str | None = None
     """The model's class that means positive, by its name or as 0 or 1; None goes by the usual names."""
     errors: Path | None = None
@@ -182,14 +175,15 @@ class PredictConfig:
 
     checkpoint: str | Path | None = None
     """As in `EvaluateConfig`."""
-    inputs: tuple[str, ...] = ()
+    input: tuple[str, ...] = ()
     """Files, globs and folders; none where texts are given or come by standard input."""
     input_format: str | None = None
     """A key of `formats.FORMATS`; None goes by the suffix."""
     read: ReadOptions = field(default_factory=ReadOptions)
     output: Path | None = None
     """A file, or a folder for several inputs; None is standard output."""
-    output_format: str | None = None
+    format: str | None = None
+    """Of the output; None goes by its suffix, else by the input."""
     prefix: str | None = None
     """What stands before `label` and `score` in the names of the added columns; None finds out what is free."""
     escape_formulas: bool = False

@@ -1,47 +1,248 @@
-"""The verb `predict`: a prediction for each record of a stream, in order, as soon as it is known."""
+"""The verb `predict`: find what is read, plan what is written, and write each record with its prediction once it is known."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Protocol
 
-from polarity_cli.formats.record import Record
-from polarity_cli.inference.read_ahead import WINDOW, ReadAhead
-from polarity_cli.records import Prediction
+from polarity_cli.checkpoint.choose import find_checkpoint
+from polarity_cli.config import Context, PredictConfig
+from polarity_cli.data.reading import Reading, read_texts
+from polarity_cli.errors import DataError, UsageError
+from polarity_cli.formats import find_format, is_readable, open_path, open_pipe
+from polarity_cli.formats.class_folders import list_classes
+from polarity_cli.formats.on_error import Losses, settle
+from polarity_cli.formats.output_file import TABLES, check_extra, open_output
+from polarity_cli.formats.record import Record, Stream
+from polarity_cli.formats.results import DocumentWriter, Names, Writer, admit, make_writer, name_results
+from polarity_cli.inference.stream import predict_stream
+from polarity_cli.open_predictor import open_predictor
+from polarity_cli.plan_output import STDIN, PredictInput, PredictOutput, Target, is_for_person, plan_output, plan_texts
 
 if TYPE_CHECKING:
+    from polarity_cli.checkpoint.checkpoint import CheckpointInfo
     from polarity_cli.inference.predictor import Predictor
 
-_EXPLAINED = 4
-"""Most records explained together: each is as many texts as it has words."""
+_UNIFORM = (*TABLES, "parquet", "xlsx")
+"""Formats whose records all have the same columns."""
+
+
+class Terminal(Protocol):
+    """Standard output where a person reads it."""
+
+    def make_writer(self, sink: IO[bytes]) -> Writer:
+        """Return what writes a line to read for each record."""
+
+    def protect(self, sink: IO[bytes], *, as_json: bool) -> IO[bytes]:
+        """Return a stream that lets no text steer the terminal."""
+
+
+@dataclass
+class Predicted:
+    """What was done."""
+
+    n_records: int = 0
+    losses: Losses = field(default_factory=Losses)
 
 
 def predict(
-    records: Iterable[Record], predictor: Predictor, *, explain: bool = False
-) -> Iterator[list[tuple[Record, Prediction]]]:
-    """Yield windows of records with their predictions, in order.
+    config: PredictConfig,
+    context: Context,
+    *,
+    texts: Sequence[str] = (),
+    stdin: Callable[[], IO[bytes]] | None = None,
+    terminal: Terminal | None = None,
+    as_json: bool = False,
+) -> Predicted:
+    """Predict every record of the inputs in order, write each with its answer, and say at the end what was lost.
 
-    While one window is computed the next is read and tokenized. A stream that has nothing more to give is answered at once.
+    Args:
+        config: what is read, where it goes, and how texts are labelled.
+        context: where it works, and who is told.
+        texts: that are given, in place of inputs; `-` is standard input.
+        stdin: opens standard input.
+        terminal: standard output, where it is one.
+        as_json: whether the answers become one document.
 
     Raises:
-        DataError: what `records` raises; those before it have been yielded.
+        UsageError: the inputs, the output and the options do not go together, or one of them cannot be.
+        DataError: an input cannot be read.
+        CheckpointError, HubError: there is no checkpoint that answers.
     """
-    started: deque[tuple[list[Record], Callable[[], list[Prediction]]]] = deque()
-    ahead = ReadAhead(records, most=_EXPLAINED if explain else WINDOW)
-    try:
-        for window in ahead.windows():
-            texts = [record.text for record in window.records]
-            started.append((window.records, predictor.start(texts, explain=explain)))
-            while len(started) > 1 or (started and not window.more_ready):
-                yield _finish(*started.popleft())
-        while started:
-            yield _finish(*started.popleft())
-        if ahead.failure is not None:
-            raise ahead.failure
-    finally:
-        predictor.close()
+    inputs = _find_inputs(config, context, texts)
+    outputs = plan_output(inputs, config, _look_at(config.output), as_json=as_json, on_terminal=terminal is not None)
+    if not as_json and not (terminal and is_for_person(config)):
+        for output in outputs:
+            check_extra(output.format)
+    for folder in {output.path.parent for output in outputs if output.path != config.output and output.path}:
+        folder.mkdir(parents=True, exist_ok=True)
+    info = find_checkpoint(config.checkpoint, context)
+    for text in texts:
+        if text != STDIN and os.path.isfile(text):
+            context.observer.note(f"{text} is a file; its name is labelled. Its rows: polarity predict --input {text}")
+    labelling = _Labelling(config, context, info, stdin=stdin, terminal=terminal, as_json=as_json)
+    if any(part.is_slow for part in inputs):
+        labelling.load(())
+    for output in outputs:
+        labelling.write(output)
+    labelling.done.losses.report(context.observer, config.on_error)
+    return labelling.done
 
 
-def _finish(records: list[Record], wait: Callable[[], list[Prediction]]) -> list[tuple[Record, Prediction]]:
-    return list(zip(records, wait(), strict=True))
+def _look_at(output: Path | None) -> Target:
+    if output is None or str(output) == STDIN:
+        return Target()
+    return Target(exists=output.exists(), is_folder=output.is_dir(), is_file=output.is_file())
+
+
+def _find_inputs(config: PredictConfig, context: Context, texts: Sequence[str]) -> list[PredictInput]:
+    """Return what is read, texts or files.
+
+    Raises:
+        UsageError: there is nothing, or both, or a file is not there or of no format that is known.
+    """
+    if texts and config.input:
+        raise UsageError("Give texts or --input, not both.")
+    if not texts and not config.input:
+        raise UsageError("Nothing to predict.", hint='Give a text (polarity predict "great product"), --input FILE, or a pipe.')
+    if texts or config.input == (STDIN,):
+        return plan_texts(texts or config.input, input_format=config.input_format)
+    inputs = []
+    for path in [path for name in config.input for path in _expand(name, context)]:
+        is_folder = path.is_dir()
+        format = "text" if is_folder else find_format(path, flag="--input", option=config.input_format)
+        inputs.append(PredictInput(path, format, is_file=path.is_file(), is_folder=is_folder))
+        check_extra(format)
+    return inputs
+
+
+def _expand(name: str, context: Context) -> list[Path]:
+    """Return the files of a path, a glob or a folder.
+
+    Raises:
+        UsageError: there are none.
+    """
+    from polarity_cli.data.sources import expand, find_source
+
+    paths = expand(name)
+    if not paths:
+        raise UsageError(f"--input {name}: no such file or folder.")
+    (path, *_) = paths
+    if len(paths) > 1 or not path.is_dir() or list_classes(path):
+        return paths
+    files = sorted(inner for inner in path.iterdir() if inner.is_file() and not inner.name.startswith((".", "_")))
+    readable = [file for file in files if is_readable(file)]
+    if not readable and any(inner.is_dir() for inner in path.iterdir()):
+        source = find_source(name, rows=None, context=context)
+        for note in source.notes:
+            context.observer.note(note)
+        return [file for paths in source.files.values() for file in paths]
+    if not readable:
+        raise UsageError(f"--input {name}: no file of a known format in it.", hint="Name the files, with --input-format.")
+    over = [file.name for file in files if not is_readable(file)]
+    if over:
+        shown = ", ".join(over[:10]) + (f" and {len(over) - 10:,} more" if len(over) > 10 else "")
+        context.observer.note(f"{name}: passed over {shown}.")
+    return readable
+
+
+class _Labelling:
+    """One model for all outputs: it is loaded when the first texts are read, or before where they keep one waiting."""
+
+    def __init__(
+        self,
+        config: PredictConfig,
+        context: Context,
+        info: CheckpointInfo,
+        *,
+        stdin: Callable[[], IO[bytes]] | None,
+        terminal: Terminal | None,
+        as_json: bool,
+    ) -> None:
+        self.done = Predicted()
+        self._config, self._context, self._info = config, context, info
+        self._stdin, self._terminal, self._as_json = stdin, terminal, as_json
+        self._predictor: Predictor | None = None
+        self._about: dict[str, object] = {"checkpoint": info.name, "inputs": list(config.input)}
+
+    def write(self, output: PredictOutput) -> None:
+        """Write the answers of one output's inputs, one after the other."""
+        with ExitStack() as stack:
+            sink: IO[bytes] | None = None
+            writer: Writer | None = None
+            names, columns = Names(), list[str]()
+            for part in output.inputs:
+                stream = self._open(part)
+                reading = self._read(stream)
+                own = reading.columns if stream.format != "text" or reading.columns else ["text"]
+                if writer is None or sink is None:
+                    sink = stack.enter_context(open_output(output.path))
+                    names, columns = name_results(own, self._config.prefix, explains=self._config.explain), own
+                    writer = self._make_writer(output, sink, stream, columns, names)
+                elif output.format in _UNIFORM and own != columns:
+                    raise DataError(
+                        f"{stream.name}: its columns are {', '.join(own[:8])}, not {', '.join(columns[:8])} as before.",
+                        hint="Write each to a file of its own, --output FOLDER, or --format jsonl.",
+                    )
+                self._label(_admit(reading, output.format, names, columns), writer, sink)
+                stream.close()  # not where it failed: a thread that waits for a pipe would keep it from closing
+            self._about |= {"n_records": self.done.n_records, "left_out": self.done.losses.to_json()}
+            if writer is not None:
+                writer.finish()
+
+    def _open(self, part: PredictInput) -> Stream:
+        if part.texts is not None:
+            records = (Record(None, text, f"text {number}", number, len(text)) for number, text in enumerate(part.texts, 1))
+            return Stream("the texts given", "text", records, is_file=True)
+        if part.path is not None:
+            return open_path(part.path, self._config.read, format=self._config.input_format)
+        assert self._stdin is not None  # else there is nothing to predict
+        return open_pipe(self._stdin(), self._config.read, format=self._config.input_format)
+
+    def _read(self, stream: Stream) -> Reading:
+        """Return a stream's texts, and load the model: by the first of them where they came at once."""
+        stops = self._config.on_error == "fail"
+        reading = read_texts(stream, option=self._config.text, preferred=self._info.text, stops_at_error=stops)
+        if reading.columns or stream.notes:
+            self._context.observer.note(reading.describe())
+        self.load(reading.first_texts)
+        return reading
+
+    def load(self, first_texts: Sequence[str]) -> Predictor:
+        """Return the predictor, opened the first time."""
+        if self._predictor is None:
+            with self._context.observer.track("Loading the checkpoint"):
+                self._predictor = open_predictor(self._info, self._config, self._context, own_texts=first_texts)
+        return self._predictor
+
+    def _make_writer(
+        self, output: PredictOutput, sink: IO[bytes], stream: Stream, columns: Sequence[str], names: Names
+    ) -> Writer:
+        terminal = self._terminal if output.path is None or str(output.path) == STDIN else None
+        if terminal and is_for_person(self._config) and not self._as_json:
+            return terminal.make_writer(sink)
+        if terminal:
+            sink = terminal.protect(sink, as_json=self._as_json or output.format == "jsonl")
+        if self._as_json:
+            return DocumentWriter(sink, names, self._about)
+        return make_writer(output.format, sink, stream, columns, names, escaped=self._config.escape_formulas)
+
+    def _label(self, records: Iterator[Record], writer: Writer, sink: IO[bytes]) -> None:
+        settled = settle(records, self._config.on_error, self.done.losses, self._context.observer)
+        for chunk in predict_stream(settled, self.load(()), explain=self._config.explain):
+            for record, prediction in chunk:
+                writer.write(record, prediction)
+            sink.flush()
+            self.done.n_records += len(chunk)
+
+
+def _admit(reading: Reading, format: str, names: Names, columns: Sequence[str]) -> Iterator[Record]:
+    """Return records of which those that do not fit the output are broken."""
+    if format == "text":
+        return reading.records
+    fixed = frozenset(columns) if format in _UNIFORM else None
+    return (admit(record, names, fixed) for record in reading.records)

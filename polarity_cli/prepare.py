@@ -72,7 +72,7 @@ def prepare(config: DataConfig, context: Context, *, both_classes: bool = True) 
         DataError: the source is wrong, or (with `both_classes`) has reviews of one class only.
         UsageError, CheckpointError, HubError, CacheError: see `find_source` and `find_encoder`.
     """
-    source = find_source(config.sources, rows=config.rows, context=context)
+    source = find_source(config.sources, rows=config.row_limit, context=context)
     encoder = find_encoder(config.encoder, context)
     return prepare_source(source, encoder, config, context, both_classes=both_classes)
 
@@ -199,7 +199,7 @@ def _make_key(source: Source, config: DataConfig, tokenizer: str, trained_rule: 
         "known": trained_rule.to_json() if trained_rule else None,
         "read": asdict(config.read),
         "on_error": config.on_error,
-        "rows": config.rows,
+        "rows": config.row_limit,
         "test": config.test,
         "validation": config.validation,
         "seed": config.seed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,7 +12,7 @@ class Recipe:
 
     text: tuple[str, ...] | None
     validation: float
-    unfreeze: int | None
+    unfreeze: int | Literal["all"]
     epochs: int
     batch_size: int
     learning_rate: float

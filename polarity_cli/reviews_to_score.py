@@ -63,7 +63,7 @@ def find_reviews(info: CheckpointInfo, config: EvaluateConfig, context: Context)
     if entry is not None and split != "all" and not _reads_otherwise(config):
         return ScoredReviews(trained["source"], entry, split, False, None)
     data = _make_trained_config(info, config, trained)
-    source = find_source(data.sources, rows=data.rows, context=context)
+    source = find_source(data.sources, rows=data.row_limit, context=context)
     prepared = prepare_source(source, _locate(info), data, context, both_classes=False)
     if prepared.manifest["key"]["files"] != trained.get("files"):
         context.observer.warn(
@@ -74,8 +74,7 @@ def find_reviews(info: CheckpointInfo, config: EvaluateConfig, context: Context)
 
 def _read_source(info: CheckpointInfo, config: EvaluateConfig, trained: dict[str, Any], context: Context) -> ScoredReviews:
     """Return the reviews of a source that was named: its own test split or all of it, or what `config.split` says."""
-    rows = None if config.rows == "default" else config.rows
-    data = _make_config(info, config, rows)
+    data = _make_config(info, config)
     source, split = _choose_split(config, data, context)
     is_own = split in source.files and (bool(source.hub_split) or split != "train" or len(source.files) > 1)
     if is_own:  # read as the only split, so that nothing is divided or taken for a copy of what is not scored
@@ -104,12 +103,12 @@ def _find_length(info: CheckpointInfo) -> tuple[int, str]:
 def _choose_split(config: EvaluateConfig, data: DataConfig, context: Context) -> tuple[Source, str]:
     """Return a source and which of its splits is scored: the one asked for, its test split if that has labels, else all of it."""
     wanted = _FROM_HUB if config.split is None else None if config.split == "all" else (config.split,)
-    source = find_source(config.sources, rows=data.rows, context=context, splits=wanted)
+    source = find_source(config.sources, rows=data.row_limit, context=context, splits=wanted)
     split = source.hub_split or config.split or ("test" if source.brings_test else "all")
     if config.split is not None or split != "test" or all(has_labels(path, data) for path in source.files["test"]):
         return source, split
     if source.hub_split:
-        source = find_source(config.sources, rows=data.rows, context=context, splits=_FROM_HUB[1:])
+        source = find_source(config.sources, rows=data.row_limit, context=context, splits=_FROM_HUB[1:])
         other = str(source.hub_split)
     else:
         source = replace(source, files={name: paths for name, paths in source.files.items() if name != "test"})
@@ -118,7 +117,7 @@ def _choose_split(config: EvaluateConfig, data: DataConfig, context: Context) ->
     return source, other
 
 
-def _make_config(info: CheckpointInfo, config: EvaluateConfig, rows: int | None) -> DataConfig:
+def _make_config(info: CheckpointInfo, config: EvaluateConfig) -> DataConfig:
     """Return how a source that was named is read."""
     max_length, truncation = _find_length(info)
     return DataConfig(
@@ -132,7 +131,7 @@ def _make_config(info: CheckpointInfo, config: EvaluateConfig, rows: int | None)
         label=config.label,
         positive=config.positive,
         negative=config.negative,
-        rows=rows,
+        rows="all" if config.rows is None else config.rows,
         max_length=max_length,
         truncation=truncation,
         test=0.0,
@@ -161,7 +160,7 @@ def _locate(info: CheckpointInfo) -> EncoderLocation:
 def _reads_otherwise(config: EvaluateConfig) -> bool:
     """Tell whether options ask for other reviews, or for reading them in another way, than in training."""
     is_read_otherwise = config.read != ReadOptions() or config.on_error != "fail"
-    return config.rows != "default" or is_read_otherwise or any((config.text, config.label, config.positive, config.negative))
+    return config.rows is not None or is_read_otherwise or any((config.text, config.label, config.positive, config.negative))
 
 
 def _make_trained_config(info: CheckpointInfo, config: EvaluateConfig, trained: dict[str, Any]) -> DataConfig:
@@ -181,7 +180,7 @@ def _make_trained_config(info: CheckpointInfo, config: EvaluateConfig, trained: 
         label=config.label or trained.get("label"),
         positive=config.positive if is_asked else (positive,) if isinstance(positive, str) else tuple(positive),
         negative=config.negative if is_asked else tuple(trained.get("negative") or ()),
-        rows=trained.get("rows", defaults.rows) if config.rows == "default" else config.rows,
+        rows=(trained.get("rows", defaults.rows) or "all") if config.rows is None else config.rows,
         test=0.0 if config.split == "all" else trained.get("test", defaults.test),
         validation=0.0 if config.split == "all" else trained.get("validation", defaults.validation),
         seed=trained.get("seed", defaults.seed),

@@ -6,14 +6,16 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from polarity_cli.cli import options, values
+from polarity_cli.cli import options
 from polarity_cli.cli.console import make_context, print_json
-from polarity_cli.cli.once import Command
+from polarity_cli.cli.options import Call
+from polarity_cli.cli.parser import Command, Group
 from polarity_cli.config import PruneConfig
+from polarity_cli.make_config import make_config
 from polarity_cli.text import make_printable
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="cache",
+    cls=Group,
     help="Show what the cache holds, and free it.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -45,20 +48,15 @@ PRUNE_EXAMPLES = options.paragraphs(
 
 
 @app.command("list", cls=Command, epilog=LIST_EXAMPLES)
-def list_command(
-    cache_dir: options.CacheDir = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    offline: options.Offline = False,
-    debug: options.Debug = False,
-) -> None:
+@options.takes("cache list")
+def list_command(given: dict[str, Any], call: Call) -> None:
     """Show kind, size, age and use of everything in the cache, what was used last first."""
     from polarity_cli.cache.prune import list_cache
 
-    context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet)
+    context = make_context(call)
     items = list_cache(context)
     size = sum(item.size for item in items)
-    if json:
+    if call.json:
         print_json({"folder": str(context.cache_dir), "size": size, "entries": [_describe(item) for item in items]})
     elif not items:
         context.observer.note(f"Nothing in {context.cache_dir} yet.")
@@ -68,27 +66,8 @@ def list_command(
 
 
 @app.command("prune", cls=Command, epilog=PRUNE_EXAMPLES)
-def prune_command(
-    older_than: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Free what was not used for so long: 12h, 30d, 2w.", show_default=False),
-    ] = None,
-    max_size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE",
-            help="Free what was used longest ago, until no more than this is left: 500MB, 5GB.",
-            show_default=False,
-        ),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, and remove nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before checkpoints and interrupted runs go.")] = False,
-    cache_dir: options.CacheDir = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    offline: options.Offline = False,
-    debug: options.Debug = False,
-) -> None:
+@options.takes("cache prune", PruneConfig, also=("yes",))
+def prune_command(given: dict[str, Any], call: Call) -> None:
     """Free what can be made again; checkpoints and interrupted runs go last, and only after asking.
 
     What a running command uses, and the reviews that a checkpoint in the cache is evaluated on, stay. Checkpoints that were
@@ -96,27 +75,25 @@ def prune_command(
     """
     from polarity_cli.cache.prune import prune
 
-    config = PruneConfig(
-        older_than=None if older_than is None else values.parse_duration(older_than, "--older-than"),
-        max_size=None if max_size is None else values.parse_bytes(max_size, "--max-size"),
-        dry_run=dry_run,
-    )
-    context = make_context(cache_dir=cache_dir, offline=offline, quiet=quiet)
-    result = prune(config, context, lambda items: yes or _ask(items))
+    config = make_config(PruneConfig, given)
+    context = make_context(call)
+    result = prune(config, context, lambda items: call.yes or _ask(items))
     if result.spared:
         context.observer.note(f"Kept: {', '.join(f'{item.kind}/{item.name}' for item in result.spared)}.")
     if config.max_size is not None and result.size > config.max_size:
-        left = "would be left" if dry_run else "are left"
+        left = "would be left" if config.dry_run else "are left"
         context.observer.note(f"{_format_size(result.size)} {left}: what is in use, or needed, or was not agreed to.")
     freed = sum(item.size for item in result.freed)
-    if json:
+    if call.json:
         parts = {"entries": result.freed, "kept": result.spared}
         described = {name: [_describe(item) for item in items] for name, items in parts.items()}
-        print_json({"folder": str(context.cache_dir), "dry_run": dry_run, "freed": freed, "size": result.size, **described})
+        print_json(
+            {"folder": str(context.cache_dir), "dry_run": config.dry_run, "freed": freed, "size": result.size, **described}
+        )
         return
     if result.freed:
         _print_table(result.freed)
-    print(f"{_format_size(freed)} {'would be freed' if dry_run else 'freed'}, {_format_size(result.size)} left")
+    print(f"{_format_size(freed)} {'would be freed' if config.dry_run else 'freed'}, {_format_size(result.size)} left")
 
 
 def _ask(items: Sequence[CacheItem]) -> bool:

@@ -9,10 +9,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import Any
 
 from polarity_cli.cache.layout import default_cache_dir
+from polarity_cli.cli.options import Call
 from polarity_cli.config import Context
 from polarity_cli.text import clean_text, escape_unprintable, make_printable
 
@@ -58,8 +58,8 @@ class Console:
         )
 
         columns = [TextColumn("{task.description}", markup=False)]
-        known = [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-        shown = [*columns, *(known if total else [SpinnerColumn(), TimeElapsedColumn()])]
+        counted = [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+        shown = [*columns, *(counted if total else [SpinnerColumn(), TimeElapsedColumn()])]
         with Progress(*shown, console=RichConsole(stderr=True), transient=True) as bars:
             number = bars.add_task(make_printable(task, keep=""), total=total)
             outer, self._bars = self._bars, bars
@@ -88,19 +88,19 @@ class Console:
                     self._bars.remove_task(number)
 
 
-def make_context(*, cache_dir: Path | None, offline: bool, quiet: bool, silent: bool = False) -> Context:
+def make_context(call: Call, *, silent: bool = False) -> Context:
     """Return where a command works and who shows its progress; offline, no library of this process makes a connection.
 
     With `silent` nobody is told anything: another process speaks for this one.
     """
-    if offline:  # read by the libraries when they are imported, which is later
+    if call.offline:  # read by the libraries when they are imported, which is later
         os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
-    folder = cache_dir or default_cache_dir()
+    folder = call.cache_dir or default_cache_dir()
     # torch, when imported, makes a folder for what it compiles, which is nothing here: one that is there spares /tmp another.
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(there))
-    console = Console(quiet=quiet, silent=silent)
-    return Context(cache_dir=folder, offline=offline, observer=console)
+    console = Console(quiet=call.quiet, silent=silent)
+    return Context(cache_dir=folder, offline=call.offline, observer=console)
 
 
 def print_json(value: object) -> None:

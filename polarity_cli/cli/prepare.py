@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+from typing import Any
 
 from polarity_cli.cli import options, values
 from polarity_cli.cli.console import make_context, print_json, print_pairs
-from polarity_cli.config import DEFAULT_ENCODER, DEFAULT_SOURCE, SAMPLE, DataConfig
+from polarity_cli.cli.options import Call
+from polarity_cli.config import SAMPLE, DataConfig
 from polarity_cli.extras import require_extra
+from polarity_cli.make_config import make_config
 
 EXAMPLES = options.paragraphs(
     """
@@ -22,58 +22,16 @@ EXAMPLES = options.paragraphs(
 )
 
 
-def command(
-    call: typer.Context,
-    sources: options.Sources = None,
-    encoder: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Hub id, local folder, or `sample`: whose tokenizer is used. [default: {DEFAULT_ENCODER}]", show_default=False
-        ),
-    ] = None,
-    sample: options.Sample = False,
-    text: options.Text = None,
-    label: options.Label = None,
-    positive: options.Positive = None,
-    negative: options.Negative = None,
-    delimiter: options.Delimiter = None,
-    header: options.Header = None,
-    encoding: options.Encoding = None,
-    sheet: options.Sheet = None,
-    on_error: options.OnError = "fail",
-    rows: Annotated[str, typer.Option(metavar="N|all", help="Rows read, from the beginning.")] = str(DataConfig.rows),
-    test: options.Test = DataConfig.test,
-    validation: Annotated[
-        float, typer.Option(metavar="SHARE", help="Share of the rows for the validation split.")
-    ] = DataConfig.validation,
-    seed: options.Seed = DataConfig.seed,
-    max_length: options.MaxLength = DataConfig.max_length,
-    truncation: options.Truncation = DataConfig.truncation,
-    cache_dir: options.CacheDir = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    offline: options.Offline = False,
-    debug: options.Debug = False,
-) -> None:
+@options.takes("prepare", DataConfig, also=("sources", "sample"))
+def command(given: dict[str, Any], call: Call) -> None:
     """Tokenize reviews into the cache."""
     from polarity_cli.prepare import prepare
 
-    sources, encoder = values.apply_sample(sources, encoder, sample)
-    require_extra("sample" if encoder == SAMPLE else "train", "polarity prepare")
-    config = DataConfig(
-        **values.split_sources(sources, DEFAULT_SOURCE),
-        **values.collect_data(call.params),
-        encoder=DEFAULT_ENCODER if encoder is None else encoder,
-        rows=values.parse_rows(rows),
-        test=test,
-        validation=validation,
-        seed=seed,
-        max_length=max_length,
-        truncation=truncation,
-    )
-    prepared = prepare(config, make_context(cache_dir=cache_dir, offline=offline, quiet=quiet))
+    config = make_config(DataConfig, values.name_sources(given, call.sources, sample=call.sample))
+    require_extra("sample" if config.encoder == SAMPLE else "train", "polarity prepare")
+    prepared = prepare(config, make_context(call))
     manifest = prepared.manifest
-    if json:
+    if call.json:
         print_json({"folder": str(prepared.folder), "from_cache": prepared.from_cache, **manifest})
         return
     counts = {
@@ -84,7 +42,13 @@ def command(
         {
             **counts,
             "text": ": ".join(manifest["text"]),
-            "label": f"{manifest['label']}: {values.describe_labels(manifest['labels'])}",
+            "label": f"{manifest['label']}: {_describe_labels(manifest['labels'])}",
             "folder": str(prepared.folder),
         }
     )
+
+
+def _describe_labels(labels: dict[str, str]) -> str:
+    """Return what each value of the label column means, in words."""
+    shown = [f"{value} is {meaning}" for value, meaning in labels.items()]
+    return ", ".join(shown[:12]) + (f" and {len(shown) - 12} more" if len(shown) > 12 else "")

@@ -58,9 +58,19 @@ def _show(text: str) -> str:
     return make_printable(text, instead=" ", keep="")
 
 
-def open_terminal(stream: IO[bytes], *, as_json: bool) -> IO[bytes]:
-    """Return a stream that shows what is written to a terminal in a format for programs, and lets none of it steer."""
-    return cast(IO[bytes], _Shown(stream, as_json=as_json))
+class Terminal:
+    """Standard output where a person reads it."""
+
+    def __init__(self, *, colour: bool) -> None:
+        self._colour = colour
+
+    def make_writer(self, sink: IO[bytes]) -> TerminalWriter:
+        """Return what writes a line to read for each record."""
+        return TerminalWriter(sink, colour=self._colour)
+
+    def protect(self, sink: IO[bytes], *, as_json: bool) -> IO[bytes]:
+        """Return a stream that shows what is written in a format for programs, and lets none of it steer the terminal."""
+        return cast(IO[bytes], _Shown(sink, as_json=as_json))
 
 
 class _Shown(io.RawIOBase):

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
-from polarity_cli.config import FeatureCache, ReadOptions
+from polarity_cli.config import DEFAULT_SOURCE, All, FeatureCache, check_choice
 from polarity_cli.errors import UsageError
 
 
-def split_names(values: list[str] | None, flag: str = "--text") -> tuple[str, ...] | None:
+def take_all(values: list[str], flag: str) -> tuple[str, ...]:
+    """Return what was given, unchanged."""
+    return tuple(values)
+
+
+def choose(value: str, flag: str, *, choices: tuple[str, ...]) -> str:
+    """Return a value that is one of `choices`.
+
+    Raises:
+        UsageError: it is not.
+    """
+    check_choice(flag, value, choices)
+    return value
+
+
+def split_names(values: list[str], flag: str) -> tuple[str, ...]:
     """Return the column names in comma-separated lists, one after the other.
 
     Raises:
         UsageError: a name is empty.
     """
-    if not values:
-        return None
     names = tuple(name.strip() for value in values for name in value.split(","))
     if not all(names):
         raise UsageError(
@@ -27,58 +39,33 @@ def split_names(values: list[str] | None, flag: str = "--text") -> tuple[str, ..
     return names
 
 
+def parse_labels(values: list[str], flag: str) -> tuple[str, ...]:
+    """Return values of the label column, and comparisons; see `data.label_rules`.
+
+    Raises:
+        UsageError: one is empty, or no comparison.
+    """
+    from polarity_cli.data.label_rules import parse_values
+
+    return parse_values(values, flag)
+
+
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "bar": "|", "space": " "}
 
 
-def parse_delimiter(value: str | None) -> str | None:
+def parse_delimiter(value: str, flag: str) -> str:
     """Return the character that a word stands for, or the value as it is."""
-    return None if value is None else _DELIMITERS.get(value.lower(), value)
+    return _DELIMITERS.get(value.lower(), value)
 
 
-def split_sources(sources: list[str] | None, default: str) -> dict[str, Any]:
-    """Return the config's fields for SOURCE, which may be several."""
-    first, *more = sources or [default]
-    return {"source": first, "more_sources": tuple(more)}
-
-
-def collect_data(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config's fields for how reviews are read, from what a command was given, by the names of its options."""
-    from polarity_cli.data.label_rules import parse_values
-
-    read = {name: given[name] for name in ("header", "encoding", "sheet")}
-    return {
-        "text": split_names(given["text"]),
-        "label": given["label"],
-        "positive": parse_values(given["positive"] or [], "--positive"),
-        "negative": parse_values(given["negative"] or [], "--negative"),
-        "read": ReadOptions(delimiter=parse_delimiter(given["delimiter"]), **read),
-        "on_error": given["on_error"],
-    }
-
-
-def describe_labels(labels: dict[str, str]) -> str:
-    """Return what each value of the label column means, in words."""
-    shown = [f"{value} is {meaning}" for value, meaning in labels.items()]
-    return ", ".join(shown[:12]) + (f" and {len(shown) - 12} more" if len(shown) > 12 else "")
-
-
-def parse_rows(value: str) -> int | None:
-    """Return a number of rows, or None for `all`.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    return parse_count(value, "--rows", least=1)
-
-
-def parse_count(value: str, flag: str, *, least: int) -> int | None:
-    """Return a whole number from `least` on, or None for `all`.
+def parse_count(value: str, flag: str, *, least: int) -> int | All:
+    """Return a whole number from `least` on, or `all`.
 
     Raises:
         UsageError: it is neither.
     """
     if value == "all":
-        return None
+        return "all"
     number = int(value) if re.fullmatch("[0-9]{1,15}", value) else least - 1
     if number < least:
         raise UsageError(f"{flag} {value}: expected a whole number from {least}, or 'all'.")
@@ -112,10 +99,10 @@ def parse_bytes(value: str, flag: str) -> int:
 
 
 def _read_size(value: str, message: str) -> int:
-    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([A-Z]*)", value.upper())
-    if found is None or found[2] not in _UNITS:
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([A-Z]*)", value.upper())
+    if match is None or match[2] not in _UNITS:
         raise UsageError(message)
-    return int(float(found[1]) * _UNITS[found[2]])
+    return int(float(match[1]) * _UNITS[match[2]])
 
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -127,20 +114,21 @@ def parse_duration(value: str, flag: str) -> float:
     Raises:
         UsageError: it is none.
     """
-    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([smhdw])", value)
-    if found is None:
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([smhdw])", value)
+    if match is None:
         raise UsageError(f"{flag} {value}: expected a number and s, m, h, d or w, such as 12h or 30d.")
-    return float(found[1]) * _SECONDS[found[2]]
+    return float(match[1]) * _SECONDS[match[2]]
 
 
-def apply_sample(sources: list[str] | None, encoder: str | None, sample: bool) -> tuple[list[str] | None, str | None]:
-    """Return source and encoder with `--sample` applied.
+def name_sources(given: dict[str, Any], sources: tuple[str, ...], *, sample: bool) -> dict[str, Any]:
+    """Return a config's values with those for SOURCE, which may be several, and for `--sample`.
 
     Raises:
-        UsageError: another source or encoder is asked for too.
+        UsageError: with `--sample` another source or encoder is asked for too.
     """
-    if not sample:
-        return sources, encoder
-    if (sources or ["sample"]) != ["sample"] or (encoder or "sample") != "sample":
-        raise UsageError("--sample is both source and encoder.", hint="Leave out SOURCE and --encoder, or --sample.")
-    return ["sample"], "sample"
+    if sample:
+        if (sources or ("sample",)) != ("sample",) or given.get("encoder", "sample") not in ("", "sample"):
+            raise UsageError("--sample is both source and encoder.", hint="Leave out SOURCE and --encoder, or --sample.")
+        sources, given = ("sample",), {**given, "encoder": "sample"}
+    first, *more = sources or (DEFAULT_SOURCE,)
+    return {**given, "source": first, "more_sources": tuple(more)}

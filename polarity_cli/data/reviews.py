@@ -69,7 +69,7 @@ def read_reviews(
     """
     reader = _Reader(source, config, observer)
     for split in sorted(source.files, key=["train", "validation", "test"].index):
-        reader.read_split(split, source.files[split], config.rows if split == "train" else None)
+        reader.read_split(split, source.files[split], config.row_limit if split == "train" else None)
     return reader.finish(trained_rule)
 
 

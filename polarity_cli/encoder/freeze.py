@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from polarity_cli.config import All
 from polarity_cli.encoder.families import find_family, get_blocks, has_submodule
 from polarity_cli.errors import UsageError
 
@@ -33,10 +34,10 @@ class FreezePlan:
         return asdict(self)
 
 
-def freeze(model: PreTrainedModel, unfreeze: int | None) -> FreezePlan:
+def freeze(model: PreTrainedModel, unfreeze: int | All) -> FreezePlan:
     """Freeze all of `model` but its last `unfreeze` blocks and what follows them, and return the plan.
 
-    With 0 only the classifier trains: a pooler that belongs to the pretrained encoder stays frozen. With None everything
+    With 0 only the classifier trains: a pooler that belongs to the pretrained encoder stays frozen. With `all` everything
     trains, embeddings included. Modules are frozen as objects, never by matching names. What changes no answer stays frozen too.
 
     Raises:
@@ -45,14 +46,14 @@ def freeze(model: PreTrainedModel, unfreeze: int | None) -> FreezePlan:
     """
     family = find_family(model.config)
     blocks = get_blocks(model, family)
-    if unfreeze is not None and unfreeze > len(blocks):
+    if unfreeze != "all" and unfreeze > len(blocks):
         raise UsageError(
             f"--unfreeze {unfreeze}: this encoder has {len(blocks)} blocks.",
             hint=f"Give a number from 0 to {len(blocks)}, or 'all' to train the embeddings too.",
         )
-    cut = 0 if unfreeze is None else len(blocks) - unfreeze
-    names = ["the whole model"] if unfreeze is None else _trainable_names(model, cut)
-    modules = [model] if unfreeze is None else [model.get_submodule(name) for name in names]
+    cut = 0 if unfreeze == "all" else len(blocks) - unfreeze
+    names = ["the whole model"] if unfreeze == "all" else _trainable_names(model, cut)
+    modules = [model] if unfreeze == "all" else [model.get_submodule(name) for name in names]
     model.requires_grad_(False)
     for module in modules:
         module.requires_grad_(True)
@@ -63,7 +64,7 @@ def freeze(model: PreTrainedModel, unfreeze: int | None) -> FreezePlan:
     return FreezePlan(
         n_blocks=len(blocks),
         cut=cut,
-        embeddings_train=unfreeze is None,
+        embeddings_train=unfreeze == "all",
         trainable_modules=tuple(names),
         n_trainable=n_trainable,
         n_frozen=_count(model, trainable=False),

@@ -26,11 +26,25 @@ def find_output_format(path: Path | None, option: str | None, input_format: str,
     Raises:
         UsageError: no format that can be written has the suffix.
     """
+    is_special = path is not None and (path.is_dir() or (path.exists() and not path.is_file()))
+    return choose_output_format(path, option, input_format, is_special=is_special, flag=flag)
+
+
+def choose_output_format(
+    path: Path | None, option: str | None, input_format: str, *, is_special: bool, flag: str = "--output"
+) -> str:
+    """Return what `find_output_format` does; `is_special` says that the path is a folder, a FIFO or a device.
+
+    Raises:
+        UsageError: see `find_output_format`.
+    """
     if option:
         return option
     follows = input_format if input_format in WRITTEN_FORMATS else "jsonl"
-    if path is None or str(path) == "-" or path.is_dir() or (path.exists() and not path.is_file()):
-        return "csv" if follows in ("parquet", "xlsx") and (path is None or str(path) == "-") else follows
+    if path is None or str(path) == "-":
+        return "csv" if follows in ("parquet", "xlsx") else follows
+    if is_special:
+        return follows
     suffix, compression = split_suffix(path)
     if not suffix and not compression and flag == "--output" and not path.suffix:
         raise UsageError(f"{flag} {path}: no suffix that tells its format.", hint="Name it, say, labelled.csv; or give --format.")

@@ -28,13 +28,13 @@ def list_settings(config: TrainConfig) -> dict[str, Any]:
     settings = {**asdict(config), **asdict(config.data), **asdict(config.data.read)}
     for name in ("data", "read", *(name for name, value in settings.items() if value == ())):
         settings.pop(name)
-    return {key: _make_plain(key, value) for key, value in settings.items()}
+    return {key: _make_plain(value) for key, value in settings.items()}
 
 
-def _make_plain(name: str, value: object) -> int | float | str | bool:
+def _make_plain(value: object) -> int | float | str | bool:
     """Return a setting as it is typed."""
     if value is None:
-        return "all" if name in ("rows", "unfreeze") else "not given"
+        return "not given"
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return value if isinstance(value, int | float | str | bool) else str(value)
@@ -92,7 +92,8 @@ def describe_checkpoint(
             "files": reviews["key"]["files"],
             "text": list(reviews["text"]),
             **{name: reviews[name] for name in ("label", "labels", "rule", "left_out", "splits")},
-            **{name: getattr(config.data, name) for name in ("rows", "test", "validation", "seed", "on_error")},
+            "rows": config.data.row_limit,
+            **{name: getattr(config.data, name) for name in ("test", "validation", "seed", "on_error")},
             **{name: list(getattr(config.data, name)) for name in ("positive", "negative", "more_sources")},
             "read": asdict(config.data.read),
         },
@@ -100,7 +101,7 @@ def describe_checkpoint(
         "truncation": config.data.truncation,
         "recipe": {
             "name": config.recipe,
-            "values": {"unfreeze": "all" if config.unfreeze is None else config.unfreeze, **values},
+            "values": {"unfreeze": config.unfreeze, **values},
         },
         "seed": config.data.seed,
         "features": dict(features),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from polarity_cli.config import Context, TrainConfig
+from polarity_cli.config import All, Context, TrainConfig
 from polarity_cli.data.batches import Batch, plan_epoch
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.encoder.freeze import FreezePlan, freeze
@@ -39,7 +39,7 @@ _FEW_STEPS = 100
 """Steps below which the default learning rate has not taught an encoder much: the built-in sample takes 124."""
 
 
-def load_frozen(location: EncoderLocation, unfreeze: int | None, observer: Observer) -> tuple[PreTrainedModel, FreezePlan]:
+def load_frozen(location: EncoderLocation, unfreeze: int | All, observer: Observer) -> tuple[PreTrainedModel, FreezePlan]:
     """Return an encoder with its head, frozen but for the last blocks, and the plan of what trains.
 
     Where the encoder brings a head, the observer is told whether it is used.

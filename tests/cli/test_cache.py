@@ -249,8 +249,8 @@ def test_interrupted_run_is_listed_and_asked_for(polarity: Polarity, filled: Pat
     shutil.rmtree(filled / "checkpoints")
     state = run / "state-000000004-000001"
     state.mkdir()
-    said = {"--source": "reviews.csv", "--encoder": "tiny", "the tokenized reviews": needed}
-    (state / "manifest.json").write_text(json.dumps({"run": said}))
+    described = {"--source": "reviews.csv", "--encoder": "tiny", "the tokenized reviews": needed}
+    (state / "manifest.json").write_text(json.dumps({"run": described}))
     (shown,) = (entry for entry in list_entries(polarity) if entry["kind"] == "runs")
     assert shown["description"] == "interrupted, reviews.csv, tiny"
     polarity("cache", "prune", "--max-size", "0")

@@ -26,12 +26,12 @@ def test_prepare_counts_splits_and_answers_again_from_the_cache(
     first = polarity("prepare", reviews_csv, "--encoder", tiny_encoder, "--json")
     again = polarity("prepare", reviews_csv, "--encoder", tiny_encoder, "--json")
     assert first.code == again.code == 0
-    found, found_again = json.loads(first.stdout), json.loads(again.stdout)
-    assert (found.pop("from_cache"), found_again.pop("from_cache")) == (False, True)
-    assert found == found_again
-    assert {name: counts["n_rows"] for name, counts in found["splits"].items()} == {"train": 42, "validation": 6, "test": 12}
-    assert all(counts["n_positive"] == counts["n_negative"] for counts in found["splits"].values())
-    assert found["text"] == ["title", "content"]
+    document, second = json.loads(first.stdout), json.loads(again.stdout)
+    assert (document.pop("from_cache"), second.pop("from_cache")) == (False, True)
+    assert document == second
+    assert {name: counts["n_rows"] for name, counts in document["splits"].items()} == {"train": 42, "validation": 6, "test": 12}
+    assert all(counts["n_positive"] == counts["n_negative"] for counts in document["splits"].values())
+    assert document["text"] == ["title", "content"]
 
 
 def test_prepare_says_what_it_read(polarity: Polarity, reviews_csv: Path, tiny_encoder: Path) -> None:
@@ -150,17 +150,23 @@ def test_second_run_replaces_the_published_checkpoint(
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-@pytest.mark.parametrize("kind", ["a file", "a folder of mine", "a checkpoint with a file of mine", "a link"])
+@pytest.mark.parametrize("there", ["a file", "a folder of mine", "a checkpoint with a file of mine", "a link"])
 def test_out_that_no_run_published_is_refused_before_anything_is_done(
-    polarity: Polarity, reviews_csv: Path, tiny_encoder: Path, tmp_path: Path, tiny_checkpoint: Path, cache_dir: Path, kind: str
+    polarity: Polarity,
+    reviews_csv: Path,
+    tiny_encoder: Path,
+    tmp_path: Path,
+    tiny_checkpoint: Path,
+    cache_dir: Path,
+    there: str,
 ) -> None:
     out = tmp_path / "ckpt"
-    if kind == "a file":
+    if there == "a file":
         out.write_text("mine")
-    elif kind == "a folder of mine":
+    elif there == "a folder of mine":
         out.mkdir()
         (out / "thesis.txt").write_text("mine")
-    elif kind == "a link":
+    elif there == "a link":
         out.symlink_to(tiny_checkpoint)
     else:
         shutil.copytree(tiny_checkpoint, out)
@@ -168,8 +174,8 @@ def test_out_that_no_run_published_is_refused_before_anything_is_done(
     outcome = train(polarity, reviews_csv, tiny_encoder)
     assert outcome.code == 2
     assert "--out ckpt" in outcome.stderr
-    assert out.read_text() == "mine" if kind == "a file" else out.exists()
-    if "mine" in kind and out.is_dir():
+    assert out.read_text() == "mine" if there == "a file" else out.exists()
+    if "mine" in there and out.is_dir():
         assert (out / "thesis.txt").read_text() == "mine"
     assert not (cache_dir / "checkpoints").exists()
 

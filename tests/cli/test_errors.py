@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -9,11 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
 
+from polarity_cli.cli.errors import find_ending
+from polarity_cli.errors import DataError, InterruptedRunError, LostProcessError, UsageError, WorkerError
 from tests.conftest import Outcome, make_reviews, write_csv
 
 Polarity = Callable[..., Outcome]
 ROWS = make_reviews(40)
+CUT = "polarity: interrupted. Step 3.\n"
+LOST = "polarity: rank 1 is gone.\n"
+BROKEN = "polarity: f: Input/output error.\n"
 
 
 def check_outcome(outcome: Outcome, code: int, *phrases: str) -> None:
@@ -250,6 +257,35 @@ def test_length_beyond_the_encoder_is_lowered_with_a_note(polarity: Polarity, re
     outcome = polarity("prepare", reviews_csv, "--encoder", tiny_encoder, "--max-length", 4096)
     assert outcome.code == 0
     assert "reads at most 512 tokens; --max-length 4096 is lowered to that" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "ending"),
+    [
+        (typer.Abort(), (130, "", False)),
+        (InterruptedRunError(15, kept="Step 3", goes_on=True), (143, f"{CUT}Go on with: polarity train x\n", False)),
+        (
+            InterruptedRunError(2, kept="Step 3", goes_on=False),
+            (130, f"{CUT}Start again with: polarity train x\n", False),
+        ),
+        (LostProcessError("rank 1 is gone.", goes_on=True), (76, f"{LOST}Go on with: polarity train x\n", True)),
+        (UsageError("--rows 0.", hint="Give 1."), (2, "polarity: --rows 0.\nGive 1.\n", True)),
+        (DataError("r.csv:3: \x1b[31m"), (2, "polarity: r.csv:3: \ufffd[31m\n", True)),
+        (WorkerError("", exit_code=9), (9, "", True)),
+        (OSError(errno.EIO, "Input/output error", "f"), (1, f"{BROKEN}The disk or the stream failed.\n", True)),
+        (OSError(errno.EMFILE, "Too many open files"), (1, "polarity: Too many open files.\n", True)),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_each_exception_has_its_message_its_next_step_and_its_code(error: BaseException, ending: tuple[int, str, bool]) -> None:
+    actual = find_ending(error, ["train", "x", "--fresh"])
+    assert actual is not None
+    assert (actual.code, actual.text, actual.traces) == ending
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), OSError("a library's own"), KeyboardInterrupt()])
+def test_what_nobody_foresaw_is_a_bug(error: BaseException) -> None:
+    assert find_ending(error, ["train"]) is None
 
 
 def test_debug_shows_the_traceback(polarity: Polarity) -> None:

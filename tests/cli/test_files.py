@@ -30,10 +30,10 @@ def write_upside_down(path: Path, n_rows: int, seed: int) -> Path:
 
 def test_a_file_is_scored_whole_and_said(polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path) -> None:
     write_csv(tmp_path / "held.csv", [*make_reviews(50, seed=9), ("", "no", "label")])
-    found = evaluate(polarity, tiny_checkpoint, "held.csv")
-    assert found["metrics"]["n"] == 50  # type: ignore[index]
-    assert found["scored"] == "50 rows, all of held.csv"
-    assert found["left_out"]["no_label"] == 1  # type: ignore[index]
+    result = evaluate(polarity, tiny_checkpoint, "held.csv")
+    assert result["metrics"]["n"] == 50  # type: ignore[index]
+    assert result["scored"] == "50 rows, all of held.csv"
+    assert result["left_out"]["no_label"] == 1  # type: ignore[index]
     assert evaluate(polarity, tiny_checkpoint, "held.csv", "--rows", 10)["scored"] == "10 rows, all of held.csv"
     outcome = polarity("evaluate", tiny_checkpoint, "held.csv", "--quiet")
     assert "50 rows, all of held.csv" in outcome.stdout
@@ -74,8 +74,8 @@ def test_a_label_that_nobody_knows_is_an_error(polarity: Polarity, tiny_checkpoi
     outcome = polarity("evaluate", tiny_checkpoint, "good.csv", "--label", "verdict", "--positive", "god")
     assert outcome.code == 2
     assert "--positive god" in outcome.stderr
-    known = evaluate(polarity, tiny_checkpoint, "good.csv", "--label", "verdict", "--positive", "good")
-    assert known["metrics"]["n"] == 2  # type: ignore[index]
+    result = evaluate(polarity, tiny_checkpoint, "good.csv", "--label", "verdict", "--positive", "good")
+    assert result["metrics"]["n"] == 2  # type: ignore[index]
 
 
 def test_mistakes_keep_the_columns_of_their_rows(polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -147,12 +147,6 @@ def test_added_names_are_one_pair_and_can_be_said(polarity: Polarity, tiny_check
     outcome = polarity("predict", "--checkpoint", tiny_checkpoint, "-i", "r.jsonl", "--prefix", "")
     assert outcome.code == 2
     assert "--prefix" in outcome.stderr
-
-
-def test_json_and_a_file_do_not_go_together(polarity: Polarity, tiny_checkpoint: Path) -> None:
-    outcome = polarity("predict", "--checkpoint", tiny_checkpoint, "great", "--output", "x.csv", "--json")
-    assert outcome.code == 2
-    assert "--json" in outcome.stderr
 
 
 def test_what_was_lost_is_counted_in_json_too(polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ Polarity = Callable[..., Outcome]
         (("prepare", "reviews.csv"), "polarity_cli.prepare.prepare", "--cache-dir."),
         (("train", "reviews.csv"), "polarity_cli.train.train", "--cache-dir or --out."),
         (("evaluate", "ckpt"), "polarity_cli.evaluate.evaluate", "--cache-dir or --errors."),
-        (("predict", "great"), "polarity_cli.cli.predict.find_checkpoint", "--cache-dir or --output."),
+        (("predict", "great"), "polarity_cli.predict.find_checkpoint", "--cache-dir or --output."),
         (("cache", "list"), "polarity_cli.cache.prune.list_cache", "--cache-dir."),
     ],
 )

@@ -133,7 +133,7 @@ def test_formulas_are_escaped_where_it_is_asked_for(
 ) -> None:
     with (tmp_path / "in.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("=id", "content"), *((cell, f"great {cell}") for cell in FORMULAS + PLAIN)])
-    found = {}
+    cells = {}
     for flags in ((), ("--escape-formulas",)):
         args = ("predict", "--checkpoint", tiny_checkpoint, "-i", "in.csv", "-o", f"out{suffix}", *flags)
         assert polarity(*args).code == 0
@@ -143,8 +143,8 @@ def test_formulas_are_escaped_where_it_is_asked_for(
             if suffix == ".csv"
             else [line.split("\t") for line in text.split("\n")[:-1]]
         )
-        found[flags] = [row[0] for row in rows]
-    plain, escaped = found.values()
+        cells[flags] = [row[0] for row in rows]
+    plain, escaped = cells.values()
     if suffix == ".csv":
         assert plain == ["=id", *FORMULAS, *PLAIN]
     assert escaped == [f"'{cell}" for cell in plain[: 1 + len(FORMULAS)]] + PLAIN
@@ -166,8 +166,6 @@ def test_formulas_in_mistakes_are_escaped(polarity: Polarity, tiny_checkpoint: P
     "args",
     [
         ("predict", "x", "--escape-formulas"),
-        ("predict", "x", "--escape-formulas", "--format", "jsonl"),
-        ("predict", "x", "--escape-formulas", "--format", "csv", "--json"),
         ("evaluate", "--escape-formulas"),
         ("evaluate", "--escape-formulas", "--errors", "m.jsonl"),
     ],

@@ -10,6 +10,7 @@ import transformers as _transformers
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from polarity_cli.config import All
 from polarity_cli.encoder.families import FAMILIES, get_blocks
 from polarity_cli.encoder.fast.linear import FrozenLinear, use_packed_linears
 from polarity_cli.encoder.freeze import freeze
@@ -89,8 +90,8 @@ def compute_gradients(model: PreTrainedModel, logits: Tensor) -> dict[str, Tenso
 
 
 @pytest.mark.parametrize("family", sorted(CONFIGS))
-@pytest.mark.parametrize("unfreeze", [0, 1, 2, N_BLOCKS, None])
-def test_trunk_and_top_give_the_whole_models_logits_and_gradients(family: str, unfreeze: int | None) -> None:
+@pytest.mark.parametrize("unfreeze", [0, 1, 2, N_BLOCKS, "all"])
+def test_trunk_and_top_give_the_whole_models_logits_and_gradients(family: str, unfreeze: int | All) -> None:
     # In float64 equality up to its rounding shows that the last block at one token is the same function, not a near one.
     model, (ids, mask) = make_model(family).double(), make_batch()
     with torch.no_grad():
@@ -217,7 +218,7 @@ def test_classifier_alone_leaves_the_pretrained_pooler_frozen() -> None:
 @pytest.mark.parametrize("family", sorted(CONFIGS))
 def test_all_trains_every_parameter_that_changes_an_answer(family: str) -> None:
     model, (ids, mask) = make_model(family).double(), make_batch()
-    plan = freeze(model, None)
+    plan = freeze(model, "all")
     assert plan.embeddings_train
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     assert all(name.endswith(FAMILIES[family].without_effect or ("nothing",)) for name in frozen)

@@ -132,7 +132,9 @@ def read_labelled(path: Path) -> int | None:
     """Return the number of a file's reviews, or None where it is refused."""
     try:
         return sum(
-            map(len, read_reviews(Source(path.name, {"train": (path,)}), DataConfig(rows=None), SilentObserver()).splits.values())
+            map(
+                len, read_reviews(Source(path.name, {"train": (path,)}), DataConfig(rows="all"), SilentObserver()).splits.values()
+            )
         )
     except PolarityError:
         return None

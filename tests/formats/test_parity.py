@@ -126,7 +126,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
 
 def read_for_training(path: Path) -> list[str]:
     source = find_source(str(path), rows=None, context=Context(cache_dir=path.parent / "cache"))
-    reviews = read_reviews(source, DataConfig(rows=None), SilentObserver())
+    reviews = read_reviews(source, DataConfig(rows="all"), SilentObserver())
     return [review.text for review in reviews.splits["train"]]
 
 

@@ -23,7 +23,7 @@ MARK, STARS = "\ufeff", "\u2605"
 
 def read(path: Path | str, observer: SilentObserver | None = None, **config: Any) -> LabelledReviews:
     source = find_source(str(path), rows=None, context=Context(cache_dir=Path("nowhere")))
-    return read_reviews(source, DataConfig(rows=None, **config), observer or SilentObserver())
+    return read_reviews(source, DataConfig(rows="all", **config), observer or SilentObserver())
 
 
 def list_pairs(reviews: LabelledReviews, split: str = "train") -> list[tuple[str, int]]:
@@ -131,7 +131,7 @@ def test_title_that_comes_late_is_not_lost(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("title,text,label\nFine,one,1\n")
     for names in (("a.csv", "b.csv"), ("b.csv", "a.csv")):
         source = find_source([str(tmp_path / name) for name in names], rows=None, context=Context(cache_dir=tmp_path))
-        found = read_reviews(source, DataConfig(rows=None), SilentObserver())
+        found = read_reviews(source, DataConfig(rows="all"), SilentObserver())
         assert sorted(list_pairs(found)) == [("Fine: one", 1), ("poor one", 0)]
         assert found.text == ("title", "text")
 

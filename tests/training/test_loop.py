@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch.utils.data import Sampler
 
-from polarity_cli.config import Context, DataConfig, TrainConfig
+from polarity_cli.config import All, Context, DataConfig, TrainConfig
 from polarity_cli.data.batches import Batch, pad, plan_epoch
 from polarity_cli.data.tokenized import read_split
 from polarity_cli.encoder.freeze import freeze
@@ -39,7 +39,7 @@ def splits(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     return {name: Examples(read_split(prepared.folder / f"{name}.arrow")) for name in prepared.manifest["splits"]}
 
 
-def make_fine_tuner(encoder: Path, unfreeze: int | None, *, seed: int = 42, dropout: bool = True) -> tuple[Any, FineTuner]:
+def make_fine_tuner(encoder: Path, unfreeze: int | All, *, seed: int = 42, dropout: bool = True) -> tuple[Any, FineTuner]:
     accelerator = start_runtime(seed=seed)
     model = load_model(encoder, new_head=True)
     if not dropout:
@@ -148,9 +148,9 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others(tiny_encoder: 
     assert not torch.equal(first["classifier.weight"], other["classifier.weight"])
 
 
-@pytest.mark.parametrize("unfreeze", [0, 1, 2, None])
+@pytest.mark.parametrize("unfreeze", [0, 1, 2, "all"])
 def test_training_changes_every_top_tensor_and_no_trunk_tensor(
-    tiny_encoder: Path, splits: dict[str, Examples], unfreeze: int | None
+    tiny_encoder: Path, splits: dict[str, Examples], unfreeze: int | All
 ) -> None:
     before, _ = make_fine_tuner(tiny_encoder, unfreeze)
     plan = freeze(before, unfreeze)

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from polarity_cli.cli.app import make_app
-from polarity_cli.cli.once import Command
+from polarity_cli.cli.parser import Command
 from polarity_cli.errors import UsageError
 from tests.conftest import Outcome
 
@@ -40,9 +40,9 @@ OPTIONS = list(list_options())
 def test_every_command_looks_for_options_given_twice() -> None:
     group = typer.main.get_command(make_app())
     assert isinstance(group, TyperGroup)
-    found = dict(list_commands(group))
-    assert {words for words, command in found.items() if not isinstance(command, Command)} == set()
-    assert {("prepare",), ("train",), ("evaluate",), ("predict",), ("cache", "list"), ("cache", "prune")} <= found.keys()
+    commands = dict(list_commands(group))
+    assert {words for words, command in commands.items() if not isinstance(command, Command)} == set()
+    assert {("prepare",), ("train",), ("evaluate",), ("predict",), ("cache", "list"), ("cache", "prune")} <= commands.keys()
 
 
 @pytest.mark.parametrize(("words", "option"), OPTIONS, ids=[f"{' '.join(words)} {option.name}" for words, option in OPTIONS])
