@@ -220,8 +220,8 @@ def _write(
     done: Labelled,
 ) -> None:
     settled = settle(records, config.on_error, done.losses, context.observer)
-    for window in predict(settled, predictor, explain=config.explain):
-        for record, prediction in window:
+    for chunk in predict(settled, predictor, explain=config.explain):
+        for record, prediction in chunk:
             writer.write(record, prediction)
         sink.flush()
-        done.n_records += len(window)
+        done.n_records += len(chunk)

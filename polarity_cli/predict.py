@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from polarity_cli.formats.record import Record
-from polarity_cli.inference.read_ahead import WINDOW, ReadAhead
+from polarity_cli.inference.read_ahead import CHUNK, ReadAhead
 from polarity_cli.records import Prediction
 
 if TYPE_CHECKING:
@@ -20,20 +20,20 @@ _EXPLAINED = 4
 def predict(
     records: Iterable[Record], predictor: Predictor, *, explain: bool = False
 ) -> Iterator[list[tuple[Record, Prediction]]]:
-    """Yield windows of records with their predictions, in order.
+    """Yield chunks of records with their predictions, in order.
 
-    While one window is computed the next is read and tokenized. A stream that has nothing more to give is answered at once.
+    While one chunk is computed the next is read and tokenized. A stream that has nothing more to give is answered at once.
 
     Raises:
         DataError: what `records` raises; those before it have been yielded.
     """
     started: deque[tuple[list[Record], Callable[[], list[Prediction]]]] = deque()
-    ahead = ReadAhead(records, most=_EXPLAINED if explain else WINDOW)
+    ahead = ReadAhead(records, most=_EXPLAINED if explain else CHUNK)
     try:
-        for window in ahead.windows():
-            texts = [record.text for record in window.records]
-            started.append((window.records, predictor.start(texts, explain=explain)))
-            while len(started) > 1 or (started and not window.more_ready):
+        for chunk in ahead.chunks():
+            texts = [record.text for record in chunk.records]
+            started.append((chunk.records, predictor.start(texts, explain=explain)))
+            while len(started) > 1 or (started and not chunk.more_ready):
                 yield _finish(*started.popleft())
         while started:
             yield _finish(*started.popleft())

@@ -20,7 +20,7 @@ from polarity_cli.formats import find_format
 from polarity_cli.formats.on_error import Losses, settle
 from polarity_cli.formats.output_file import find_output_format
 from polarity_cli.formats.record import Record
-from polarity_cli.inference.read_ahead import WINDOW, ReadAhead
+from polarity_cli.inference.read_ahead import CHUNK, ReadAhead
 from polarity_cli.records import SilentObserver
 from tests.helpers.streams import ANSWER, Notes, convert, read_pipe, read_records
 
@@ -180,7 +180,7 @@ def test_own_label_column_is_not_overwritten() -> None:
 def test_broken_record_is_reported_with_its_line_after_those_before_it(data: bytes, kind: str, expected: str) -> None:
     records = read_lazily(data, kind)
     ahead = ReadAhead(settle(records, "fail", Losses(), SilentObserver()))
-    seen = [record for window in ahead.windows() for record in window.records]
+    seen = [record for chunk in ahead.chunks() for record in chunk.records]
     assert isinstance(ahead.failure, DataError)
     assert expected in str(ahead.failure)
     n_before = max(0, expected.count("in:3") + expected.count("in:2") * (kind == "jsonl"))
@@ -261,7 +261,7 @@ def test_quote_that_nothing_closes_costs_its_own_line() -> None:
     assert set(numbers) >= {i for i in range(1, 400) if i % 7}
 
 
-def test_slow_stream_is_answered_line_by_line_and_a_fast_one_in_windows() -> None:
+def test_slow_stream_is_answered_line_by_line_and_a_fast_one_in_chunks() -> None:
     asked: list[int] = []
 
     def trickle() -> Iterator[Record]:
@@ -273,22 +273,22 @@ def test_slow_stream_is_answered_line_by_line_and_a_fast_one_in_windows() -> Non
                 pass
 
     taken: list[str] = []
-    for window in ReadAhead(trickle()).windows():
-        assert not window.more_ready
-        taken.extend(record.text for record in window.records)
+    for chunk in ReadAhead(trickle()).chunks():
+        assert not chunk.more_ready
+        taken.extend(record.text for record in chunk.records)
     assert taken == ["0", "1", "2"]
-    ahead = ReadAhead(Record(None, "x", "in:1", text="x") for _ in range(9 * WINDOW))
+    ahead = ReadAhead(Record(None, "x", "in:1", text="x") for _ in range(9 * CHUNK))
     time.sleep(0.3)  # a reader that is fast is ahead by now
-    sizes = [len(window.records) for window in ahead.windows()]
-    assert sum(sizes) == 9 * WINDOW
+    sizes = [len(chunk.records) for chunk in ahead.chunks()]
+    assert sum(sizes) == 9 * CHUNK
     assert sizes[0] <= 16
-    assert max(sizes) == WINDOW
+    assert max(sizes) == CHUNK
 
 
-def test_long_records_make_small_windows() -> None:
+def test_long_records_make_small_chunks() -> None:
     sizes = [
-        len(window.records)
-        for window in ReadAhead(Record(None, "", "in:1", size=400_000, text="x" * 400_000) for _ in range(40)).windows()
+        len(chunk.records)
+        for chunk in ReadAhead(Record(None, "", "in:1", size=400_000, text="x" * 400_000) for _ in range(40)).chunks()
     ]
     assert sum(sizes) == 40
     assert max(sizes) <= 3
