@@ -82,7 +82,7 @@ def _open_keeper(config: TrainConfig, prepared: Prepared, context: Context, worl
     from polarity_cli.training.resume import open_keeper
 
     encoder = f"{prepared.encoder.revision}, config {hash_file(prepared.encoder.folder / 'config.json')[:16]}"
-    head = find_head(prepared.encoder.folder, prepared.encoder.name)
+    head = find_head(prepared.encoder.model)
     if head is not None:
         encoder += f", {f'its classifier, positive {head.positive}' if head.kept else 'a new classifier'}"
     described = describe_run(config, reviews=prepared.fingerprint, encoder=encoder)
@@ -94,8 +94,9 @@ def _publish(
     run: Run, prepared: Prepared, history: Sequence[Record], metrics: dict[str, Any], keeper: Keeper, started: float
 ) -> TrainResult:
     """Write the checkpoint into the cache, copy it to where it is wanted, and let the run's states go."""
-    from polarity_cli.checkpoint.checkpoint import publish_checkpoint, save_checkpoint, seal_checkpoint
-    from polarity_cli.checkpoint.training_texts import write_seen
+    from polarity_cli.checkpoint.checkpoint import publish_checkpoint, seal_checkpoint
+    from polarity_cli.checkpoint.training_texts import write_hashes
+    from polarity_cli.encoder.saving import save_checkpoint
     from polarity_cli.training.describe import describe_training
 
     config = run.config
@@ -104,7 +105,7 @@ def _publish(
     manifest = _describe(run, prepared, metrics) | {"training": describe_training(history, epochs=config.epochs)}
     with publish(checkpoint) as work:
         save_checkpoint(work, run.model, run.tokenizer, manifest, history)
-        write_seen(work, map(review_key, run.examples["train"].split.iterate_texts()))
+        write_hashes(work, map(review_key, run.examples["train"].split.iterate_texts()))
         manifest["graphs"] = _export(run, work) if config.graphs else None
         manifest["seconds"] = round(time.perf_counter() - started, 1)
         seal_checkpoint(work, manifest)

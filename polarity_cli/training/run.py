@@ -46,8 +46,8 @@ def load_frozen(location: EncoderLocation, unfreeze: int | None, observer: Obser
     Raises:
         CheckpointError, UsageError: see `load_to_train` and `freeze`.
     """
-    head = find_head(location.folder, location.name)
-    model = load_to_train(location.folder, head)
+    head = find_head(location.model)
+    model = load_to_train(location.model, head)
     if head is not None:
         observer.note(head.said)
     return model, freeze(model, unfreeze)
@@ -85,7 +85,7 @@ class Run:
             offline=context.offline,
         )
         with context.observer.track(f"Loading {encoder.name}"):
-            self.tokenizer = load_tokenizer(encoder.folder)
+            self.tokenizer = load_tokenizer(encoder.model)
             self.model, self.plan = load_frozen(encoder, config.unfreeze, context.observer)
         trunk, top = split_model(self.model, self.plan)
         self.learner = Learner(
