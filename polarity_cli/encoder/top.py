@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from polarity_cli.encoder.families import Family, can_be_cut, find_family, get_blocks, has_submodule
 from polarity_cli.encoder.fast.attention import use_fast_attention
 from polarity_cli.encoder.fast.dropout import use_fast_dropout
-from polarity_cli.encoder.first_token import shorten_last
+from polarity_cli.encoder.first_token.block import shorten_last
 from polarity_cli.encoder.freeze import FreezePlan
 from polarity_cli.encoder.trunk import Trunk, replace_modules
 
