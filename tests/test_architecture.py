@@ -21,6 +21,9 @@ ORDER = tuple(
 ROOMS = set(ORDER)
 DOWN = {room: set(ORDER[:place]) for place, room in enumerate(ORDER)}
 """Which rooms a room may import: those that the road runs through before it."""
+ABOVE = {"torch", "transformers", "accelerate", "onnx"}
+"""What only rooms above the torch line import."""
+BELOW_THE_LINE = (GROUND | set(ORDER[: ORDER.index("encoder")])) - {"distributed"}
 HEAVY = {"torch", "transformers", "datasets", "accelerate", "sklearn", "numpy", "pyarrow", "pandas", "rich"}
 
 
@@ -61,6 +64,22 @@ def test_only_the_skin_prints_or_exits(path: Path) -> None:
         ast.unparse(c) for c in calls if isinstance(c, ast.Attribute)
     }
     assert not names & {"print", "exit", "quit", "sys.exit", "os._exit", "input"}
+
+
+def name_packages(path: Path) -> set[str]:
+    """Return the packages that a file imports, anywhere in it, types included."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names |= {alias.name for alias in node.names} if isinstance(node, ast.Import) else set()
+        names |= {node.module} if isinstance(node, ast.ImportFrom) and node.module else set()
+    return {name.split(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_below_the_line_nothing_names_torch(path: Path) -> None:
+    place = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if place in BELOW_THE_LINE:
+        assert not name_packages(path) & ABOVE
 
 
 def list_imported(*args: str) -> set[str]:
