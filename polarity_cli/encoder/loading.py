@@ -13,6 +13,7 @@ import torch
 import transformers
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
+from tokenizers import Tokenizer
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -68,11 +69,11 @@ def load_config(model: ModelFolder) -> Any:
     return config
 
 
-def load_tokenizer(model: ModelFolder) -> PreTrainedTokenizerFast:
-    """Return a model's tokenizer as transformers builds it, which must be a fast one.
+def load_tokenizer(model: ModelFolder, *, expected: Tokenizer | None = None) -> PreTrainedTokenizerFast:
+    """Return a model's tokenizer as transformers builds it, which must be a fast one, and the `expected` one where one is given.
 
     Raises:
-        CheckpointError: there is none, or it is damaged or slow.
+        CheckpointError: there is none, it is damaged or slow, or transformers builds another one than is stored.
     """
     folder = model.path
     if not any(path for pattern in _VOCABULARIES for path in folder.glob(pattern)):
@@ -93,7 +94,17 @@ def load_tokenizer(model: ModelFolder) -> PreTrainedTokenizerFast:
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise CheckpointError(f"{folder}: no fast tokenizer (tokenizer.json) for {type(tokenizer).__name__}.", hint=HOW_TO_SAVE)
     check_words(tokenizer.backend_tokenizer, folder)
+    if expected is not None and _drop_limits(tokenizer.backend_tokenizer) != _drop_limits(expected):
+        raise CheckpointError(f"{folder}: its tokenizer.json is not what its tokenizer_config.json tells of.", hint=HOW_TO_SAVE)
     return tokenizer
+
+
+def _drop_limits(tokenizer: Tokenizer) -> str:
+    """Return a tokenizer in JSON without how it cuts and pads."""
+    plain = Tokenizer.from_str(tokenizer.to_str())
+    plain.no_truncation()
+    plain.no_padding()
+    return plain.to_str()
 
 
 def load_model(folder: ModelFolder, *, new_head: bool) -> PreTrainedModel:

@@ -16,6 +16,7 @@ from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.encoder.freeze import FreezePlan, freeze
 from polarity_cli.encoder.head import find_head, load_to_train
 from polarity_cli.encoder.loading import load_tokenizer
+from polarity_cli.encoder.tokenizer import open_tokenizer
 from polarity_cli.encoder.top import split_model
 from polarity_cli.features.store import FeatureStore, describe_trunk
 from polarity_cli.records import EpochRecord, Observer, StepRecord
@@ -85,7 +86,7 @@ class Run:
             offline=context.offline,
         )
         with context.observer.track(f"Loading {encoder.name}"):
-            self.tokenizer = load_tokenizer(encoder.model)
+            self.tokenizer = load_tokenizer(encoder.model, expected=open_tokenizer(encoder.model).backend)
             self.model, self.plan = load_frozen(encoder, config.unfreeze, context.observer)
         trunk, top = split_model(self.model, self.plan)
         self.learner = Learner(

@@ -15,7 +15,7 @@ from polarity_cli.checkpoint.config_check import ENCODERS
 from polarity_cli.checkpoint.model_folder import ModelFolder
 from polarity_cli.checkpoint.tokenizer import ModelTokenizer, read_tokenizer
 from polarity_cli.encoder.families import FAMILIES
-from polarity_cli.encoder.loading import load_config
+from polarity_cli.encoder.loading import load_config, load_tokenizer
 from polarity_cli.encoder.tokenizer import find_size, open_tokenizer
 from polarity_cli.errors import CheckpointError
 from polarity_cli.sample.encoder import find_sample_encoder
@@ -127,6 +127,15 @@ def test_tokenizer_left_to_transformers_is_opened_once_all_the_same(tmp_path: Pa
     opened = open_tokenizer(model)
     assert describe(opened) == describe(ask_transformers(tmp_path))
     assert open_tokenizer(model) is opened
+
+
+def test_tokenizer_edited_behind_transformers_back_is_refused_before_it_trains(tmp_path: Path) -> None:
+    folder = store(tmp_path, "xlm-roberta")
+    stored = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps({**stored, "normalizer": {"type": "Lowercase"}}))
+    model = ModelFolder.open(folder)
+    with pytest.raises(CheckpointError, match=r"its tokenizer\.json is not what its tokenizer_config\.json tells of"):
+        load_tokenizer(model, expected=open_tokenizer(model).backend)
 
 
 def test_damaged_tokenizer_is_refused_with_the_next_step(tiny_encoder: Path, tmp_path: Path) -> None:
