@@ -80,10 +80,10 @@ def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE) -> 
 def _find_checkpoint(config: EvaluateConfig, context: Context, world: World) -> Checkpoint:
     """Return the checkpoint that the main process finds; on a machine that lacks its folder, the same one from the Hub."""
     mine = find_checkpoint(config.checkpoint, context) if world.is_main else None
-    found = world.broadcast((mine.folder, mine.called) if mine else None)
-    if mine is not None or found is None:
+    told = world.broadcast((mine.folder, mine.called) if mine else None)
+    if mine is not None or told is None:
         return mine or find_checkpoint(config.checkpoint, context)
-    folder, called = found
+    folder, called = told
     return Checkpoint.open(folder, called) if folder.is_dir() or called is None else find_checkpoint(called, context)
 
 
@@ -103,8 +103,8 @@ def _check_errors_path(config: EvaluateConfig) -> None:
 
 def _check_same(folder: Path, entry: Entry, world: World) -> None:
     """Refuse to add up what machines find of different checkpoints or reviews."""
-    found = [entry.folder.name, *(hash_file(path) for path in sorted(folder.glob("*.safetensors")))]
-    if any(other != found for other in world.all_gather(found)):
+    content = [entry.folder.name, *(hash_file(path) for path in sorted(folder.glob("*.safetensors")))]
+    if any(other != content for other in world.all_gather(content)):
         raise UsageError(
             f"{folder}: it, or the reviews, are not the same on every machine.", hint="Copy the same files to all of them."
         )
@@ -157,8 +157,8 @@ def _count_seen(folder: Path, parts: list[TokenizedSplit], context: Context) -> 
         return None
     if seen is None:
         return None
-    found = sum(int(find_hashes(seen, map(review_key, part.iterate_texts())).sum()) for part in parts)
-    if found:
+    n_seen = sum(int(find_hashes(seen, map(review_key, part.iterate_texts())).sum()) for part in parts)
+    if n_seen:
         n_all = sum(map(len, parts))
-        context.observer.warn(f"{found:,} of the {n_all:,} reviews scored stood in the training split; their scores say little.")
-    return found
+        context.observer.warn(f"{n_seen:,} of the {n_all:,} reviews scored stood in the training split; their scores say little.")
+    return n_seen

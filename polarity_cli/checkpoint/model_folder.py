@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from polarity_cli.checkpoint.folder_check import check_folder, read_object
+from polarity_cli.cache.publish import read_json
+from polarity_cli.checkpoint.folder_check import check_folder
 from polarity_cli.checkpoint.tokenizer import ModelTokenizer, read_tokenizer
 from polarity_cli.errors import CheckpointError
 
@@ -39,7 +40,10 @@ class ModelFolder:
             hint = "`polarity train` makes one."
             raise CheckpointError(f"{path}: no checkpoint (there is no {CONFIG} in it).", hint=hint)
         check_folder(path)
-        return cls(path, name or str(path), read_object(path / CONFIG))
+        config = read_json(path / CONFIG)
+        if config is None:
+            raise CheckpointError(f"{path / CONFIG}: not an encoder's config (it is not a JSON object).")
+        return cls(path, name or str(path), config)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what another process is told; it loads the tokenizer itself."""

@@ -25,8 +25,8 @@ class _GivenInputs(nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         hidden = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor) and value.is_floating_point()]
-        found: Tensor = next(value for value in hidden if value.dim() == 3)
-        return found
+        states: Tensor = next(value for value in hidden if value.dim() == 3)
+        return states
 
 
 class _NoBlock(nn.Module):
