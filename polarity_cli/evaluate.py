@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from polarity_cli.cache.entries import Entry
 from polarity_cli.cache.hashes import hash_file
-from polarity_cli.checkpoint.checkpoint import CheckpointInfo, read_checkpoint
+from polarity_cli.checkpoint.checkpoint import Checkpoint
 from polarity_cli.checkpoint.choose import find_checkpoint
-from polarity_cli.checkpoint.classes import check_classes, describe_guess
+from polarity_cli.checkpoint.classes import describe_guess
 from polarity_cli.config import Context, EvaluateConfig
 from polarity_cli.data.splits import review_key
 from polarity_cli.distributed.cache_group import take_turns
@@ -53,10 +53,10 @@ def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE) -> 
     """
     if world.is_main:
         _check_errors_path(config)
-    info = _find_checkpoint(config, context, world)
-    folder = info.folder
-    check_classes(folder, info.name, config.positive_class)  # before reviews are read for it
-    reviews = take_turns(world, context.cache_dir, lambda: find_reviews(info, config, context))
+    checkpoint = _find_checkpoint(config, context, world)
+    folder = checkpoint.folder
+    checkpoint.find_positive(config.positive_class)  # before reviews are read for it
+    reviews = take_turns(world, context.cache_dir, lambda: find_reviews(checkpoint, config, context))
     splits = reviews.entry.manifest["splits"]
     missing = [name for name in reviews.names if name not in splits]
     if missing or not reviews.names:
@@ -70,22 +70,22 @@ def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE) -> 
     if world.state is not None:
         _check_same(folder, reviews.entry, world)
     n_seen = _count_seen(folder, parts, context) if config.sources else None
-    metrics = _score(info, reviews, parts, config, context, world)
+    metrics = _score(checkpoint, reviews, parts, config, context, world)
     world.leave()
     n_rows = sum(map(len, parts))
     scored = f"{n_rows:,} {'row' if n_rows == 1 else 'rows'}, {reviews.in_words}"
     left_out = reviews.entry.manifest["left_out"]
-    return EvaluateResult(info.name, reviews.source, reviews.split, scored, left_out, metrics, config.errors, n_seen)
+    return EvaluateResult(checkpoint.name, reviews.source, reviews.split, scored, left_out, metrics, config.errors, n_seen)
 
 
-def _find_checkpoint(config: EvaluateConfig, context: Context, world: World) -> CheckpointInfo:
+def _find_checkpoint(config: EvaluateConfig, context: Context, world: World) -> Checkpoint:
     """Return the checkpoint that the main process finds; on a machine that lacks its folder, the same one from the Hub."""
     mine = find_checkpoint(config.checkpoint, context) if world.is_main else None
-    found = world.broadcast((mine.folder, mine.called) if mine else None)
-    if mine is not None or found is None:
+    told = world.broadcast((mine.folder, mine.called) if mine else None)
+    if mine is not None or told is None:
         return mine or find_checkpoint(config.checkpoint, context)
-    folder, called = found
-    return read_checkpoint(folder, called) if folder.is_dir() or called is None else find_checkpoint(called, context)
+    folder, called = told
+    return Checkpoint.open(folder, called) if folder.is_dir() or called is None else find_checkpoint(called, context)
 
 
 def _check_errors_path(config: EvaluateConfig) -> None:
@@ -104,15 +104,15 @@ def _check_errors_path(config: EvaluateConfig) -> None:
 
 def _check_same(folder: Path, entry: Entry, world: World) -> None:
     """Refuse to add up what machines find of different checkpoints or reviews."""
-    found = [entry.folder.name, *(hash_file(path) for path in sorted(folder.glob("*.safetensors")))]
-    if any(other != found for other in world.all_gather(found)):
+    content = [entry.folder.name, *(hash_file(path) for path in sorted(folder.glob("*.safetensors")))]
+    if any(other != content for other in world.all_gather(content)):
         raise UsageError(
             f"{folder}: it, or the reviews, are not the same on every machine.", hint="Copy the same files to all of them."
         )
 
 
 def _score(
-    info: CheckpointInfo,
+    checkpoint: Checkpoint,
     reviews: ScoredReviews,
     parts: list[TokenizedSplit],
     config: EvaluateConfig,
@@ -121,26 +121,27 @@ def _score(
 ) -> dict[str, float | None]:
     import numpy as np
 
-    from polarity_cli.encoder.torch_engine import WholeCheckpoint
+    from polarity_cli.encoder.torch_engine import TorchCheckpoint
     from polarity_cli.inference.scores import compute_scores
     from polarity_cli.scoring.metrics import compute_metrics
 
     with context.observer.track("Loading the checkpoint"):
-        whole = WholeCheckpoint(info, positive_class=config.positive_class)
-        engine = whole.make_engine()
+        loaded = TorchCheckpoint(checkpoint, positive_class=config.positive_class)
+        engine = loaded.make_engine()
     token_ids = [ids for part in parts for ids in part.get_ids(range(len(part)))]
     with context.observer.track("Evaluating", len(token_ids)) as advance:
         logits = engine.compute_logits(token_ids, advance, world=world)
-    for said in (describe_guess(whole.class_names, config.positive_class), *whole.notes, _SIGMOID if whole.sigmoid else None):
-        if said is not None:
-            context.observer.note(said)
-    y_score = compute_scores(logits)[:, whole.positive]
-    confidence = compute_scores(logits, sigmoid=whole.sigmoid).max(1)
+    notes = [describe_guess(loaded.class_names, config.positive_class), *loaded.notes, _SIGMOID if loaded.sigmoid else None]
+    for note in notes:
+        if note is not None:
+            context.observer.note(note)
+    y_score = compute_scores(logits)[:, loaded.positive]
+    confidence = compute_scores(logits, sigmoid=loaded.sigmoid).max(1)
     y_true = np.concatenate([part.labels for part in parts])
     if config.errors is not None and world.is_main:
         from polarity_cli.scoring.mistakes import ScoredSplit, write_mistakes
 
-        files = find_files(info, reviews, context)
+        files = find_files(checkpoint, reviews, context)
         scored = [ScoredSplit(part, files.get(name, ())) for name, part in zip(reviews.names, parts, strict=True)]
         write_mistakes(config.errors, scored, y_true, y_score, confidence, read=config.read, escaped=config.escape_formulas)
     return compute_metrics(y_true, y_score)
@@ -148,17 +149,17 @@ def _score(
 
 def _count_seen(folder: Path, parts: list[TokenizedSplit], context: Context) -> int | None:
     """Return how many reviews stood in the checkpoint's training split, and say so where there are some."""
-    from polarity_cli.checkpoint.training_texts import find_seen, read_seen
+    from polarity_cli.checkpoint.training_texts import find_hashes, read_hashes
 
     try:
-        seen = read_seen(folder)
+        seen = read_hashes(folder)
     except CheckpointError as error:
         context.observer.warn(f"{error} Whether reviews stood in training is not looked at.")
         return None
     if seen is None:
         return None
-    found = sum(int(find_seen(seen, map(review_key, part.iterate_texts())).sum()) for part in parts)
-    if found:
+    n_seen = sum(int(find_hashes(seen, map(review_key, part.iterate_texts())).sum()) for part in parts)
+    if n_seen:
         n_all = sum(map(len, parts))
-        context.observer.warn(f"{found:,} of the {n_all:,} reviews scored stood in the training split; their scores say little.")
-    return found
+        context.observer.warn(f"{n_seen:,} of the {n_all:,} reviews scored stood in the training split; their scores say little.")
+    return n_seen

@@ -24,7 +24,7 @@ from polarity_cli.open_predictor import open_predictor
 from polarity_cli.plan_output import STDIN, PredictInput, PredictOutput, Target, is_for_person, plan_output, plan_texts
 
 if TYPE_CHECKING:
-    from polarity_cli.checkpoint.checkpoint import CheckpointInfo
+    from polarity_cli.checkpoint.checkpoint import Checkpoint
     from polarity_cli.inference.predictor import Predictor
 
 _UNIFORM = (*TABLES, "parquet", "xlsx")
@@ -80,11 +80,11 @@ def predict(
             check_extra(output.format)
     for folder in {output.path.parent for output in outputs if output.path != config.output and output.path}:
         folder.mkdir(parents=True, exist_ok=True)
-    info = find_checkpoint(config.checkpoint, context)
+    checkpoint = find_checkpoint(config.checkpoint, context)
     for text in texts:
         if text != STDIN and os.path.isfile(text):
             context.observer.note(f"{text} is a file; its name is labelled. Its rows: polarity predict --input {text}")
-    labelling = _Labelling(config, context, info, stdin=stdin, terminal=terminal, as_json=as_json)
+    labelling = _Labelling(config, context, checkpoint, stdin=stdin, terminal=terminal, as_json=as_json)
     if any(part.is_slow for part in inputs):
         labelling.load(())
     for output in outputs:
@@ -157,17 +157,17 @@ class _Labelling:
         self,
         config: PredictConfig,
         context: Context,
-        info: CheckpointInfo,
+        checkpoint: Checkpoint,
         *,
         stdin: Callable[[], IO[bytes]] | None,
         terminal: Terminal | None,
         as_json: bool,
     ) -> None:
         self.done = Predicted()
-        self._config, self._context, self._info = config, context, info
+        self._config, self._context, self._checkpoint = config, context, checkpoint
         self._stdin, self._terminal, self._as_json = stdin, terminal, as_json
         self._predictor: Predictor | None = None
-        self._about: dict[str, object] = {"checkpoint": info.name, "inputs": list(config.input)}
+        self._about: dict[str, object] = {"checkpoint": checkpoint.name, "inputs": list(config.input)}
 
     def write(self, output: PredictOutput) -> None:
         """Write the answers of one output's inputs, one after the other."""
@@ -206,7 +206,7 @@ class _Labelling:
     def _read(self, stream: Stream) -> Reading:
         """Return a stream's texts, and load the model: by the first of them where they came at once."""
         stops = self._config.on_error == "fail"
-        reading = read_texts(stream, option=self._config.text, preferred=self._info.text, stops_at_error=stops)
+        reading = read_texts(stream, option=self._config.text, preferred=self._checkpoint.text, stops_at_error=stops)
         if reading.columns or stream.notes:
             self._context.observer.note(reading.describe())
         self.load(reading.first_texts)
@@ -216,7 +216,7 @@ class _Labelling:
         """Return the predictor, opened the first time."""
         if self._predictor is None:
             with self._context.observer.track("Loading the checkpoint"):
-                self._predictor = open_predictor(self._info, self._config, self._context, own_texts=first_texts)
+                self._predictor = open_predictor(self._checkpoint, self._config, self._context, own_texts=first_texts)
         return self._predictor
 
     def _make_writer(

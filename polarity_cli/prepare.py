@@ -13,6 +13,8 @@ from polarity_cli.cache.layout import fingerprint
 from polarity_cli.cache.new_entry import get_entry
 from polarity_cli.cache.publish import report_unwritable
 from polarity_cli.checkpoint.locate import EncoderLocation, find_encoder
+from polarity_cli.checkpoint.model_folder import ModelFolder
+from polarity_cli.checkpoint.text_limits import find_longest_input
 from polarity_cli.config import SAMPLE, Context, DataConfig
 from polarity_cli.data.divide import divide_reviews
 from polarity_cli.data.labels import LabelRule, check_both_classes
@@ -20,11 +22,12 @@ from polarity_cli.data.reviews import LabelledReviews, read_reviews
 from polarity_cli.data.sources import Source, find_source
 from polarity_cli.distributed.cache_group import take_turns
 from polarity_cli.distributed.world import World
+from polarity_cli.encoder.tokenizer import find_size, open_tokenizer
 from polarity_cli.errors import UsageError
 from polarity_cli.records import LABEL_NAMES, NEGATIVE, POSITIVE, Review
 
 if TYPE_CHECKING:
-    from polarity_cli.data.tokenizing import TextEncoder
+    from polarity_cli.data.tokenizing import ReviewTokenizer
 
 FORMAT = 3
 """Raised when what is written changes, so that an older entry is made again."""
@@ -86,29 +89,27 @@ def prepare_source(
     both_classes: bool = True,
     trained_rule: LabelRule | None = None,
 ) -> Prepared:
-    """Tokenize a source that was found for an encoder that was found; see `prepare`.
+    """Tokenize a source for an encoder; see `prepare`.
 
     A checkpoint's `trained_rule` says what labels mean where the source has the same column and values.
     """
-    from polarity_cli.data.tokenizing import TextEncoder
-    from polarity_cli.encoder.loading import get_longest_input, load_config, load_tokenizer
+    from polarity_cli.data.tokenizing import ReviewTokenizer
 
-    tokenizer = load_tokenizer(encoder.folder)
-    longest = get_longest_input(load_config(encoder.folder), tokenizer, encoder.folder)
+    size, tokenizer = find_size(encoder.model), open_tokenizer(encoder.model)
+    longest = find_longest_input(size, tokenizer, encoder.folder)
     if config.max_length > longest:
         context.observer.note(
             f"{encoder.name} reads at most {longest} tokens; --max-length {config.max_length} is lowered to that."
         )
         config = replace(config, max_length=longest)
-    backend = tokenizer.backend_tokenizer
-    text_encoder = TextEncoder(backend, max_length=config.max_length, truncation=config.truncation)
-    key = _make_key(source, config, backend.to_str(), trained_rule)
+    review_tokenizer = ReviewTokenizer(tokenizer.backend, max_length=config.max_length, truncation=config.truncation)
+    key = _make_key(source, config, tokenizer.backend.to_str(), trained_rule)
     place = _place(context.cache_dir, fingerprint(key))
 
     def make(work: Path) -> Manifest:
         reviews, splits, notes = _read(source, config, context, trained_rule)
         with report_unwritable(place.folder), context.observer.track("Tokenizing", sum(map(len, splits.values()))) as advance:
-            counts = _write(work, splits, text_encoder, advance)
+            counts = _write(work, splits, review_tokenizer, advance)
         return {
             "source": source.name,
             "encoder": encoder.name,
@@ -148,8 +149,10 @@ def prepare_together(config: DataConfig, context: Context, world: World) -> Prep
         entry = find_prepared(context.cache_dir, name)
         if entry is None:
             return prepare(config, context)
-        is_fetched = config.encoder not in (SAMPLE, str(encoder.folder)) and encoder.folder.is_dir()  # and known by its revision
-        return Prepared(entry, encoder if is_fetched else find_encoder(config.encoder, context), known)
+        if config.encoder in (SAMPLE, str(encoder.folder)) or not encoder.folder.is_dir():
+            return Prepared(entry, find_encoder(config.encoder, context), known)
+        here = ModelFolder.open(encoder.folder, encoder.name)  # was fetched from the Hub, and is known by its revision
+        return Prepared(entry, replace(encoder, model=here), known)
 
     prepared = take_turns(world, context.cache_dir, lambda: mine or find_or_prepare())
     if (prepared.fingerprint, prepared.encoder.revision) != (name, encoder.revision):
@@ -222,10 +225,8 @@ def _read(
 
 
 def _write(
-    work: Path, splits: dict[str, list[Review]], text_encoder: TextEncoder, advance: Callable[[int], None]
+    work: Path, splits: dict[str, list[Review]], tokenizer: ReviewTokenizer, advance: Callable[[int], None]
 ) -> dict[str, dict[str, int]]:
     from polarity_cli.data.tokenized import write_split
 
-    return {
-        name: write_split(work / f"{name}.arrow", members, text_encoder, advance) for name, members in splits.items() if members
-    }
+    return {name: write_split(work / f"{name}.arrow", members, tokenizer, advance) for name, members in splits.items() if members}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from polarity_cli.cache.entries import Entry
-from polarity_cli.checkpoint.checkpoint import CheckpointInfo
+from polarity_cli.checkpoint.checkpoint import Checkpoint
 from polarity_cli.checkpoint.locate import EncoderLocation
+from polarity_cli.checkpoint.manifest import TrainedData
+from polarity_cli.checkpoint.text_limits import find_text_limits
 from polarity_cli.config import Context, DataConfig, EvaluateConfig, ReadOptions
-from polarity_cli.data.labels import LabelRule
 from polarity_cli.data.reviews import has_labels
 from polarity_cli.data.sources import Source, find_source
+from polarity_cli.encoder.tokenizer import find_size, open_tokenizer
 from polarity_cli.errors import HubError, UsageError
 from polarity_cli.prepare import find_prepared, prepare_source
 
@@ -47,34 +48,35 @@ class ScoredReviews:
         return f"the {self.split} split of {self.source}"
 
 
-def find_reviews(info: CheckpointInfo, config: EvaluateConfig, context: Context) -> ScoredReviews:
+def find_reviews(checkpoint: Checkpoint, config: EvaluateConfig, context: Context) -> ScoredReviews:
     """Return the reviews to score, tokenized for the checkpoint."""
-    trained = info.manifest["data"] if info.manifest else {}
     if config.sources:
-        return _read_source(info, config, trained, context)
-    if not trained:
+        return _read_source(checkpoint, config, context)
+    trained = checkpoint.manifest.data if checkpoint.manifest else None
+    if trained is None:
         raise UsageError(
-            f"{info.name} does not say what it was trained on.",
-            hint=f"Name the reviews: polarity evaluate {info.name} reviews.csv",
+            f"{checkpoint.name} does not say what it was trained on.",
+            hint=f"Name the reviews: polarity evaluate {checkpoint.name} reviews.csv",
         )
     split = config.split or "test"
     # The tokenized reviews of the training run, while the cache has them: its source need not be there any more.
-    entry = find_prepared(context.cache_dir, str(trained["fingerprint"]))
+    entry = find_prepared(context.cache_dir, trained.fingerprint)
     if entry is not None and split != "all" and not _reads_otherwise(config):
-        return ScoredReviews(trained["source"], entry, split, False, None)
-    data = _make_trained_config(info, config, trained)
+        return ScoredReviews(trained.source, entry, split, False, None)
+    data = _make_trained_config(checkpoint, config, trained)
     source = find_source(data.sources, rows=data.row_limit, context=context)
-    prepared = prepare_source(source, _locate(info), data, context, both_classes=False)
-    if prepared.manifest["key"]["files"] != trained.get("files"):
+    prepared = prepare_source(source, _locate(checkpoint), data, context, both_classes=False)
+    if prepared.manifest["key"]["files"] != trained.files:
         context.observer.warn(
             f"{data.source} has changed since the checkpoint was trained: reviews may stand in another split now."
         )
     return ScoredReviews(data.source, prepared.entry, split, split == "all", source)
 
 
-def _read_source(info: CheckpointInfo, config: EvaluateConfig, trained: dict[str, Any], context: Context) -> ScoredReviews:
+def _read_source(checkpoint: Checkpoint, config: EvaluateConfig, context: Context) -> ScoredReviews:
     """Return the reviews of a source that was named: its own test split or all of it, or what `config.split` says."""
-    data = _make_config(info, config)
+    trained = checkpoint.manifest.data if checkpoint.manifest else None
+    data = _make_config(checkpoint, config)
     source, split = _choose_split(config, data, context)
     is_own = split in source.files and (bool(source.hub_split) or split != "train" or len(source.files) > 1)
     if is_own:  # read as the only split, so that nothing is divided or taken for a copy of what is not scored
@@ -83,21 +85,20 @@ def _read_source(info: CheckpointInfo, config: EvaluateConfig, trained: dict[str
         files = tuple(path for paths in source.files.values() for path in paths)
         source = Source(source.name, {"train": files}, source.revision, source.entry, source.notes)
     else:
-        shares = {name: trained.get(name, getattr(DataConfig(), name)) for name in ("test", "validation", "seed")}
-        data = replace(data, **shares)
-    prepared = prepare_source(source, _locate(info), data, context, both_classes=False, trained_rule=find_rule(trained))
+        divided: TrainedData | DataConfig = trained or DataConfig()
+        data = replace(data, test=divided.test, validation=divided.validation, seed=divided.seed)
+    prepared = prepare_source(
+        source, _locate(checkpoint), data, context, both_classes=False, trained_rule=trained.rule if trained else None
+    )
     return ScoredReviews(source.name, prepared.entry, split, is_own or split == "all", source)
 
 
-def _find_length(info: CheckpointInfo) -> tuple[int, str]:
+def _find_length(checkpoint: Checkpoint) -> tuple[int, str]:
     """Return the tokens that are read of a text and what is kept of a longer one, as `predict` reads them."""
-    if info.max_length is not None:
-        return info.max_length, info.truncation
-    from polarity_cli.checkpoint.reading import find_reading
-    from polarity_cli.encoder.loading import load_config, load_tokenizer
-
-    reading = find_reading(info, load_config(info.folder), load_tokenizer(info.folder))
-    return reading.max_length, reading.truncation
+    if checkpoint.max_length is not None:
+        return checkpoint.max_length, checkpoint.truncation
+    limits = find_text_limits(checkpoint, find_size(checkpoint.model), open_tokenizer(checkpoint.model))
+    return limits.max_length, limits.truncation
 
 
 def _choose_split(config: EvaluateConfig, data: DataConfig, context: Context) -> tuple[Source, str]:
@@ -117,17 +118,17 @@ def _choose_split(config: EvaluateConfig, data: DataConfig, context: Context) ->
     return source, other
 
 
-def _make_config(info: CheckpointInfo, config: EvaluateConfig) -> DataConfig:
+def _make_config(checkpoint: Checkpoint, config: EvaluateConfig) -> DataConfig:
     """Return how a source that was named is read."""
-    max_length, truncation = _find_length(info)
+    max_length, truncation = _find_length(checkpoint)
     return DataConfig(
         source=config.sources[0],
         more_sources=config.sources[1:],
-        encoder=str(info.folder),
+        encoder=str(checkpoint.folder),
         read=config.read,
         on_error=config.on_error,
         text=config.text,
-        preferred_text=info.text,
+        preferred_text=checkpoint.text,
         label=config.label,
         positive=config.positive,
         negative=config.negative,
@@ -139,22 +140,8 @@ def _make_config(info: CheckpointInfo, config: EvaluateConfig) -> DataConfig:
     )
 
 
-def find_rule(trained: dict[str, Any]) -> LabelRule | None:
-    """Return what labels meant in training, by a manifest's `data`; None where that is not known."""
-    try:
-        if "rule" in trained:
-            return LabelRule.from_json(trained["rule"])
-        labels = trained.get("labels")
-        if not isinstance(labels, dict):
-            return None
-        sides = {side: tuple(value for value, name in labels.items() if name == side) for side in ("positive", "negative")}
-        return LabelRule(str(trained.get("label")), sides["positive"], sides["negative"])
-    except ValueError:
-        return None
-
-
-def _locate(info: CheckpointInfo) -> EncoderLocation:
-    return EncoderLocation(info.name, info.folder, "")
+def _locate(checkpoint: Checkpoint) -> EncoderLocation:
+    return EncoderLocation(checkpoint.model, "")
 
 
 def _reads_otherwise(config: EvaluateConfig) -> bool:
@@ -163,41 +150,39 @@ def _reads_otherwise(config: EvaluateConfig) -> bool:
     return config.rows is not None or is_read_otherwise or any((config.text, config.label, config.positive, config.negative))
 
 
-def _make_trained_config(info: CheckpointInfo, config: EvaluateConfig, trained: dict[str, Any]) -> DataConfig:
+def _make_trained_config(checkpoint: Checkpoint, config: EvaluateConfig, trained: TrainedData) -> DataConfig:
     """Return how the reviews of the training run are read, so that they fall into the same splits."""
-    defaults = DataConfig()
-    read = ReadOptions(**trained.get("read", {})) if config.read == ReadOptions() else config.read
-    positive = trained.get("positive") or ()
     is_asked = bool(config.positive or config.negative)
+    is_whole = config.split == "all"
     return DataConfig(
-        source=trained["source"],
-        more_sources=tuple(trained.get("more_sources", ())),
-        encoder=str(info.folder),
-        read=read,
-        on_error=config.on_error if config.on_error != "fail" else trained.get("on_error", "fail"),
+        source=trained.source,
+        more_sources=trained.more_sources,
+        encoder=str(checkpoint.folder),
+        read=trained.read if config.read == ReadOptions() else config.read,
+        on_error=config.on_error if config.on_error != "fail" else trained.on_error,
         text=config.text,
-        preferred_text=info.text,
-        label=config.label or trained.get("label"),
-        positive=config.positive if is_asked else (positive,) if isinstance(positive, str) else tuple(positive),
-        negative=config.negative if is_asked else tuple(trained.get("negative") or ()),
-        rows=(trained.get("rows", defaults.rows) or "all") if config.rows is None else config.rows,
-        test=0.0 if config.split == "all" else trained.get("test", defaults.test),
-        validation=0.0 if config.split == "all" else trained.get("validation", defaults.validation),
-        seed=trained.get("seed", defaults.seed),
-        max_length=_find_length(info)[0],
-        truncation=info.truncation,
+        preferred_text=checkpoint.text,
+        label=config.label or trained.label,
+        positive=config.positive if is_asked else trained.positive,
+        negative=config.negative if is_asked else trained.negative,
+        rows=(trained.rows or "all") if config.rows is None else config.rows,
+        test=0.0 if is_whole else trained.test,
+        validation=0.0 if is_whole else trained.validation,
+        seed=trained.seed,
+        max_length=_find_length(checkpoint)[0],
+        truncation=checkpoint.truncation,
     )
 
 
-def find_files(info: CheckpointInfo, reviews: ScoredReviews, context: Context) -> dict[str, tuple[Path, ...]]:
+def find_files(checkpoint: Checkpoint, reviews: ScoredReviews, context: Context) -> dict[str, tuple[Path, ...]]:
     """Return the files that each tokenized split was read from; none where they are not there as they were."""
     source = reviews.files
-    if source is None:
-        trained = info.manifest["data"] if info.manifest else {}
-        names = (trained["source"], *trained.get("more_sources", ()))
+    if source is None and checkpoint.manifest is not None:
+        trained = checkpoint.manifest.data
+        names = (trained.source, *trained.more_sources)
         try:
-            source = find_source(names, rows=trained.get("rows"), context=replace(context, offline=True))
-            if source.identify() != trained.get("files"):
+            source = find_source(names, rows=trained.rows, context=replace(context, offline=True))
+            if source.identify() != trained.files:
                 source = None
         except (UsageError, HubError):
             source = None

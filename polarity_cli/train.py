@@ -96,7 +96,7 @@ def _describe_encoder(encoder: EncoderLocation) -> str:
     from polarity_cli.encoder.head import find_head
 
     description = f"{encoder.revision}, config {hash_file(encoder.folder / 'config.json')[:16]}"
-    head = find_head(encoder.folder, encoder.name)
+    head = find_head(encoder.model)
     if head is None:
         return description
     return f"{description}, {f'its classifier, positive {head.positive}' if head.kept else 'a new classifier'}"
@@ -104,8 +104,9 @@ def _describe_encoder(encoder: EncoderLocation) -> str:
 
 def _publish(run: Run, prepared: Prepared, *, history: Sequence[Record], metrics: dict[str, Any], started: float) -> TrainResult:
     """Write the checkpoint into the cache, its graphs included, and copy it to where it is wanted."""
-    from polarity_cli.checkpoint.checkpoint import publish_checkpoint, save_checkpoint, seal_checkpoint
-    from polarity_cli.checkpoint.training_texts import write_seen
+    from polarity_cli.checkpoint.checkpoint import publish_checkpoint, seal_checkpoint
+    from polarity_cli.checkpoint.training_texts import write_hashes
+    from polarity_cli.encoder.saving import save_checkpoint
     from polarity_cli.training.describe import describe_training
 
     config = run.config
@@ -114,7 +115,7 @@ def _publish(run: Run, prepared: Prepared, *, history: Sequence[Record], metrics
     manifest = _describe(run, prepared, metrics) | {"training": describe_training(history, epochs=config.epochs)}
     with publish(checkpoint) as work:
         save_checkpoint(work, run.model, run.tokenizer, manifest, history)
-        write_seen(work, map(review_key, run.examples["train"].split.iterate_texts()))
+        write_hashes(work, map(review_key, run.examples["train"].split.iterate_texts()))
         manifest["graphs"] = _export(run, work) if config.graphs else None
         manifest["seconds"] = round(time.perf_counter() - started, 1)
         seal_checkpoint(work, manifest)

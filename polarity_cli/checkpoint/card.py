@@ -29,10 +29,11 @@ _ENGLISH = (DEFAULT_SOURCE, f"fancyzhx/{DEFAULT_SOURCE}", f"fancyzhx/{DEFAULT_SO
 
 def write_card(path: Path, manifest: dict[str, Any]) -> None:
     """Write the model card of a checkpoint."""
-    path.write_text(_make_card(manifest), encoding="utf-8")
+    path.write_text(make_card(manifest), encoding="utf-8")
 
 
-def _make_card(manifest: dict[str, Any]) -> str:
+def make_card(manifest: dict[str, Any]) -> str:
+    """Return the model card of a checkpoint, in Markdown with what the Hub reads of it in front."""
     data, plan, encoder = manifest["data"], manifest["freeze_plan"], manifest["encoder"]
     source, columns = _quote(_last_part(data["source"])), _quote(": ".join(data["text"]))
     n_parameters = plan["n_trainable"] + plan["n_frozen"]

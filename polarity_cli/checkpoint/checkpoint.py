@@ -14,111 +14,128 @@ Last step of a training run; `evaluate` and `predict` start here.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from polarity_cli.cache.entries import Place
 from polarity_cli.cache.hashes import are_whole, hash_file
 from polarity_cli.cache.locks import Hold, hold
-from polarity_cli.cache.publish import read_json, report_unwritable, write_json
+from polarity_cli.cache.publish import report_unwritable, write_json
 from polarity_cli.checkpoint.card import write_card
-from polarity_cli.checkpoint.folder_check import check_folder
-from polarity_cli.checkpoint.manifest import is_sound
-from polarity_cli.errors import CacheError, CheckpointError, DivergedError, UsageError
-from polarity_cli.records import EpochRecord, Observer, StepRecord
+from polarity_cli.checkpoint.classes import check_head, find_positive_class, read_names
+from polarity_cli.checkpoint.manifest import MANIFEST, Manifest, read_manifest
+from polarity_cli.checkpoint.model_folder import ModelFolder
+from polarity_cli.errors import CacheError, CheckpointError, UsageError
+from polarity_cli.records import Observer
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
-MANIFEST = "polarity.json"
 HISTORY = "history.jsonl"
 KIND = "checkpoints"
 """The cache's folder for them."""
 
 
-@dataclass(frozen=True)
-class CheckpointInfo:
-    """What a checkpoint folder says of how texts are read for it."""
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A checkpoint's folder that was checked, and what it says of how texts are read for it."""
 
-    folder: Path
-    manifest: dict[str, Any] | None
+    model: ModelFolder
+    manifest: Manifest | None
     """None for a checkpoint that this program did not make."""
     hold: Hold | None = None
     """Nobody frees the folder while this object is there."""
     called: str | None = None
     """What the user calls it: a Hub id, or a folder as it was typed."""
 
+    @classmethod
+    def open(cls, folder: Path, called: str | None = None) -> Checkpoint:
+        """Check a folder and read its config and its manifest, once for all that is done with it.
+
+        Args:
+            folder: of the checkpoint.
+            called: what the user calls it; None calls it by its folder.
+
+        Raises:
+            CheckpointError: there is no such folder, it is no checkpoint, its config or manifest is damaged, or a file leads out
+                of it.
+        """
+        name = called or str(folder)
+        if not folder.is_dir():
+            what = "a file, expected a checkpoint's folder" if folder.exists() else "no such folder"
+            raise CheckpointError(f"{name}: {what}.", hint="`polarity train` makes a checkpoint.")
+        if not (folder / "config.json").is_file():
+            raise CheckpointError(
+                f"{name}: no checkpoint (there is no config.json in it).", hint="`polarity train` makes a checkpoint."
+            )
+        held = None
+        with contextlib.suppress(OSError):
+            held = hold(folder)
+        model = ModelFolder.open(folder, name)
+        if not os.path.lexists(folder / MANIFEST):
+            return cls(model, None, held, called)
+        manifest = read_manifest(folder)
+        if manifest is None:
+            raise CheckpointError(
+                f"{folder / MANIFEST}: the manifest is damaged.",
+                hint=f"Copy the folder again from where it came (`polarity cache list` shows the cache's), or remove {MANIFEST}: "
+                "it is then read as a model of another program.",
+            )
+        return cls(model, manifest, held, called)
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return self.model.path
+
     @property
     def name(self) -> str:
         """What messages and results call it."""
-        return self.called or str(self.folder)
+        return self.model.name
 
     @property
     def text(self) -> tuple[str, ...] | None:
         """The text columns that it was trained on."""
-        return tuple(self.manifest["data"]["text"]) if self.manifest else None
+        return self.manifest.data.text if self.manifest else None
 
     @property
     def truncation(self) -> str:
         """What it keeps of a long text."""
-        return str(self.manifest["truncation"]) if self.manifest else "head"
+        return self.manifest.truncation if self.manifest else "head"
 
     @property
     def max_length(self) -> int | None:
         """The most tokens of a text; None where only the encoder's own limit is known."""
-        return int(self.manifest["max_length"]) if self.manifest else None
+        return self.manifest.max_length if self.manifest else None
 
+    @property
+    def class_names(self) -> dict[int, str]:
+        """The names of its two classes, by index.
 
-def save_checkpoint(
-    folder: Path,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    manifest: dict[str, Any],
-    history: Iterable[StepRecord | EpochRecord],
-) -> None:
-    """Write a checkpoint into an empty folder, all but what `seal_checkpoint` adds when everything else is there.
+        Raises:
+            CheckpointError: there are not two.
+        """
+        return read_names(self.model.config, self.name)
 
-    Raises:
-        DivergedError: a weight is not finite.
-        CacheError: the disk refuses.
-    """
-    from safetensors import SafetensorError
+    @property
+    def sigmoid(self) -> bool:
+        """Whether its head scores each class by itself.
 
-    if not all(bool(tensor.isfinite().all()) for tensor in model.parameters()):
-        raise DivergedError("Training diverged: weights are not finite.", hint="Give a lower --learning-rate.")
-    tokenizer.model_max_length = manifest["max_length"]
-    tokenizer.truncation_side = "left" if manifest["truncation"] == "tail" else "right"
-    try:
-        model.save_pretrained(folder)
-        _save_tokenizer(tokenizer, folder)
-        with (folder / HISTORY).open("w", encoding="utf-8") as lines:
-            for record in history:
-                lines.write(json.dumps({"kind": "step" if isinstance(record, StepRecord) else "epoch", **asdict(record)}) + "\n")
-    except (OSError, SafetensorError) as error:
-        raise CacheError(
-            f"{folder.parent}: the checkpoint cannot be written ({error}).",
-            hint="Free some space there, or choose another folder with --cache-dir.",
-        ) from error
+        Raises:
+            CheckpointError: it gives numbers that are no scores.
+        """
+        return check_head(self.model.config, self.name)
 
+    def find_positive(self, asked: str | None) -> int:
+        """Return the index of the class that means positive: the one asked for, else by the usual names.
 
-def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Write the tokenizer's files.
-
-    Raises:
-        OSError: the disk refuses.
-    """
-    try:
-        tokenizer.save_pretrained(folder)
-    except OSError:
-        raise
-    except Exception as error:  # what the Rust library raises is a plain Exception
-        raise OSError(str(error)) from error
+        Raises:
+            CheckpointError: there are not two classes that are scored, or it is not clear which one is positive.
+        """
+        positive = find_positive_class(self.class_names, asked, self.name)
+        check_head(self.model.config, self.name)
+        return positive
 
 
 def seal_checkpoint(folder: Path, manifest: dict[str, Any]) -> None:
@@ -135,36 +152,6 @@ def seal_checkpoint(folder: Path, manifest: dict[str, Any]) -> None:
         write_json(folder / MANIFEST, {**manifest, "files": files})
 
 
-def read_checkpoint(folder: Path, called: str | None = None) -> CheckpointInfo:
-    """Return what a checkpoint folder says of itself; `called` is what the user calls it.
-
-    Raises:
-        CheckpointError: there is no such folder, it is no checkpoint, its manifest is damaged, or a file leads out of it.
-    """
-    name = called or str(folder)
-    if not folder.is_dir():
-        what = "a file, expected a checkpoint's folder" if folder.exists() else "no such folder"
-        raise CheckpointError(f"{name}: {what}.", hint="`polarity train` makes a checkpoint.")
-    if not (folder / "config.json").is_file():
-        raise CheckpointError(
-            f"{name}: no checkpoint (there is no config.json in it).", hint="`polarity train` makes a checkpoint."
-        )
-    held = None
-    with contextlib.suppress(OSError):
-        held = hold(folder)
-    check_folder(folder)
-    if not os.path.lexists(folder / MANIFEST):
-        return CheckpointInfo(folder, None, held, called)
-    manifest = read_json(folder / MANIFEST)
-    if manifest is None or not is_sound(manifest):
-        raise CheckpointError(
-            f"{folder / MANIFEST}: the manifest is damaged.",
-            hint=f"Copy the folder again from where it came (`polarity cache list` shows the cache's), or remove {MANIFEST}: "
-            "it is then read as a model of another program.",
-        )
-    return CheckpointInfo(folder, manifest, held, called)
-
-
 def find_newest(cache_dir: Path, observer: Observer) -> Path:
     """Return the checkpoint that was made last and is whole; damaged ones are passed over with a warning.
 
@@ -173,12 +160,8 @@ def find_newest(cache_dir: Path, observer: Observer) -> Path:
     """
     folders = list_checkpoints(cache_dir)
     for folder in reversed(folders):
-        manifest = read_json(folder / MANIFEST)
-        if (
-            manifest is not None
-            and is_sound(manifest)
-            and are_whole(folder, manifest["files"], Place(cache_dir, KIND, folder.name).notes)  # type: ignore[arg-type]
-        ):
+        manifest = read_manifest(folder)
+        if manifest is not None and are_whole(folder, manifest.files, Place(cache_dir, KIND, folder.name).notes):
             return folder
         observer.warn(f"{folder}: not as it was written; it is passed over.")
     what = "is whole" if folders else "yet"
@@ -198,8 +181,8 @@ def check_out(out: Path) -> None:
     """
     if not out.exists() and not out.is_symlink():
         return
-    manifest: dict[str, Any] | None = read_json(out / MANIFEST) if out.is_dir() and not out.is_symlink() else None
-    if manifest is None or not is_sound(manifest):
+    manifest = read_manifest(out) if out.is_dir() and not out.is_symlink() else None
+    if manifest is None:
         empty = out.is_dir() and not out.is_symlink() and not any(out.iterdir())
         if empty:
             return
@@ -207,9 +190,9 @@ def check_out(out: Path) -> None:
             f"--out {out}: it exists and is not a checkpoint that an earlier run published.",
             hint="Name another folder.",
         )
-    extra = sorted({path.name for path in out.iterdir()} - {*manifest["files"], MANIFEST})
+    extra = sorted({path.name for path in out.iterdir()} - {*manifest.files, MANIFEST})
     changed = sorted(
-        name for name, known in manifest["files"].items() if (out / name).is_file() and hash_file(out / name) != known
+        name for name, sha256 in manifest.files.items() if (out / name).is_file() and hash_file(out / name) != sha256
     )
     if extra or changed:
         raise UsageError(

@@ -6,10 +6,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from polarity_cli.cache.publish import read_json
-from polarity_cli.checkpoint.checkpoint import MANIFEST, CheckpointInfo, find_newest, read_checkpoint
+from polarity_cli.checkpoint.checkpoint import Checkpoint, find_newest
 from polarity_cli.checkpoint.folder_check import is_path
-from polarity_cli.checkpoint.manifest import is_sound
+from polarity_cli.checkpoint.manifest import read_manifest
 from polarity_cli.config import Context
 from polarity_cli.errors import UsageError
 
@@ -19,7 +18,7 @@ _USUAL = Path("ckpt")
 _GRAPHS = ("polarity.fp32.onnx", "polarity.int8.onnx", "model.onnx", "model.int8.onnx")
 
 
-def find_checkpoint(asked: str | Path | None, context: Context) -> CheckpointInfo:
+def find_checkpoint(asked: str | Path | None, context: Context) -> Checkpoint:
     """Return the checkpoint asked for, else that of `POLARITY_CHECKPOINT`, else `./ckpt`, else the newest in the cache.
 
     The observer is told which one it is.
@@ -33,25 +32,24 @@ def find_checkpoint(asked: str | Path | None, context: Context) -> CheckpointInf
     if name == "":
         raise UsageError("The checkpoint's name is empty.", hint="Leave it out, or name a folder or a Hub id.")
     if name is not None:
-        info = _read_named(name, context)
+        checkpoint = _read_named(name, context)
     elif (_USUAL / "config.json").is_file():
-        info = read_checkpoint(_USUAL, f"./{_USUAL}")
+        checkpoint = Checkpoint.open(_USUAL, f"./{_USUAL}")
     else:
-        info = read_checkpoint(find_newest(context.cache_dir, context.observer))
-    context.observer.note(f"Model: {info.name}")
-    return info
+        checkpoint = Checkpoint.open(find_newest(context.cache_dir, context.observer))
+    context.observer.note(f"Model: {checkpoint.name}")
+    return checkpoint
 
 
-def _read_named(name: str, context: Context) -> CheckpointInfo:
+def _read_named(name: str, context: Context) -> Checkpoint:
     if is_path(name):
-        return read_checkpoint(Path(name), name)
-    from polarity_cli.checkpoint.locate import fetch_encoder
+        return Checkpoint.open(Path(name), name)
+    from polarity_cli.checkpoint.locate import fetch_model
     from polarity_cli.hub.files import fetch_files
 
-    found = fetch_encoder(name, context)
-    manifest = read_json(found.folder / MANIFEST)
-    if manifest is not None and is_sound(manifest):
-        graphs = sorted(set(_GRAPHS) & set(manifest["files"]))  # type: ignore[call-overload]
-        if graphs:
-            fetch_files(name, found.revision, graphs, repo_type="model", context=context, part="graphs")
-    return read_checkpoint(found.folder, name)
+    folder, revision = fetch_model(name, context)
+    manifest = read_manifest(folder)
+    graphs = sorted(set(_GRAPHS) & manifest.files.keys()) if manifest else []
+    if graphs:
+        fetch_files(name, revision, graphs, repo_type="model", context=context, part="graphs")
+    return Checkpoint.open(folder, name)

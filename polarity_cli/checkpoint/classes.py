@@ -1,7 +1,4 @@
-"""Which class of a checkpoint is the positive one, by its name in the config, and how its head scores its classes.
-
-Nothing here needs torch: the config is read as the JSON that it is.
-"""
+"""Which class of a checkpoint is the positive one, by its name in the config, and how its head scores its classes."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from polarity_cli.checkpoint.folder_check import read_object
 from polarity_cli.data.label_values import normalise_label
 from polarity_cli.errors import CheckpointError
 
@@ -54,17 +50,6 @@ def check_head(config: Mapping[str, Any], where: Path | str) -> bool:
     if problem == "regression":
         raise CheckpointError(f"{where}: the model's head is a regression (problem_type), which gives numbers and no classes.")
     return problem == "multi_label_classification"
-
-
-def check_classes(folder: Path, name: str, positive: str | None) -> None:
-    """Refuse a checkpoint that is not of two classes of which one is known to be positive; `name` is what the user calls it.
-
-    Raises:
-        CheckpointError: see `read_names`, `check_head` and `find_positive_class`.
-    """
-    config = read_object(folder / "config.json")
-    find_positive_class(read_names(config, name), positive, name)
-    check_head(config, name)
 
 
 def find_positive_class(names: Mapping[int, str], positive: str | None, where: Path | str) -> int:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from polarity_cli.cache.hashes import hash_file
 from polarity_cli.cache.layout import fingerprint
-from polarity_cli.checkpoint.folder_check import check_folder, is_path
+from polarity_cli.checkpoint.folder_check import is_path
+from polarity_cli.checkpoint.model_folder import ModelFolder
 from polarity_cli.config import SAMPLE, Context
 from polarity_cli.errors import CheckpointError, UsageError
 from polarity_cli.hub import find_revision
@@ -33,12 +34,21 @@ _FETCHED = [
 class EncoderLocation:
     """An encoder's folder and what its content is known by."""
 
-    name: str
-    folder: Path
+    model: ModelFolder
     revision: str
     """The Hub's commit, or `sha256:` and a hash of the weights."""
     hub_id: str | None = None
     """What the encoder is called on the Hub, where that is known."""
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        return self.model.name
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self.model.path
 
 
 def find_encoder(name: str, context: Context) -> EncoderLocation:
@@ -56,14 +66,11 @@ def find_encoder(name: str, context: Context) -> EncoderLocation:
         from polarity_cli.sample.encoder import HUB_ID, find_sample_encoder
 
         folder, sha256 = find_sample_encoder()
-        return EncoderLocation(name, folder, f"sha256:{sha256}", HUB_ID)
-    path = Path(name)
-    if is_path(name):
-        return EncoderLocation(name, path, f"sha256:{_hash_weights(path)}")
-    return fetch_encoder(name, context)
+        return EncoderLocation(ModelFolder.open(folder, name), f"sha256:{sha256}", HUB_ID)
+    return _find_local(Path(name), name) if is_path(name) else fetch_encoder(name, context)
 
 
-def _hash_weights(folder: Path) -> str:
+def _find_local(folder: Path, name: str) -> EncoderLocation:
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: no such folder.", hint="Give a folder saved by save_pretrained, or a Hub id.")
     if not (folder / "config.json").is_file():
@@ -71,7 +78,7 @@ def _hash_weights(folder: Path) -> str:
             f"{folder}: no encoder (there is no config.json in it).",
             hint="Give a folder saved by save_pretrained, or a Hub id.",
         )
-    check_folder(folder)
+    model = ModelFolder.open(folder, name)
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise CheckpointError(
@@ -79,11 +86,21 @@ def _hash_weights(folder: Path) -> str:
             hint="Pickled weights are not read; convert them with save_pretrained.",
         )
     hashes = [hash_file(path) for path in weights]
-    return hashes[0] if len(hashes) == 1 else fingerprint(hashes)
+    return EncoderLocation(model, f"sha256:{hashes[0] if len(hashes) == 1 else fingerprint(hashes)}")
 
 
 def fetch_encoder(repo: str, context: Context) -> EncoderLocation:
     """Return where a Hub repository's model is, fetched first where it is not in the Hub's cache.
+
+    Raises:
+        CheckpointError, HubError, UsageError: see `fetch_model`.
+    """
+    folder, revision = fetch_model(repo, context)
+    return EncoderLocation(ModelFolder.open(folder, repo), revision, repo)
+
+
+def fetch_model(repo: str, context: Context) -> tuple[Path, str]:
+    """Return the folder and the commit of a Hub repository's model, fetched first where it is not in the Hub's cache.
 
     Raises:
         CheckpointError: it has no weights that are read here.
@@ -96,4 +113,4 @@ def fetch_encoder(repo: str, context: Context) -> EncoderLocation:
         raise CheckpointError(
             f"{repo}: no weights in safetensors format.", hint="Pickled weights are not read; choose another encoder."
         )
-    return EncoderLocation(repo, files[0].parent, revision, repo)
+    return files[0].parent, revision

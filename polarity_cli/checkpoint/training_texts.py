@@ -23,7 +23,7 @@ NAME = "training_texts.u64"
 _TYPE = np.dtype("<u8")
 
 
-def write_seen(folder: Path, keys: Iterable[bytes]) -> None:
+def write_hashes(folder: Path, keys: Iterable[bytes]) -> None:
     """Write the list of a checkpoint's training reviews, given as their `review_key`.
 
     Raises:
@@ -33,11 +33,11 @@ def write_seen(folder: Path, keys: Iterable[bytes]) -> None:
         (folder / NAME).write_bytes(np.unique(_shorten(keys)).tobytes())
 
 
-def read_seen(folder: Path) -> NDArray[np.uint64] | None:
+def read_hashes(folder: Path) -> NDArray[np.uint64] | None:
     """Return the numbers `(N,) uint64`, ascending and mapped from the file; None where the checkpoint has no such list.
 
     Raises:
-        CheckpointError: the file is none that `write_seen` wrote; it may come from anywhere.
+        CheckpointError: the file is none that `write_hashes` wrote; it may come from anywhere.
     """
     path = folder / NAME
     try:
@@ -58,7 +58,7 @@ def read_seen(folder: Path) -> NDArray[np.uint64] | None:
     return seen
 
 
-def find_seen(seen: NDArray[np.uint64], keys: Iterable[bytes]) -> NDArray[np.bool_]:
+def find_hashes(seen: NDArray[np.uint64], keys: Iterable[bytes]) -> NDArray[np.bool_]:
     """Return which reviews, given as their `review_key`, stand in a list: `(M,) bool`."""
     wanted = _shorten(keys)
     if not len(seen):

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from polarity_cli.data.tokenizing import TextEncoder
+from polarity_cli.data.tokenizing import ReviewTokenizer
 from polarity_cli.errors import CacheError
 from polarity_cli.records import Review
 from polarity_cli.text import clean_text
@@ -77,13 +77,15 @@ class TokenizedSplit:
         return int(self.table["file"][index].as_py()), int(self.table["row"][index].as_py())
 
 
-def write_split(path: Path, reviews: Sequence[Review], encoder: TextEncoder, advance: Callable[[int], None]) -> dict[str, int]:
+def write_split(
+    path: Path, reviews: Sequence[Review], tokenizer: ReviewTokenizer, advance: Callable[[int], None]
+) -> dict[str, int]:
     """Tokenize reviews and write them to `path`; return counts for the manifest."""
     n_tokens = 0
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, _SCHEMA) as writer:
         for start in range(0, len(reviews), _BATCH):
             part = reviews[start : start + _BATCH]
-            ids = encoder.encode([review.text for review in part])
+            ids = tokenizer.encode([review.text for review in part])
             n_tokens += sum(map(len, ids))
             columns = [ids, [r.label for r in part], [r.text for r in part], [clean_text(Path(r.where).name) for r in part]]
             columns += [[r.file for r in part], [r.row for r in part]]

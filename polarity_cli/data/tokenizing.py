@@ -24,7 +24,7 @@ _CHARACTERS_PER_TOKEN = 12
 """A text longer than this many characters a kept token is tokenized in part first; English has about 4.5."""
 
 
-class TextEncoder:
+class ReviewTokenizer:
     """Turn texts into token ids with special tokens, cut to `max_length` tokens.
 
     `truncation` says what a long text keeps: its `head`, its `tail`, or `head-tail`, a quarter from the beginning and the rest

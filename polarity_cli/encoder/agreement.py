@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from polarity_cli.data.tokenizing import TextEncoder
+from polarity_cli.data.tokenizing import ReviewTokenizer
+from polarity_cli.encoder.loading import load_tokenizer
 from polarity_cli.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from polarity_cli.encoder.torch_engine import WholeCheckpoint
+    from polarity_cli.encoder.torch_engine import TorchCheckpoint
 
 _TEXTS = (
     "ok",
@@ -34,47 +35,49 @@ _RUNNING_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, AttributeEr
 _HINT = "Use transformers' pipeline for this model, or choose another."
 
 
-def check_agreement(whole: WholeCheckpoint) -> None:
+def check_agreement(loaded: TorchCheckpoint) -> None:
     """Refuse a checkpoint that is not answered for here as transformers' own code answers.
 
     Raises:
         CheckpointError: transformers cannot answer with it, or the tokens of a text or its logits differ.
         PolarityError: its answers are not finite.
     """
-    n_tokens = min(whole.max_length, _LONGEST)
+    folder, n_tokens = loaded.source.path, min(loaded.max_length, _LONGEST)
     texts = _make_texts(n_tokens)
-    expected_ids, expected = _ask_transformers(whole, texts, n_tokens)
-    encoder = TextEncoder(whole.tokenizer.backend_tokenizer, max_length=n_tokens, truncation=whole.truncation)
-    found_ids = encoder.encode(texts)
-    if any(ids.tolist() != other for ids, other in zip(found_ids, expected_ids, strict=True)):
-        raise CheckpointError(f"{whole.folder}: its tokenizer cuts or marks texts in a way that is not known here.", hint=_HINT)
+    expected_ids, expected = _ask_transformers(loaded, texts, n_tokens)
+    tokenizer = ReviewTokenizer(loaded.tokenizer.backend, max_length=n_tokens, truncation=loaded.truncation)
+    token_ids = tokenizer.encode(texts)
+    if any(ids.tolist() != other for ids, other in zip(token_ids, expected_ids, strict=True)):
+        raise CheckpointError(f"{folder}: its tokenizer cuts or marks texts in a way that is not known here.", hint=_HINT)
     try:
-        found = whole.make_engine().compute_logits(found_ids)
+        logits = loaded.make_engine().compute_logits(token_ids)
     except CheckpointError as error:
-        raise CheckpointError(f"{whole.folder}: {error}", hint=_HINT) from error
-    difference = float(np.abs(found - expected).max())
+        raise CheckpointError(f"{folder}: {error}", hint=_HINT) from error
+    difference = float(np.abs(logits - expected).max())
     if not difference <= _TOLERANCE * (1 + float(np.abs(expected).max())):
         raise CheckpointError(
-            f"{whole.folder}: read here, its answers differ from transformers' own (a logit by {difference:.2g}).", hint=_HINT
+            f"{folder}: read here, its answers differ from transformers' own (a logit by {difference:.2g}).",
+            hint=_HINT,
         )
 
 
-def _ask_transformers(whole: WholeCheckpoint, texts: list[str], n_tokens: int) -> tuple[list[list[int]], NDArray[np.float64]]:
+def _ask_transformers(loaded: TorchCheckpoint, texts: list[str], n_tokens: int) -> tuple[list[list[int]], NDArray[np.float64]]:
     """Return the token ids and logits `(N, 2)` of texts, one at a time, as transformers' pipeline computes them.
 
     Raises:
-        CheckpointError: transformers' own code cannot answer.
+        CheckpointError: transformers' own code cannot answer, or builds another tokenizer than the one that is stored.
     """
+    folder, tokenizer = loaded.source.path, load_tokenizer(loaded.source, expected=loaded.tokenizer.backend)
     all_ids: list[list[int]] = []
     rows: list[NDArray[np.float64]] = []
     for text in texts:
         try:
-            inputs: Any = whole.tokenizer(text, truncation=True, max_length=n_tokens, return_tensors="pt")
+            inputs: Any = tokenizer(text, truncation=True, max_length=n_tokens, return_tensors="pt")
             with torch.no_grad():
-                logits = whole.model(**inputs).logits[0].double().numpy()
+                logits = loaded.model(**inputs).logits[0].double().numpy()
         except _RUNNING_ERRORS as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-            raise CheckpointError(f"{whole.folder}: transformers cannot answer with it ({reason}).", hint=_HINT) from error
+            raise CheckpointError(f"{folder}: transformers cannot answer with it ({reason}).", hint=_HINT) from error
         all_ids.append(inputs["input_ids"][0].tolist())
         rows.append(logits)
     return all_ids, np.stack(rows)

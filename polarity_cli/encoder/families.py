@@ -1,19 +1,28 @@
-"""The encoder families: where each keeps its blocks, and what stands before and after them.
+"""The encoder families: where each keeps its blocks, what stands before and after them, and how its last block is shortened.
 
 First step of the encoder's road: `encoder/trunk` and `encoder/top` cut a model by the row found here.
 To add a family, add one row and one line in `tests/encoder/test_families.py`.
+
+Imports torch, so modules that must start at once import it inside functions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from torch import Tensor, nn
+
+from polarity_cli.encoder.first_token.deberta import compute_deberta, compute_deberta_v2
+from polarity_cli.encoder.first_token.layouts import compute_bert, compute_distilbert, compute_modernbert, compute_mpnet
 from polarity_cli.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from torch import nn
     from transformers import PretrainedConfig
+
+Compute = Callable[..., Tensor]
+"""From a block, hidden states `(B, T, H)` and what the encoder passes beside them, to the first token's output `(B, 1, H)`."""
 
 
 @dataclass(frozen=True)
@@ -38,33 +47,72 @@ class Family:
     Their gradient is 0 but for rounding, which AdamW would blow up to steps of the full learning rate.
     """
 
+    first_token: Compute | None = None
+    """The block's output for the first token alone; None where its last block is computed for all tokens."""
+    projections: tuple[str, str, str] | None = None
+    """A block's projections of keys, values and context, where its scores are plain products; see `export/simplify`."""
+
     def path(self, name: str) -> str:
         """Return the path of `name` from the root of the classification model."""
         return f"{self.base}.{name}"
 
 
 _TWO_LAYERS = ("classifier.dense", "classifier.out_proj")
-_KEY_BIAS = ("attention.self.key.bias",)
+_POOLER_BEFORE = ("pooler.dense", "classifier")
+
+
+def _like_bert(
+    base: str,
+    *,
+    head: tuple[str, ...],
+    after: tuple[str, ...] = ("pooler",),
+    inputs: tuple[str, ...] = ("embeddings",),
+) -> Family:
+    """Return the row of a family whose blocks are BERT's."""
+    return Family(
+        base,
+        after=after,
+        head=head,
+        without_effect=("attention.self.key.bias",),
+        first_token=compute_bert,
+        projections=("attention.self.key", "attention.self.value", "attention.output.dense"),
+        inputs=inputs,
+    )
+
 
 FAMILIES: dict[str, Family] = {
-    "bert": Family("bert", after=("pooler",), head=("bert.pooler.dense", "classifier"), without_effect=_KEY_BIAS),
-    "camembert": Family("roberta", after=("pooler",), head=_TWO_LAYERS, without_effect=_KEY_BIAS),
-    "deberta": Family("deberta", block_returns_tuple=True, head=("pooler.dense", "classifier")),
-    "deberta-v2": Family("deberta", block_returns_tuple=True, head=("pooler.dense", "classifier")),
+    "bert": _like_bert("bert", head=("bert.pooler.dense", "classifier")),
+    "camembert": _like_bert("roberta", head=_TWO_LAYERS),
+    "deberta": Family("deberta", block_returns_tuple=True, head=_POOLER_BEFORE, first_token=compute_deberta),
+    "deberta-v2": Family("deberta", block_returns_tuple=True, head=_POOLER_BEFORE, first_token=compute_deberta_v2),
     "distilbert": Family(
         "distilbert",
         blocks="transformer.layer",
         head=("pre_classifier", "classifier"),
         without_effect=("attention.k_lin.bias",),
+        first_token=compute_distilbert,
+        projections=("attention.k_lin", "attention.v_lin", "attention.out_lin"),
     ),
-    "electra": Family("electra", inputs=("embeddings", "embeddings_project"), head=_TWO_LAYERS, without_effect=_KEY_BIAS),
-    "ernie": Family("ernie", after=("pooler",), head=("ernie.pooler.dense", "classifier"), without_effect=_KEY_BIAS),
-    "modernbert": Family("model", blocks="layers", after=("final_norm",), head=("head.dense", "head.norm", "classifier")),
+    "electra": _like_bert("electra", inputs=("embeddings", "embeddings_project"), after=(), head=_TWO_LAYERS),
+    "ernie": _like_bert("ernie", head=("ernie.pooler.dense", "classifier")),
+    "modernbert": Family(
+        "model",
+        blocks="layers",
+        after=("final_norm",),
+        head=("head.dense", "head.norm", "classifier"),
+        first_token=compute_modernbert,
+    ),
     "mpnet": Family(
-        "mpnet", after=("pooler",), block_returns_tuple=True, head=_TWO_LAYERS, without_effect=("attention.attn.k.bias",)
+        "mpnet",
+        after=("pooler",),
+        block_returns_tuple=True,
+        head=_TWO_LAYERS,
+        without_effect=("attention.attn.k.bias",),
+        first_token=compute_mpnet,
+        projections=("attention.attn.k", "attention.attn.v", "attention.attn.o"),
     ),
-    "roberta": Family("roberta", after=("pooler",), head=_TWO_LAYERS, without_effect=_KEY_BIAS),
-    "xlm-roberta": Family("roberta", after=("pooler",), head=_TWO_LAYERS, without_effect=_KEY_BIAS),
+    "roberta": _like_bert("roberta", head=_TWO_LAYERS),
+    "xlm-roberta": _like_bert("roberta", head=_TWO_LAYERS),
 }
 
 REFUSED: dict[str, str] = {

@@ -6,14 +6,12 @@ Next: `encoder/freeze`. Imports transformers, so only functions import this modu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from torch import Tensor
 from transformers import PreTrainedModel
 
 from polarity_cli.checkpoint.classes import check_head, describe_guess, find_positive_class, read_names
-from polarity_cli.checkpoint.folder_check import read_object
+from polarity_cli.checkpoint.model_folder import ModelFolder
 from polarity_cli.checkpoint.weights import StoredTensor, read_headers
 from polarity_cli.encoder.families import Family, find_family
 from polarity_cli.encoder.loading import load_config, load_model
@@ -35,26 +33,21 @@ class Head:
         return self.positive is not None
 
 
-def find_head(folder: Path, name: str) -> Head | None:
+def find_head(encoder: ModelFolder) -> Head | None:
     """Return what becomes of a checkpoint's classifier; None for a plain encoder, which has none.
 
     It is a function of the config and of what the weights' headers say, so a run is known by those files.
 
-    Args:
-        folder: of the checkpoint.
-        name: what the user calls it.
-
     Raises:
         CheckpointError: the family cannot be cut, or a file is damaged.
     """
-    family, stored = find_family(load_config(folder)), read_headers(folder)
+    family, stored, name = find_family(load_config(encoder)), read_headers(encoder.path), encoder.name
     if f"{family.head[-1]}.weight" not in stored:
         return None
-    config = read_object(folder / "config.json")
     try:
         _check_whole(family, stored, name)
-        names = read_names(config, name)
-        check_head(config, name)
+        names = read_names(encoder.config, name)
+        check_head(encoder.config, name)
         positive = find_positive_class(names, None, name)
     except CheckpointError as error:
         return Head(None, f"The classifier is drawn anew: {error}")
@@ -65,22 +58,23 @@ def find_head(folder: Path, name: str) -> Head | None:
     return Head(positive, said)
 
 
-def load_to_train(folder: Path, head: Head | None) -> PreTrainedModel:
+def load_to_train(encoder: ModelFolder, head: Head | None) -> PreTrainedModel:
     """Return an encoder with a head of two classes, 0 negative and 1 positive, in float32 and eval mode.
 
-    A head that is kept is turned round where its first class is the positive one; else it is drawn from torch's random state.
+    The rows of a head that is kept are exchanged where its first class is the positive one; else it is drawn from torch's random
+    state.
 
     Raises:
         CheckpointError: see `load_model`.
     """
     if head is None or not head.kept:
-        return load_model(folder, new_head=True)
-    model = load_model(folder, new_head=False)
+        return load_model(encoder, new_head=True)
+    model = load_model(encoder, new_head=False)
     if head.positive != POSITIVE:
         last = model.get_submodule(find_family(model.config).head[-1])
         with torch.no_grad():
             for parameter in last.parameters():
-                parameter.copy_(_turn(parameter))
+                parameter.copy_(parameter.flip(0))
     model.config.id2label = dict(enumerate(LABEL_NAMES))
     model.config.label2id = {name: index for index, name in enumerate(LABEL_NAMES)}
     model.config.problem_type = None
@@ -91,8 +85,3 @@ def _check_whole(family: Family, stored: dict[str, StoredTensor], name: str) -> 
     missing = [module for module in family.head if f"{module}.weight" not in stored]
     if missing:
         raise CheckpointError(f"{name} lacks {missing[0]}, which its classifier reads.")
-
-
-def _turn(parameter: Tensor) -> Tensor:
-    """Return a class layer's weight `(2, H)` or bias `(2,)` with its rows exchanged."""
-    return parameter.flip(0)

@@ -13,6 +13,7 @@ import torch
 import transformers
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
+from tokenizers import Tokenizer
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -22,13 +23,12 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from polarity_cli.cache.publish import read_json
-from polarity_cli.checkpoint.folder_check import check_folder
-from polarity_cli.checkpoint.positions import count_reserved_positions
-from polarity_cli.config import SHORTEST_LENGTH
-from polarity_cli.encoder.accepted import check_kind, refuse_decoder
+from polarity_cli.checkpoint.config_check import check_config
+from polarity_cli.checkpoint.model_folder import ModelFolder
+from polarity_cli.checkpoint.tokenizer import HOW_TO_SAVE, TOKENIZER, check_words
+from polarity_cli.encoder.accepted import check_accepted
 from polarity_cli.encoder.families import FAMILIES, Family, find_family
-from polarity_cli.encoder.memory_check import check_demand
+from polarity_cli.encoder.memory_check import check_memory
 from polarity_cli.errors import CheckpointError
 from polarity_cli.records import LABEL_NAMES
 
@@ -50,62 +50,38 @@ _LOADING_ERRORS = (
 )
 """What transformers raises on files that are not what their names say."""
 _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
-_FEWEST_TOKENS = 5
-"""Beside the special ones: the smallest real vocabularies are of letters."""
-_HOW_TO_SAVE = "Save it with its tokenizer.json: AutoTokenizer.from_pretrained(MODEL).save_pretrained(FOLDER)."
-_MOST_BLOCKS = 1000
-_OWN_ATTENTION = (None, "eager", "sdpa")
-"""Implementations of attention that a config may ask for: others load compiled code, some of it from the Hub."""
 
 
-def load_config(folder: Path) -> Any:
-    """Return the encoder's transformers config.
+def load_config(model: ModelFolder) -> Any:
+    """Return an encoder's transformers config.
 
     Raises:
-        CheckpointError: there is none, it is damaged, or it asks for code, quantized weights or files elsewhere.
+        CheckpointError: it is damaged, no encoder's, or asks for code, quantized weights or files elsewhere.
     """
-    path = folder / "config.json"
-    if not path.is_file():
-        raise CheckpointError(f"{folder}: no checkpoint (there is no config.json in it).", hint="`polarity train` makes one.")
-    check_folder(folder)
-    stored = read_json(path)
-    if stored is None:
-        raise CheckpointError(f"{path}: not an encoder's config (it is not a JSON object).")
-    if stored.get("quantization_config"):
-        raise CheckpointError(
-            f"{path}: quantized weights cannot be trained or read here.", hint="Choose the full-precision model."
-        )
-    if any(stored.get(key) not in _OWN_ATTENTION for key in ("attn_implementation", "_attn_implementation")):
-        raise CheckpointError(f"{path}: it asks for an attention implementation of its own, which would be code.")
-    if stored.get("transformers_weights"):
-        raise CheckpointError(f"{path}: it names a file of weights of its own.", hint="Call the file model.safetensors.")
-    if stored.get("is_decoder") or stored.get("add_cross_attention"):
-        refuse_decoder(path)
-    n_blocks = stored.get("num_hidden_layers", stored.get("n_layers", 1))
-    if type(n_blocks) is not int or not 1 <= n_blocks <= _MOST_BLOCKS:
-        raise CheckpointError(f"{path}: {n_blocks!r} blocks, expected 1 to {_MOST_BLOCKS}.")
+    path = model.config_path
+    check_config(model.config, path)
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(model.path, local_files_only=True, trust_remote_code=False)
     except _LOADING_ERRORS as error:
         raise CheckpointError(f"{path}: not an encoder's config ({_first_line(error)}).") from error
-    check_kind(config, path)
+    check_accepted(config, path)
     config.return_dict = True
     return config
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """Return the encoder's tokenizer, which must be a fast one.
+def load_tokenizer(model: ModelFolder, *, expected: Tokenizer | None = None) -> PreTrainedTokenizerFast:
+    """Return a model's tokenizer as transformers builds it, which must be a fast one, and the `expected` one where one is given.
 
     Raises:
-        CheckpointError: there is none, or it is damaged or slow.
+        CheckpointError: there is none, it is damaged or slow, or transformers builds another one than is stored.
     """
-    check_folder(folder)
+    folder = model.path
     if not any(path for pattern in _VOCABULARIES for path in folder.glob(pattern)):
         # transformers would make a tokenizer that knows no word.
         raise CheckpointError(f"{folder}: no tokenizer in it.", hint="Copy its tokenizer.json, or save it with save_pretrained.")
-    if (folder / "vocab.json").is_file() and not any((folder / name).is_file() for name in ("merges.txt", "tokenizer.json")):
+    if (folder / "vocab.json").is_file() and not any((folder / name).is_file() for name in ("merges.txt", TOKENIZER)):
         raise CheckpointError(
-            f"{folder}: no tokenizer that can be read (vocab.json is there without merges.txt).", hint=_HOW_TO_SAVE
+            f"{folder}: no tokenizer that can be read (vocab.json is there without merges.txt).", hint=HOW_TO_SAVE
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -113,36 +89,25 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         # The Rust tokenizers raise plain Exception on a damaged file.
         raise CheckpointError(
             f"{folder}: no tokenizer that can be read ({_first_line(error)}).",
-            hint=_HOW_TO_SAVE,
+            hint=HOW_TO_SAVE,
         ) from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise CheckpointError(f"{folder}: no fast tokenizer (tokenizer.json) for {type(tokenizer).__name__}.", hint=_HOW_TO_SAVE)
-    if len(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)) < _FEWEST_TOKENS:
-        # What transformers makes of a folder whose vocabulary is of another kind: every word would be unknown.
-        raise CheckpointError(f"{folder}: no tokenizer that can be read (it knows no words).", hint=_HOW_TO_SAVE)
+        raise CheckpointError(f"{folder}: no fast tokenizer (tokenizer.json) for {type(tokenizer).__name__}.", hint=HOW_TO_SAVE)
+    check_words(tokenizer.backend_tokenizer, folder)
+    if expected is not None and _drop_limits(tokenizer.backend_tokenizer) != _drop_limits(expected):
+        raise CheckpointError(f"{folder}: its tokenizer.json is not what its tokenizer_config.json tells of.", hint=HOW_TO_SAVE)
     return tokenizer
 
 
-def get_longest_input(config: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> int:
-    """Return the most tokens that the encoder reads, special tokens included.
-
-    Raises:
-        CheckpointError: tokenizer and encoder do not fit each other.
-    """
-    n_tokens = max(tokenizer.get_vocab().values(), default=-1) + 1
-    if not 0 < n_tokens <= config.vocab_size:
-        raise CheckpointError(f"{folder}: the tokenizer has {n_tokens} tokens, the encoder knows {config.vocab_size}.")
-    if not isinstance(tokenizer.model_max_length, int | float):
-        raise CheckpointError(f"{folder}: model_max_length is {tokenizer.model_max_length!r}, expected a number.")
-    n_positions = getattr(config, "max_position_embeddings", None) or tokenizer.model_max_length
-    n_reserved = count_reserved_positions(config.model_type, getattr(config, "pad_token_id", None))
-    longest = min(int(n_positions) - n_reserved, int(tokenizer.model_max_length))
-    if longest < SHORTEST_LENGTH:
-        raise CheckpointError(f"{folder}: it reads at most {longest} tokens, too few for a review.")
-    return longest
+def _drop_limits(tokenizer: Tokenizer) -> str:
+    """Return a tokenizer in JSON without how it cuts and pads."""
+    plain = Tokenizer.from_str(tokenizer.to_str())
+    plain.no_truncation()
+    plain.no_padding()
+    return plain.to_str()
 
 
-def load_model(folder: Path, *, new_head: bool) -> PreTrainedModel:
+def load_model(folder: ModelFolder, *, new_head: bool) -> PreTrainedModel:
     """Return a two-class model in float32 and eval mode.
 
     With `new_head` the head (and a pooler that the encoder lacks) is drawn from torch's random state, even where the folder has
@@ -152,19 +117,19 @@ def load_model(folder: Path, *, new_head: bool) -> PreTrainedModel:
         CheckpointError: weights are missing, damaged, or of other shapes than the config says, or too many for the machine; the
             last two are found before memory is taken.
     """
-    config = load_config(folder)
+    config, path = load_config(folder), folder.path
     if new_head:
         find_family(config)
         config.id2label = dict(enumerate(LABEL_NAMES))
         config.label2id = {name: index for index, name in enumerate(LABEL_NAMES)}
         config.problem_type = None  # a sigmoid's, say, which the new head is not trained for
     elif config.num_labels != 2:
-        raise CheckpointError(f"{folder}: the model tells {config.num_labels} classes apart, expected 2.")
+        raise CheckpointError(f"{path}: the model tells {config.num_labels} classes apart, expected 2.")
     is_needed = functools.partial(_is_pretrained, family=find_family(config)) if new_head else lambda name: True
-    check_demand(folder, config, is_needed=is_needed, building=_LOADING_ERRORS)
+    check_memory(path, config, is_needed=is_needed, building=_LOADING_ERRORS)
     try:
         model, info = AutoModelForSequenceClassification.from_pretrained(
-            folder,
+            path,
             config=config,
             dtype=torch.float32,
             use_safetensors=True,
@@ -174,8 +139,8 @@ def load_model(folder: Path, *, new_head: bool) -> PreTrainedModel:
             output_loading_info=True,
         )
     except _LOADING_ERRORS as error:
-        raise CheckpointError(f"{folder}: the weights cannot be loaded ({_first_line(error)}).") from error
-    _check_complete(folder, model, info, new_head=new_head)
+        raise CheckpointError(f"{path}: the weights cannot be loaded ({_first_line(error)}).") from error
+    _check_complete(path, model, info, new_head=new_head)
     if new_head:
         _draw_head(model, info["missing_keys"])
     model.eval()

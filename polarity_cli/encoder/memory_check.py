@@ -23,7 +23,7 @@ _MOST_TIMES = 1.5
 most a sixth of an encoder of one block."""
 
 
-def check_demand(folder: Path, config: Any, *, is_needed: Callable[[str], bool], building: tuple[type[Exception], ...]) -> None:
+def check_memory(folder: Path, config: Any, *, is_needed: Callable[[str], bool], building: tuple[type[Exception], ...]) -> None:
     """Refuse a config that asks for more than its files hold or than the machine has.
 
     Args:

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from polarity_cli.encoder.families import Family, can_be_cut, find_family, get_blocks, has_submodule
 from polarity_cli.encoder.fast.attention import use_fast_attention
 from polarity_cli.encoder.fast.dropout import use_fast_dropout
-from polarity_cli.encoder.first_token import shorten_last
+from polarity_cli.encoder.first_token.block import shorten_last
 from polarity_cli.encoder.freeze import FreezePlan
 from polarity_cli.encoder.trunk import Trunk, replace_modules
 
@@ -25,8 +25,8 @@ class _GivenInputs(nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         hidden = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor) and value.is_floating_point()]
-        found: Tensor = next(value for value in hidden if value.dim() == 3)
-        return found
+        states: Tensor = next(value for value in hidden if value.dim() == 3)
+        return states
 
 
 class _NoBlock(nn.Module):

@@ -12,24 +12,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from polarity_cli.checkpoint.classes import check_head, describe_contradiction, find_positive_class, read_names
-from polarity_cli.checkpoint.folder_check import read_object
-from polarity_cli.checkpoint.reading import find_reading
+from polarity_cli.checkpoint.checkpoint import Checkpoint
+from polarity_cli.checkpoint.classes import describe_contradiction
+from polarity_cli.checkpoint.text_limits import find_text_limits
 from polarity_cli.data.batches import Batch, pad
-from polarity_cli.data.tokenizing import TextEncoder
+from polarity_cli.data.tokenizing import ReviewTokenizer
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.encoder.agreement import check_agreement
 from polarity_cli.encoder.device import start_inference
 from polarity_cli.encoder.families import can_be_cut
-from polarity_cli.encoder.loading import load_config, load_model, load_tokenizer
+from polarity_cli.encoder.loading import load_model
 from polarity_cli.encoder.logits import compute_logits, get_token_budget
+from polarity_cli.encoder.tokenizer import find_size, open_tokenizer
 from polarity_cli.encoder.top import Whole
 from polarity_cli.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedModel
 
-    from polarity_cli.checkpoint.checkpoint import CheckpointInfo
     from polarity_cli.data.tokenizing import TokenIds
 
 
@@ -80,34 +80,34 @@ class TorchEngine:
         """Do nothing: nothing runs beside the caller."""
 
 
-class WholeCheckpoint:
-    """A checkpoint's model, tokenizer and positive class, read with transformers."""
+class TorchCheckpoint:
+    """A checkpoint's weights, loaded by transformers, with its tokenizer and what its classes mean."""
 
-    def __init__(self, info: CheckpointInfo, *, positive_class: str | None, check: bool = True) -> None:
+    def __init__(self, checkpoint: Checkpoint, *, positive_class: str | None, check: bool = True) -> None:
         """Load the weights and the tokenizer; with `check`, a stranger's are tried against transformers' own code.
 
         Raises:
             CheckpointError: they are missing, damaged or not of two classes, or would be read here in another way.
         """
-        self.folder = folder = info.folder
-        config = load_config(folder)
-        stored = read_object(folder / "config.json")
-        self.class_names = read_names(stored, info.name)
-        self.positive = find_positive_class(self.class_names, positive_class, info.name)
-        self.sigmoid = check_head(stored, info.name)
-        self.tokenizer: PreTrainedTokenizerFast = load_tokenizer(folder)
-        reading = find_reading(info, config, self.tokenizer)
-        self.max_length, self.truncation = reading.max_length, reading.truncation
-        self.notes = [note for note in (reading.note, describe_contradiction(stored, self.class_names)) if note]
+        self.source = checkpoint.model
+        size = find_size(self.source)
+        self.class_names = checkpoint.class_names
+        self.positive = checkpoint.find_positive(positive_class)
+        self.sigmoid = checkpoint.sigmoid
+        self.tokenizer = open_tokenizer(self.source)
+        limits = find_text_limits(checkpoint, size, self.tokenizer)
+        self.max_length, self.truncation = limits.max_length, limits.truncation
+        contradiction = describe_contradiction(self.source.config, self.class_names)
+        self.notes = [note for note in (limits.note, contradiction) if note]
         """What to say whenever it is used."""
-        self.model = load_model(folder, new_head=False)
-        if check and info.manifest is None:
+        self.model = load_model(self.source, new_head=False)
+        if check and checkpoint.manifest is None:
             check_agreement(self)
 
     def make_engine(self) -> TorchEngine:
         """Return the engine that runs the model."""
-        return TorchEngine(self.model, pad_id=self.tokenizer.pad_token_id or 0)
+        return TorchEngine(self.model, pad_id=self.tokenizer.pad_id or 0)
 
-    def make_encoder(self) -> TextEncoder:
+    def make_tokenizer(self) -> ReviewTokenizer:
         """Return what turns texts into this model's token ids."""
-        return TextEncoder(self.tokenizer.backend_tokenizer, max_length=self.max_length, truncation=self.truncation)
+        return ReviewTokenizer(self.tokenizer.backend, max_length=self.max_length, truncation=self.truncation)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from polarity_cli.encoder.families import find_family, get_blocks, has_submodule
-from polarity_cli.encoder.first_token import reads_first_token, shorten_last
+from polarity_cli.encoder.first_token.block import reads_first_token, shorten_last
 from polarity_cli.encoder.freeze import FreezePlan
 
 M = TypeVar("M", bound=nn.Module)

@@ -18,7 +18,7 @@ _N_ROWS = 20
 
 
 @dataclass
-class Measured:
+class InputRange:
     """What a product's input held in some reviews."""
 
     low: NDArray[np.float32]
@@ -36,7 +36,7 @@ class Measured:
         return np.maximum(np.abs(self.low), np.abs(self.high))
 
 
-def measure_inputs(model: onnx.ModelProto, token_ids: Sequence[TokenIds]) -> dict[str, Measured]:
+def calibrate(model: onnx.ModelProto, token_ids: Sequence[TokenIds]) -> dict[str, InputRange]:
     """Return what each input of a product with constant weights holds, in some reviews."""
     import onnxruntime as ort
 
@@ -49,14 +49,14 @@ def measure_inputs(model: onnx.ModelProto, token_ids: Sequence[TokenIds]) -> dic
     options = ort.SessionOptions()
     options.log_severity_level = 4
     session = ort.InferenceSession(probe.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    found: dict[str, list[Measured]] = {name: [] for name in names}
+    found: dict[str, list[InputRange]] = {name: [] for name in names}
     for ids in token_ids:
         for name, values in zip(names, session.run(names, {"input_ids": ids[None].astype(np.int64)}), strict=True):
             rows = values.reshape(-1, values.shape[-1])
             chosen = rows[np.unique(np.linspace(0, len(rows) - 1, _N_ROWS).astype(int))]
-            found[name].append(Measured(rows.min(0), rows.max(0), chosen, len(rows)))
+            found[name].append(InputRange(rows.min(0), rows.max(0), chosen, len(rows)))
     return {
-        name: Measured(
+        name: InputRange(
             np.min([part.low for part in parts], axis=0),
             np.max([part.high for part in parts], axis=0),
             np.concatenate([part.rows for part in parts]),

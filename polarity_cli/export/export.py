@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from polarity_cli.errors import ExportError, PolarityError
-from polarity_cli.export.calibrate import measure_inputs
+from polarity_cli.export.calibrate import calibrate
 from polarity_cli.export.quantize import quantize_graph
 from polarity_cli.export.trace import trace_model
 from polarity_cli.inference.graphs import GRAPHS
 from polarity_cli.inference.onnx_engine import GraphEngine
-from polarity_cli.inference.precision import MOST_TURNED
+from polarity_cli.inference.precision import MOST_FLIPPED
 from polarity_cli.machine import count_threads
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 _TOLERANCE = 1e-3
 """Largest difference of a logit between the full-precision graph and the model, times 1 plus the largest logit."""
-_N_COMPARED, _N_MEASURED = 12, 48
+_N_COMPARED, _N_CALIBRATED = 12, 48
 """Texts on which the full-precision graph is compared, and those from which the ranges of int8 are taken."""
-_MEASURED_TOKENS = 128
+_CALIBRATED_TOKENS = 128
 _LONGEST_COMPARED = 1024
 """Tokens of the longest text compared: full attention to more would take gigabytes."""
 
@@ -64,14 +64,14 @@ def export_graphs(
     graph, found = _trace_checked(model, compared)
     if logits is None:
         logits = compute_model_logits(model, token_ids)
-    measured = token_ids[:: max(1, len(token_ids) // _N_MEASURED)][:_N_MEASURED]
-    small = quantize_graph(graph, measure_inputs(graph, [ids[:_MEASURED_TOKENS] for ids in measured]))
+    calibrated_on = token_ids[:: max(1, len(token_ids) // _N_CALIBRATED)][:_N_CALIBRATED]
+    small = quantize_graph(graph, calibrate(graph, [ids[:_CALIBRATED_TOKENS] for ids in calibrated_on]))
     figures = {"fp32": found, "int8": _compare(_run(small, token_ids), logits)}
     for precision, made in (("fp32", graph), ("int8", small)):
         (folder / GRAPHS[precision]).write_bytes(made.SerializeToString())
         (folder / GRAPHS[precision]).chmod(0o644)
-    n_turned = round((1 - figures["int8"]["equal_labels"]) * len(token_ids))
-    default = "int8" if n_turned <= MOST_TURNED * len(token_ids) else "fp32"
+    n_flipped = round((1 - figures["int8"]["equal_labels"]) * len(token_ids))
+    default = "int8" if n_flipped <= MOST_FLIPPED * len(token_ids) else "fp32"
     return {"default": default, **figures}
 
 

@@ -20,22 +20,22 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from polarity_cli.export.calibrate import Measured, find_products
-from polarity_cli.export.scales import LEVELS, Own, Shared, choose_ranges, quantize_weights
+from polarity_cli.export.calibrate import InputRange, find_products
+from polarity_cli.export.scales import LEVELS, SharedScale, TokenScales, choose_scales, quantize_weights
 from polarity_cli.export.simplify import remove_unread
 
 _LARGEST_TABLE = 1 << 20
 """Values from which on a table of embeddings is stored as int8: smaller ones are not worth it."""
 
 
-def quantize_graph(model: onnx.ModelProto, measured: Mapping[str, Measured]) -> onnx.ModelProto:
+def quantize_graph(model: onnx.ModelProto, ranges: Mapping[str, InputRange]) -> onnx.ModelProto:
     """Return a copy of a graph with int8 products where every token comes through, and int8 word embeddings."""
-    products = {node.output[0]: node for node in find_products(model) if measured[node.input[0]].n_tokens > 1}
+    products = {node.output[0]: node for node in find_products(model) if ranges[node.input[0]].n_tokens > 1}
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     matrices: dict[str, list[NDArray[np.float32]]] = {}
     for node in products.values():
         matrices.setdefault(node.input[0], []).append(numpy_helper.to_array(weights[node.input[1]]))
-    inputs = {name: choose_ranges(measured[name], np.concatenate(parts, axis=1)) for name, parts in matrices.items()}
+    inputs = {name: choose_scales(ranges[name], np.concatenate(parts, axis=1)) for name, parts in matrices.items()}
     biases = _find_biases(model, products)
     added = {add.output[0] for add, _ in biases.values()}
     build = _Builder()
@@ -44,12 +44,12 @@ def quantize_graph(model: onnx.ModelProto, measured: Mapping[str, Measured]) -> 
         if node.output[0] in added:
             continue  # the product brings its bias
         if node.output[0] in products:
-            x, ranges = node.input[0], inputs[node.input[0]]
+            x, scales = node.input[0], inputs[node.input[0]]
             if x not in begun:
-                build.quantize_input(x, ranges)
+                build.quantize_input(x, scales)
                 begun.add(x)
             add, bias = biases.get(node.output[0], (node, None))
-            build.multiply(add.output[0], x, ranges, numpy_helper.to_array(weights[node.input[1]]), bias)
+            build.multiply(add.output[0], x, scales, numpy_helper.to_array(weights[node.input[1]]), bias)
         elif _is_look_up(node, weights):
             build.look_up(node, numpy_helper.to_array(weights[node.input[0]]))
         else:
@@ -100,48 +100,48 @@ class _Builder:
         self.one_behind = self._hold("int8.one_behind", np.array([0, 1], np.int64))
         self.tiny = self._hold("int8.tiny", np.array(1e-9, np.float32))
 
-    def quantize_input(self, x: str, ranges: Shared | Own) -> None:
+    def quantize_input(self, x: str, scales: SharedScale | TokenScales) -> None:
         """Add what turns a hidden state `x` `(B, T, K)` into uint8, and takes the channels apart that are too large for it."""
-        zero = self._hold(f"{x}.zero", np.array(ranges.zero, np.uint8))
-        if isinstance(ranges, Shared):
-            even = self._add("Mul", [x, self._hold(f"{x}.factors", 1 / ranges.factors)], f"{x}.even")
-            self._add("QuantizeLinear", [even, self._hold(f"{x}.scale", np.array(ranges.scale, np.float32)), zero], f"{x}.uint8")
+        zero = self._hold(f"{x}.zero", np.array(scales.zero, np.uint8))
+        if isinstance(scales, SharedScale):
+            even = self._add("Mul", [x, self._hold(f"{x}.factors", 1 / scales.factors)], f"{x}.even")
+            self._add("QuantizeLinear", [even, self._hold(f"{x}.scale", np.array(scales.scale, np.float32)), zero], f"{x}.uint8")
             return
-        if len(ranges.apart):  # and a channel of ones behind them, which multiplies the bias
-            large = self._add("Gather", [x, self._hold(f"{x}.apart", ranges.apart)], f"{x}.alone", axis=-1)
+        if len(scales.apart):  # and a channel of ones behind them, which multiplies the bias
+            large = self._add("Gather", [x, self._hold(f"{x}.apart", scales.apart)], f"{x}.alone", axis=-1)
             self._add("Pad", [large, self.one_behind, self.one, self.last], f"{x}.large")
-        self._quantize_rows(x, ranges)
+        self._quantize_rows(x, scales)
 
-    def _quantize_rows(self, x: str, ranges: Own) -> None:
+    def _quantize_rows(self, x: str, scales: TokenScales) -> None:
         """Add what quantizes each token by its own range; its scale is `(B, T, 1)`."""
-        mask = self._hold(f"{x}.mask", ranges.mask)
-        above = self._hold(f"{x}.above", np.array(1 / (LEVELS - ranges.zero), np.float32))
-        rows = self._hold(f"{x}.rows", np.array([-1, len(ranges.most)], np.int64))
-        small = self._add("Mul", [x, mask], f"{x}.small") if len(ranges.apart) else x
+        mask = self._hold(f"{x}.mask", scales.mask)
+        above = self._hold(f"{x}.above", np.array(1 / (LEVELS - scales.zero), np.float32))
+        rows = self._hold(f"{x}.rows", np.array([-1, len(scales.most)], np.int64))
+        small = self._add("Mul", [x, mask], f"{x}.small") if len(scales.apart) else x
         high = self._add("Mul", [self._add("ReduceMax", [small, self.last], f"{x}.high"), above], f"{x}.high_scale")
-        if ranges.least is None:
-            below = self._hold(f"{x}.below", np.array(-1 / ranges.zero, np.float32))
+        if scales.least is None:
+            below = self._hold(f"{x}.below", np.array(-1 / scales.zero, np.float32))
             low = self._add("Mul", [self._add("ReduceMin", [small, self.last], f"{x}.low"), below], f"{x}.low_scale")
             least = self._add("Max", [low, self.tiny], f"{x}.least")
         else:
-            least = self._hold(f"{x}.least", np.array(-ranges.least / ranges.zero, np.float32))
+            least = self._hold(f"{x}.least", np.array(-scales.least / scales.zero, np.float32))
         scale = self._add("Max", [high, least], f"{x}.scale")  # (B, T, 1)
-        scales = self._add("Reshape", [scale, self.last], f"{x}.scales")  # (B T,)
-        zero = numpy_helper.from_array(np.array([ranges.zero], np.uint8))
-        zeros = self._add("ConstantOfShape", [self._add("Shape", [scales], f"{x}.n")], f"{x}.zeros", value=zero)
+        flat_scale = self._add("Reshape", [scale, self.last], f"{x}.scales")  # (B T,)
+        zero = numpy_helper.from_array(np.array([scales.zero], np.uint8))
+        zeros = self._add("ConstantOfShape", [self._add("Shape", [flat_scale], f"{x}.n")], f"{x}.zeros", value=zero)
         flat = self._add("Reshape", [small, rows], f"{x}.2d")  # (B T, K)
-        quantized = self._add("QuantizeLinear", [flat, scales, zeros], f"{x}.uint8.2d", axis=0)
+        quantized = self._add("QuantizeLinear", [flat, flat_scale, zeros], f"{x}.uint8.2d", axis=0)
         self._add("Reshape", [quantized, self._add("Shape", [x], f"{x}.shape")], f"{x}.uint8")
 
     def multiply(
-        self, out: str, x: str, ranges: Shared | Own, matrix: NDArray[np.float32], bias: NDArray[np.float32] | None
+        self, out: str, x: str, scales: SharedScale | TokenScales, matrix: NDArray[np.float32], bias: NDArray[np.float32] | None
     ) -> None:
         """Add a product of an input with `matrix` `(K, N)` by int8 weights, plus a bias `(N,)`."""
         bias = np.zeros(matrix.shape[1], np.float32) if bias is None else bias
-        factors = ranges.factors if isinstance(ranges, Shared) else ranges.mask
-        weights, steps = quantize_weights(matrix * factors[:, None], ranges.most)
+        factors = scales.factors if isinstance(scales, SharedScale) else scales.mask
+        weights, steps = quantize_weights(matrix * factors[:, None], scales.most)
         inputs = [self._hold(f"{out}.weights", weights), self._hold(f"{out}.scales", steps), f"{x}.zero"]
-        if isinstance(ranges, Shared):
+        if isinstance(scales, SharedScale):
             inputs = [f"{x}.uint8", inputs[0], f"{x}.scale", *inputs[1:], "", self._hold(f"{out}.bias", bias)]
             self._add("MatMulIntegerToFloat", inputs, out, domain="com.microsoft")
             return
@@ -149,8 +149,8 @@ class _Builder:
         product = self._add("MatMulIntegerToFloat", inputs, f"{out}.small", domain="com.microsoft")
         scaled = self._add("Mul", [product, f"{x}.scale"], f"{out}.scaled")
         rest = self._hold(f"{out}.bias", bias)
-        if len(ranges.apart):
-            both = self._hold(f"{out}.apart", np.concatenate([matrix[ranges.apart], bias[None]]))
+        if len(scales.apart):
+            both = self._hold(f"{out}.apart", np.concatenate([matrix[scales.apart], bias[None]]))
             rest = self._add("MatMul", [f"{x}.large", both], f"{out}.rest")
         self._add("Add", [scaled, rest], out)
 
@@ -168,6 +168,6 @@ class _Builder:
         self.constants.append(numpy_helper.from_array(value, name))
         return name
 
-    def _add(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
+    def _add(self, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
         return output

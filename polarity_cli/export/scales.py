@@ -2,10 +2,10 @@
 
 A few channels are far larger than the others, and a range that holds them leaves the rest few steps. There are two ways out:
 
-- `Shared`: channels are divided by factors that their weights are multiplied by, which makes them alike (SmoothQuant, Xiao et al.
-  2022, arXiv 2211.10438), and all tokens of all reviews share one range, found beforehand. It costs one pass.
-- `Own`: the large channels are multiplied in full precision (LLM.int8(), Dettmers et al. 2022, arXiv 2208.07339; here a fixed
-  few), and each token has a range of its own, found while the graph runs. It costs several passes.
+- `SharedScale`: channels are divided by factors that their weights are multiplied by, which makes them alike (SmoothQuant, Xiao
+  et al. 2022, arXiv 2211.10438), and all tokens of all reviews share one range, found beforehand. It costs one pass.
+- `TokenScales`: the large channels are multiplied in full precision (LLM.int8(), Dettmers et al. 2022, arXiv 2208.07339; here a
+  fixed few), and each token has a range of its own, found while the graph runs. It costs several passes.
 
 Both are tried on real tokens, and the first is taken where its products come out nearly as well. After a LayerNorm they do, and
 for an attention's context; what GELU gives differs too much from token to token.
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from polarity_cli.export.calibrate import Measured
+from polarity_cli.export.calibrate import InputRange
 
 LEVELS = 255
 _WORTH = 2.5
@@ -42,7 +42,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedScale:
     """One range for all tokens, over channels that are made alike."""
 
     zero: int
@@ -56,7 +56,7 @@ class Shared:
 
 
 @dataclass(frozen=True)
-class Own:
+class TokenScales:
     """A range for each token, without a few channels."""
 
     zero: int
@@ -74,12 +74,12 @@ class Own:
         return mask
 
 
-def choose_ranges(measured: Measured, matrix: Floats) -> Shared | Own:
+def choose_scales(inputs: InputRange, matrix: Floats) -> SharedScale | TokenScales:
     """Return how the input of a product with `matrix` `(K, N)` becomes uint8."""
-    rows = np.random.default_rng(0).permutation(measured.rows)[:_N_TRIED]  # every n-th may be the first of every review
+    rows = np.random.default_rng(0).permutation(inputs.rows)[:_N_TRIED]  # every n-th may be the first of every review
     expected = rows @ matrix
-    own = _find_own(measured)
-    shared = [_find_shared(measured, strength) for strength in _STRENGTHS]
+    own = _find_own(inputs)
+    shared = [_find_shared(inputs, strength) for strength in _STRENGTHS]
     errors = [_square(_multiply_shared(rows, matrix, found) - expected) for found in shared]
     if min(errors) <= _WORTH * _square(_multiply_own(rows, matrix, own) - expected):
         return shared[int(np.argmin(errors))]
@@ -98,25 +98,25 @@ def quantize_weights(matrix: Floats, most: Floats) -> tuple[NDArray[np.int8], Fl
     return np.round(matrix / steps).astype(np.int8), steps
 
 
-def _find_shared(measured: Measured, strength: float) -> Shared:
-    largest = np.maximum(measured.largest, 1e-6)
+def _find_shared(inputs: InputRange, strength: float) -> SharedScale:
+    largest = np.maximum(inputs.largest, 1e-6)
     factors = (largest / np.median(largest)) ** strength
-    low, high = np.minimum(measured.low / factors, -1e-6), np.maximum(measured.high / factors, 1e-6)  # (K,)
+    low, high = np.minimum(inputs.low / factors, -1e-6), np.maximum(inputs.high / factors, 1e-6)  # (K,)
     zero = _place_zero(-low.min(), high.max())
     scale = max(high.max() / (LEVELS - zero), -low.min() / zero)
-    return Shared(zero, float(scale), factors.astype(np.float32), _bound(_ROOM * high / scale, zero))
+    return SharedScale(zero, float(scale), factors.astype(np.float32), _bound(_ROOM * high / scale, zero))
 
 
-def _find_own(measured: Measured) -> Own:
-    largest = measured.largest
+def _find_own(inputs: InputRange) -> TokenScales:
+    largest = inputs.largest
     n_apart = min(int((largest > _LARGE * np.median(largest)).sum()), _N_APART)
     apart = np.sort(np.argsort(-largest)[:n_apart])
-    rows = np.delete(measured.rows, apart, axis=1)
+    rows = np.delete(inputs.rows, apart, axis=1)
     low, high = np.maximum(-rows.min(1), 1e-6), np.maximum(rows.max(1), 1e-6)  # (n,)
     zero = _place_zero(np.median(low), np.median(high))
     least = -float(low.max()) if low.max() <= 2 * np.median(low) else None
     steps = _find_steps(rows, zero, least)  # (n, 1)
-    return Own(zero, apart, least, _bound(_ROOM * (measured.rows / steps).max(0), zero))
+    return TokenScales(zero, apart, least, _bound(_ROOM * (inputs.rows / steps).max(0), zero))
 
 
 def _find_steps(rows: Floats, zero: int, least: float | None) -> Floats:
@@ -135,14 +135,14 @@ def _bound(most: Floats, zero: int) -> Floats:
     return bound
 
 
-def _multiply_shared(rows: Floats, matrix: Floats, shared: Shared) -> Floats:
+def _multiply_shared(rows: Floats, matrix: Floats, shared: SharedScale) -> Floats:
     values = np.clip(np.round(rows / shared.factors / shared.scale), -shared.zero, LEVELS - shared.zero)
     weights, steps = quantize_weights(matrix * shared.factors[:, None], shared.most)
     product: Floats = (values @ weights.astype(np.float32)) * (steps * shared.scale)
     return product
 
 
-def _multiply_own(rows: Floats, matrix: Floats, own: Own) -> Floats:
+def _multiply_own(rows: Floats, matrix: Floats, own: TokenScales) -> Floats:
     small = rows * own.mask
     steps = _find_steps(small, own.zero, own.least)
     values = np.clip(np.round(small / steps), -own.zero, LEVELS - own.zero)

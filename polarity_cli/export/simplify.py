@@ -14,19 +14,11 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from torch import nn
 
+from polarity_cli.encoder.families import FAMILIES, can_be_cut, get_blocks
+
 if TYPE_CHECKING:
     import onnx
     from transformers import PreTrainedModel
-
-_ATTENTION = {
-    **dict.fromkeys(
-        ("bert", "camembert", "electra", "ernie", "roberta", "xlm-roberta"),
-        ("attention.self.key", "attention.self.value", "attention.output.dense"),
-    ),
-    "distilbert": ("attention.k_lin", "attention.v_lin", "attention.out_lin"),
-    "mpnet": ("attention.attn.k", "attention.attn.v", "attention.attn.o"),
-}
-"""Where a block's projections of keys, values and context are, in families whose scores are plain products."""
 
 
 @contextmanager
@@ -36,14 +28,13 @@ def folded_biases(model: PreTrainedModel) -> Iterator[None]:
     A key's bias adds the same to all scores of a query, which softmax takes out again. A value's bias comes through whole, since
     probabilities add up to 1, so the projection behind it can add it.
     """
-    from polarity_cli.encoder.families import find_family, get_blocks
-
-    names = _ATTENTION.get(model.config.model_type, ())
-    blocks = list(get_blocks(model, find_family(model.config))) if names else []
+    family = FAMILIES.get(model.config.model_type)
+    names = family.projections if family and can_be_cut(model.config) else None
+    blocks = list(get_blocks(model, family)) if family and names else []
     taken: list[tuple[nn.Linear, nn.Parameter]] = []
     try:
         for block in blocks:
-            key, value, output = (cast("nn.Linear", block.get_submodule(name)) for name in names)
+            key, value, output = (cast("nn.Linear", block.get_submodule(name)) for name in names or ())
             taken += [(layer, layer.bias) for layer in (key, value, output)]
             output.bias = nn.Parameter(output.bias + output.weight @ value.bias, requires_grad=False)
             key.register_parameter("bias", None)

@@ -1,33 +1,32 @@
 """Find a checkpoint's graphs: in its own folder, or in the cache, where those of a checkpoint without graphs are kept.
 
-Nothing here needs torch. Next: `inference/onnx_engine`.
+Next: `inference/onnx_engine`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from polarity_cli import __version__
 from polarity_cli.cache.entries import Entry, Manifest, Place
 from polarity_cli.cache.hashes import are_whole
 from polarity_cli.cache.layout import fingerprint
-from polarity_cli.cache.publish import read_json
 from polarity_cli.checkpoint.classes import check_head
 from polarity_cli.checkpoint.positions import count_reserved_positions
+from polarity_cli.checkpoint.tokenizer import TOKENIZER, load_backend
 from polarity_cli.config import SHORTEST_LENGTH, TRUNCATIONS
 from polarity_cli.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from polarity_cli.checkpoint.checkpoint import CheckpointInfo
-    from polarity_cli.data.tokenizing import TextEncoder
+    from polarity_cli.checkpoint.checkpoint import Checkpoint
+    from polarity_cli.data.tokenizing import ReviewTokenizer
 
 FORMAT = 3
 """Raised when what is kept in the cache changes, so that an older entry is made again."""
-TOKENIZER = "tokenizer.json"
 GRAPHS = {"fp32": "polarity.fp32.onnx", "int8": "polarity.int8.onnx"}
 """The file of each precision, in a checkpoint's folder or in the cache.
 
@@ -42,8 +41,8 @@ class GraphFolder:
     """A folder with graphs and what else a prediction needs."""
 
     folder: Path
-    graphs: Mapping[str, Any]
-    """What the export found: `default` and the figures of each precision."""
+    default: str
+    """The precision that answers where none is asked for."""
     hashes: Mapping[str, str]
     class_names: Mapping[int, str]
     max_length: int
@@ -69,68 +68,93 @@ class GraphFolder:
         return f"{path} is damaged: it is not as it was written" if path.exists() else f"{path} is missing"
 
     def _name(self, precision: str | None) -> str:
-        wanted = precision or self.graphs["default"]
+        wanted = precision or self.default
         return GRAPHS[wanted] if GRAPHS[wanted] in self.hashes else OLD_GRAPHS[wanted]
 
-    def load_encoder(self) -> TextEncoder:
+    def load_tokenizer(self) -> ReviewTokenizer:
         """Return what turns texts into token ids.
 
         Raises:
             CheckpointError: the tokenizer is missing or damaged.
         """
-        from tokenizers import Tokenizer
-
-        from polarity_cli.data.tokenizing import TextEncoder
+        from polarity_cli.data.tokenizing import ReviewTokenizer
 
         try:
-            tokenizer = Tokenizer.from_file(str(self.folder / TOKENIZER))
-            return TextEncoder(tokenizer, max_length=self.max_length, truncation=self.truncation)
-        except Exception as error:  # what the Rust library raises is a plain Exception
+            return ReviewTokenizer(load_backend(self.folder), max_length=self.max_length, truncation=self.truncation)
+        except ValueError as error:
             raise CheckpointError(f"{self.folder / TOKENIZER}: no tokenizer that can be read ({error}).") from error
 
 
-def find_own_graphs(info: CheckpointInfo) -> GraphFolder | None:
+@dataclass(frozen=True)
+class CachedGraphs:
+    """What the cache says of a checkpoint's graphs, beside its key and its files."""
+
+    graphs: Mapping[str, Any] | None
+    """What the export found: `default` and the figures of each precision; None where the checkpoint has no graphs."""
+    class_names: Mapping[int, str]
+    max_length: int
+    truncation: str
+    sigmoid: bool
+    notes: Sequence[str]
+
+    @classmethod
+    def from_json(cls, manifest: Manifest) -> CachedGraphs | None:
+        """Return what a manifest says; None where it is not of this program."""
+        graphs, names, longest, notes = (manifest.get(name) for name in ("graphs", "class_names", "max_length", "notes"))
+        if "graphs" not in manifest or (graphs is not None and _read_default(graphs) is None) or not _are_classes(names):
+            return None
+        if type(longest) is not int or longest < SHORTEST_LENGTH or manifest.get("truncation") not in TRUNCATIONS:
+            return None
+        if type(manifest.get("sigmoid")) is not bool or not _are_texts(notes):
+            return None
+        class_names = {int(index): name for index, name in names.items()}
+        return cls(graphs, class_names, longest, manifest["truncation"], manifest["sigmoid"], notes)
+
+    def to_json(self) -> Manifest:
+        """Return what the manifest holds of it."""
+        return asdict(self)
+
+
+def find_own_graphs(checkpoint: Checkpoint) -> GraphFolder | None:
     """Return the graphs that a training run left in its checkpoint; None where there are none."""
-    manifest, config = info.manifest, read_json(info.folder / "config.json")
-    if manifest is None or config is None or not _is_sound(manifest.get("graphs")):
+    manifest, config = checkpoint.manifest, checkpoint.model.config
+    default = _read_default(manifest.graphs) if manifest else None
+    names, positions = config.get("id2label"), config.get("max_position_embeddings")
+    if manifest is None or default is None or not _are_classes(names):
         return None
-    names = config.get("id2label")
-    positions = config.get("max_position_embeddings")
-    if not _are_classes(names) or not isinstance(names, dict):
-        return None
-    longest = int(manifest["max_length"])
+    longest = manifest.max_length
     if type(positions) is int:
         n_reserved = count_reserved_positions(str(config.get("model_type")), config.get("pad_token_id"))
         longest = min(longest, positions - n_reserved)
     if longest < SHORTEST_LENGTH:
         return None
     return GraphFolder(
-        folder=info.folder,
-        graphs=manifest["graphs"],
-        hashes=manifest["files"],
+        folder=checkpoint.folder,
+        default=default,
+        hashes=manifest.files,
         class_names={int(index): name for index, name in names.items()},
         max_length=longest,
-        truncation=info.truncation,
-        sigmoid=check_head(config, info.folder),
+        truncation=checkpoint.truncation,
+        sigmoid=check_head(config, checkpoint.folder),
     )
 
 
-def fit_together(found: GraphFolder, cache_dir: Path) -> bool:
+def fit_together(graphs: GraphFolder, cache_dir: Path) -> bool:
     """Tell whether a checkpoint's own graphs were made from the config, tokenizer and weights that are beside them now.
 
     Hashing the weights takes longer than a prediction, so what was found is noted in the cache.
     """
-    names = [name for name in found.hashes if name in ("config.json", TOKENIZER) or name.endswith(".safetensors")]
-    notes = cache_dir / "seen" / f"folder--{fingerprint(str(found.folder.resolve()))}.json"
-    return are_whole(found.folder, {name: found.hashes[name] for name in names}, notes)
+    names = [name for name in graphs.hashes if name in ("config.json", TOKENIZER) or name.endswith(".safetensors")]
+    notes = cache_dir / "seen" / f"folder--{fingerprint(str(graphs.folder.resolve()))}.json"
+    return are_whole(graphs.folder, {name: graphs.hashes[name] for name in names}, notes)
 
 
-def place_cached_graphs(info: CheckpointInfo, cache_dir: Path) -> tuple[Place, Manifest]:
+def place_cached_graphs(checkpoint: Checkpoint, cache_dir: Path) -> tuple[Place, Manifest]:
     """Return the place in the cache for a checkpoint's graphs, and the key for its files as they are now."""
     key: Manifest = {
         "format": FORMAT,
-        "checkpoint": str(info.folder.resolve()),
-        "files": _describe_files(info.folder),
+        "checkpoint": str(checkpoint.folder.resolve()),
+        "files": _describe_files(checkpoint.folder),
         "version": __version__,
     }
     return Place(cache_dir, "graphs", fingerprint(key)), key
@@ -143,41 +167,38 @@ def _describe_files(folder: Path) -> list[list[object]]:
     return [[name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino] for name, stat in stats]
 
 
-def is_sound_entry(manifest: Manifest) -> bool:
-    """Tell whether a manifest in the cache holds what graphs need, or says that its checkpoint has none."""
-    longest = manifest.get("max_length")
-    return (
-        (("graphs" in manifest and manifest["graphs"] is None) or _is_sound(manifest.get("graphs")))
-        and _are_classes(manifest.get("class_names"))
-        and type(longest) is int
-        and longest >= SHORTEST_LENGTH
-        and manifest.get("truncation") in TRUNCATIONS
-        and type(manifest.get("sigmoid")) is bool
-        and isinstance(manifest.get("notes"), list)
-        and all(isinstance(note, str) for note in manifest["notes"])
-    )
+def is_of_graphs(manifest: Manifest) -> bool:
+    """Tell whether a manifest in the cache is one of graphs."""
+    return CachedGraphs.from_json(manifest) is not None
 
 
 def open_cached_graphs(entry: Entry) -> GraphFolder | None:
     """Return the graphs of an entry in the cache; None where its checkpoint has none."""
-    manifest = entry.manifest
-    if manifest["graphs"] is None:
+    cached = CachedGraphs.from_json(entry.manifest)
+    default = _read_default(cached.graphs) if cached else None
+    if cached is None or default is None:
         return None
     return GraphFolder(
         folder=entry.folder,
-        graphs=manifest["graphs"],
-        hashes={name: known["sha256"] for name, known in manifest["files"].items()},
-        class_names={int(index): name for index, name in manifest["class_names"].items()},
-        max_length=manifest["max_length"],
-        truncation=manifest["truncation"],
-        sigmoid=manifest["sigmoid"],
-        notes=tuple(manifest["notes"]),
+        default=default,
+        hashes={name: known["sha256"] for name, known in entry.manifest["files"].items()},
+        class_names=cached.class_names,
+        max_length=cached.max_length,
+        truncation=cached.truncation,
+        sigmoid=cached.sigmoid,
+        notes=tuple(cached.notes),
     )
 
 
-def _is_sound(graphs: object) -> bool:
-    return isinstance(graphs, dict) and isinstance(graphs.get("default"), str) and graphs["default"] in GRAPHS
+def _read_default(graphs: object) -> str | None:
+    """Return the precision that an export chose; None where it made no graphs."""
+    default = graphs.get("default") if isinstance(graphs, dict) else None
+    return default if isinstance(default, str) and default in GRAPHS else None
 
 
-def _are_classes(names: object) -> bool:
+def _are_classes(names: object) -> TypeGuard[dict[str, str]]:
     return isinstance(names, dict) and sorted(names) == ["0", "1"] and all(isinstance(name, str) for name in names.values())
+
+
+def _are_texts(values: object) -> TypeGuard[list[str]]:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)

@@ -1,7 +1,7 @@
 """Which of two graphs answers, where the int8 one was checked on other texts than those that it is to label. Used by `predict`.
 
 The graphs of a stranger's checkpoint are checked on the built-in reviews, in English; texts of another language or kind may be
-turned by int8 where none of those was. Nothing here needs torch.
+flipped by int8 where none of those was.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from polarity_cli.machine import choose_threads
 
 if TYPE_CHECKING:
-    from polarity_cli.data.tokenizing import TextEncoder
+    from polarity_cli.data.tokenizing import ReviewTokenizer
     from polarity_cli.inference.graphs import GraphFolder
 
-MOST_TURNED = 0.005
-"""Share of the texts whose label int8 may turn and still be the default."""
+MOST_FLIPPED = 0.005
+"""Share of the texts whose label int8 may flip and still be the default."""
 FEW = 16
 """Texts up to which full precision answers at once: a comparison would cost as much."""
 _MOST_COMPARED, _SLICE = 200, 8
@@ -26,43 +26,43 @@ _LONGEST_S = 1.0
 
 
 def choose_precision(
-    found: GraphFolder, asked: str | None, encoder: TextEncoder, own_texts: Sequence[str]
+    graphs: GraphFolder, asked: str | None, tokenizer: ReviewTokenizer, own_texts: Sequence[str]
 ) -> tuple[str, str | None]:
     """Return the precision to predict with, and what to say of the choice.
 
     int8 is taken where it was found to agree on the built-in reviews, and on as many of `own_texts` as a second allows.
     """
-    if asked is not None or found.graphs["default"] == "fp32":
+    if asked is not None or graphs.default == "fp32":
         return asked or "fp32", None
     texts = [text for text in own_texts if text.strip()][:_MOST_COMPARED]
     if not texts:
         return "int8", "int8 answers, which was checked on built-in English reviews alone; --precision fp32 answers as the model."
     if len(texts) <= FEW:
         return "fp32", None
-    n_compared, n_turned = _compare(found, encoder, texts)
-    if n_turned <= (MOST_TURNED * n_compared if n_compared >= _MOST_COMPARED else 0):
+    n_compared, n_flipped = _compare(graphs, tokenizer, texts)
+    if n_flipped <= (MOST_FLIPPED * n_compared if n_compared >= _MOST_COMPARED else 0):
         return "int8", None
-    return "fp32", f"int8 turns {n_turned} of {n_compared} of these texts round; full precision answers, which is slower."
+    return "fp32", f"int8 turns {n_flipped} of {n_compared} of these texts round; full precision answers, which is slower."
 
 
-def _compare(found: GraphFolder, encoder: TextEncoder, texts: Sequence[str]) -> tuple[int, int]:
-    """Return how many texts were compared, and how many labels int8 turns."""
+def _compare(graphs: GraphFolder, tokenizer: ReviewTokenizer, texts: Sequence[str]) -> tuple[int, int]:
+    """Return how many texts were compared, and how many labels int8 flips."""
     from polarity_cli.inference.onnx_engine import GraphEngine
 
-    graphs = [found.read(precision) for precision in ("fp32", "int8")]
-    if None in graphs:
+    loaded = [graphs.read(precision) for precision in ("fp32", "int8")]
+    if None in loaded:
         return 0, 0
-    engines = [GraphEngine(graph, name=str(found.folder), n_threads=choose_threads()) for graph in graphs if graph is not None]
+    engines = [GraphEngine(graph, name=str(graphs.folder), n_threads=choose_threads()) for graph in loaded if graph is not None]
     ends = time.monotonic() + _LONGEST_S
-    token_ids = encoder.encode(texts)
-    n_compared = n_turned = 0
+    token_ids = tokenizer.encode(texts)
+    n_compared = n_flipped = 0
     try:
         for start in range(0, len(token_ids), _SLICE):
             full, small = (engine.compute_logits(token_ids[start : start + _SLICE]).argmax(1) for engine in engines)
-            n_compared, n_turned = n_compared + len(full), n_turned + int((full != small).sum())
+            n_compared, n_flipped = n_compared + len(full), n_flipped + int((full != small).sum())
             if time.monotonic() > ends:
                 break
     finally:
         for engine in engines:
             engine.close()
-    return n_compared, n_turned
+    return n_compared, n_flipped

@@ -1,6 +1,6 @@
 """Labels and scores for texts, from an engine that answers token ids with logits.
 
-Texts are tokenized as in training; the answers come back in order. Needs neither torch nor transformers.
+Texts are tokenized as in training; the answers come back in order.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from polarity_cli.data.tokenizing import TextEncoder
+from polarity_cli.data.tokenizing import ReviewTokenizer
 from polarity_cli.inference.scores import compute_scores
 from polarity_cli.records import LABEL_NAMES, POSITIVE, Prediction
 from polarity_cli.text import join_text
@@ -42,10 +42,10 @@ class Predictor:
     """A loaded checkpoint."""
 
     def __init__(
-        self, engine: Engine, encoder: TextEncoder, *, positive: int, min_confidence: float = 0.0, sigmoid: bool = False
+        self, engine: Engine, tokenizer: ReviewTokenizer, *, positive: int, min_confidence: float = 0.0, sigmoid: bool = False
     ) -> None:
         """Take an engine, its tokenizer, the index of the positive class, and whether each class is scored by itself."""
-        self._engine, self._encoder, self._positive = engine, encoder, positive
+        self._engine, self._tokenizer, self._positive = engine, tokenizer, positive
         self._min_confidence, self._sigmoid = min_confidence, sigmoid
 
     def start(self, texts: Sequence[str], *, explain: bool = False) -> Callable[[], list[Prediction]]:
@@ -54,7 +54,7 @@ class Predictor:
         wanted = [index for index, text in enumerate(cleaned) if text]
         if not wanted:
             return lambda: [BLANK] * len(texts)
-        wait = self._engine.start(self._encoder.encode([cleaned[index] for index in wanted]))
+        wait = self._engine.start(self._tokenizer.encode([cleaned[index] for index in wanted]))
 
         def finish() -> list[Prediction]:
             predictions = [BLANK] * len(texts)
@@ -78,17 +78,17 @@ class Predictor:
         """
         if len(text) > LONGEST_EXPLAINED:
             return None
-        (whole,) = self._encoder.encode([text])
-        (base,) = self._measure_odds([whole])
+        (whole,) = self._tokenizer.encode([text])
+        (base,) = self._compute_odds([whole])
         words = [found.span() for found in _WORD.finditer(text)]
         weights: list[float] = []
         for start in range(0, len(words), _EXPLAINED_TOGETHER):
             spans = words[start : start + _EXPLAINED_TOGETHER]
-            without = self._encoder.encode([text[:begin] + text[end:] for begin, end in spans])
+            without = self._tokenizer.encode([text[:begin] + text[end:] for begin, end in spans])
             changed = [ids for ids in without if ids.tobytes() != whole.tobytes()]
-            odds = iter(self._measure_odds(changed) if changed else [])
+            odds = iter(self._compute_odds(changed) if changed else [])
             weights += [0.0 if ids.tobytes() == whole.tobytes() else base - next(odds) for ids in without]
-            if not changed and self._encoder.truncation == "head":  # nothing behind the cut can change anything
+            if not changed and self._tokenizer.truncation == "head":  # nothing behind the cut can change anything
                 weights += [0.0] * (len(words) - len(weights))
                 break
         return tuple((text[begin:end], weight) for (begin, end), weight in zip(words, weights, strict=True))
@@ -97,7 +97,7 @@ class Predictor:
         """Drop what has been started and not waited for."""
         self._engine.close()
 
-    def _measure_odds(self, token_ids: Sequence[TokenIds]) -> list[float]:
+    def _compute_odds(self, token_ids: Sequence[TokenIds]) -> list[float]:
         """Return the log-odds of positive of each review, in nats."""
         logits = self._engine.start(token_ids)()
         odds: list[float] = (logits[:, self._positive] - logits[:, 1 - self._positive]).tolist()

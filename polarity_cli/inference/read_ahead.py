@@ -1,4 +1,4 @@
-"""Records in windows, read ahead by a thread of their own. Between `formats/record` and `inference/predictor`."""
+"""Records in chunks, read ahead by a thread of their own. Between `formats/record` and `inference/predictor`."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 
 from polarity_cli.formats.record import Record
 
-WINDOW = 1024
+CHUNK = 1024
 """Most records predicted together: enough to find others of the same length."""
 _FIRST = 16
-"""Most records in the first window, so that a fast stream is answered at once too; each next may hold twice as many."""
+"""Most records in the first chunk, so that a fast stream is answered at once too; each next may hold twice as many."""
 _MOST_CHARACTERS = 1 << 20
-"""Characters after which a window is full."""
+"""Characters after which a chunk is full."""
 _AHEAD = 4
-"""Full windows that may wait to be taken."""
+"""Full chunks that may wait to be taken."""
 
 
 @dataclass(frozen=True)
-class Window:
+class Chunk:
     """Records to be predicted together."""
 
     records: list[Record]
@@ -29,27 +29,27 @@ class Window:
 
 
 class ReadAhead:
-    """Records taken from a stream as they come: a slow one gives them one by one, a fast one in full windows."""
+    """Records taken from a stream as they come: a slow one gives them one by one, a fast one in full chunks."""
 
-    def __init__(self, records: Iterable[Record], *, most: int = WINDOW) -> None:
-        """Begin to read `records`, to be given in windows of at most `most`."""
+    def __init__(self, records: Iterable[Record], *, most: int = CHUNK) -> None:
+        """Begin to read `records`, to be given in chunks of at most `most`."""
         self._most = most
         self._waiting: deque[Record] = deque()
         self._n_characters = 0
         self._changed = threading.Condition()
         self._ended = False
         self.failure: BaseException | None = None
-        """What ended the reading early, once the windows have come to their end."""
+        """What ended the reading early, once the chunks have come to their end."""
         threading.Thread(target=self._read, args=(records,), daemon=True).start()
 
-    def windows(self) -> Iterator[Window]:
-        """Yield all records in windows, in order, up to the end or to a failure."""
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield all records in chunks, in order, up to the end or to a failure."""
         most = min(_FIRST, self._most)
         while taken := self._take(most):
             yield taken
             most = min(self._most, 2 * most)
 
-    def _take(self, most: int) -> Window | None:
+    def _take(self, most: int) -> Chunk | None:
         """Return what is ready, at least one record; None at the end."""
         records: list[Record] = []
         n_characters = 0
@@ -60,7 +60,7 @@ class ReadAhead:
                 n_characters += records[-1].size
             self._n_characters -= n_characters
             self._changed.notify()
-            return Window(records, bool(self._waiting)) if records else None
+            return Chunk(records, bool(self._waiting)) if records else None
 
     def _read(self, records: Iterable[Record]) -> None:
         try:
@@ -78,4 +78,4 @@ class ReadAhead:
             self._changed.notify()
 
     def _has_room(self) -> bool:
-        return len(self._waiting) < _AHEAD * WINDOW and self._n_characters < _AHEAD * _MOST_CHARACTERS
+        return len(self._waiting) < _AHEAD * CHUNK and self._n_characters < _AHEAD * _MOST_CHARACTERS

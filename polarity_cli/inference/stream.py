@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from polarity_cli.formats.record import Record
-from polarity_cli.inference.read_ahead import WINDOW, ReadAhead
+from polarity_cli.inference.read_ahead import CHUNK, ReadAhead
 from polarity_cli.records import Prediction
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ def predict_stream(
         DataError: what `records` raises; those before it have been yielded.
     """
     started: deque[tuple[list[Record], Callable[[], list[Prediction]]]] = deque()
-    ahead = ReadAhead(records, most=_MOST_EXPLAINED if explain else WINDOW)
+    ahead = ReadAhead(records, most=_MOST_EXPLAINED if explain else CHUNK)
     try:
-        for chunk in ahead.windows():
+        for chunk in ahead.chunks():
             texts = [record.text for record in chunk.records]
             started.append((chunk.records, predictor.start(texts, explain=explain)))
             while len(started) > 1 or (started and not chunk.more_ready):

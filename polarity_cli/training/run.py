@@ -16,6 +16,7 @@ from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.encoder.freeze import FreezePlan, freeze
 from polarity_cli.encoder.head import find_head, load_to_train
 from polarity_cli.encoder.loading import load_tokenizer
+from polarity_cli.encoder.tokenizer import open_tokenizer
 from polarity_cli.encoder.top import split_model
 from polarity_cli.features.store import FeatureStore, describe_trunk
 from polarity_cli.records import EpochRecord, Observer, StepRecord
@@ -47,8 +48,8 @@ def load_frozen(location: EncoderLocation, unfreeze: int | All, observer: Observ
     Raises:
         CheckpointError, UsageError: see `load_to_train` and `freeze`.
     """
-    head = find_head(location.folder, location.name)
-    model = load_to_train(location.folder, head)
+    head = find_head(location.model)
+    model = load_to_train(location.model, head)
     if head is not None:
         observer.note(head.said)
     return model, freeze(model, unfreeze)
@@ -88,7 +89,7 @@ class Run:
             offline=context.offline,
         )
         with context.observer.track(f"Loading {encoder.name}"):
-            self.tokenizer = load_tokenizer(encoder.folder)
+            self.tokenizer = load_tokenizer(encoder.model, expected=open_tokenizer(encoder.model).backend)
             self.model, self.plan = load_frozen(encoder, config.unfreeze, context.observer)
         trunk, top = split_model(self.model, self.plan)
         self.fine_tuner = FineTuner(

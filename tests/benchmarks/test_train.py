@@ -14,7 +14,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertModel
 
-from polarity_cli.encoder.first_token import shorten_last
+from polarity_cli.encoder.first_token.block import shorten_last
 from tests.benchmarks.work import Shape
 from tests.conftest import REPOSITORY
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from polarity_cli.checkpoint.card import _make_card
+from polarity_cli.checkpoint.card import make_card
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def manifest(tiny_checkpoint: Path) -> dict[str, Any]:
     return found
 
 
-def make_card(manifest: dict[str, Any], **data: object) -> str:
-    return _make_card({**manifest, "data": {**manifest["data"], **data}})
+def make_card_of(manifest: dict[str, Any], **data: object) -> str:
+    return make_card({**manifest, "data": {**manifest["data"], **data}})
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def make_card(manifest: dict[str, Any], **data: object) -> str:
 def test_language_is_said_where_it_is_known_alone(
     manifest: dict[str, Any], source: str, revision: str | None, is_known: bool
 ) -> None:
-    card = make_card(manifest, source=source, revision=revision)
+    card = make_card_of(manifest, source=source, revision=revision)
     front, body = card.removeprefix("---\n").split("\n---\n", 1)
     assert ("language: en" in front.split("\n")) is is_known
     assert all(front.split("\n"))
@@ -45,13 +45,13 @@ def test_language_is_said_where_it_is_known_alone(
 
 
 def test_card_says_how_labels_were_read(manifest: dict[str, Any]) -> None:
-    card = make_card(manifest, label="stars", labels={"1": "negative", "3": None, "4": "left out", "5": "positive"})
+    card = make_card_of(manifest, label="stars", labels={"1": "negative", "3": None, "4": "left out", "5": "positive"})
     expected = "Labels come from the column `stars`: `5` is positive, `1` is negative, `3` was left out, `4` was left out."
     assert expected in card
-    many = make_card(manifest, label="stars", labels={str(n): "negative" for n in range(100)})
+    many = make_card_of(manifest, label="stars", labels={str(n): "negative" for n in range(100)})
     assert "`11` is negative, and 88 more values." in many
 
 
 @pytest.mark.parametrize("labels", [None, [], {"rule": {"positive": ["4"]}}, {"a": 7}])
 def test_labels_of_another_kind_are_left_out(manifest: dict[str, Any], labels: object) -> None:
-    assert "Labels come from the column `stars`." in make_card(manifest, label="stars", labels=labels)
+    assert "Labels come from the column `stars`." in make_card_of(manifest, label="stars", labels=labels)

@@ -13,7 +13,7 @@ import pytest
 
 from polarity_cli.checkpoint.checkpoint import check_out
 from polarity_cli.checkpoint.folder_check import check_folder
-from polarity_cli.checkpoint.training_texts import NAME, find_seen, read_seen, write_seen
+from polarity_cli.checkpoint.training_texts import NAME, find_hashes, read_hashes, write_hashes
 from polarity_cli.data.splits import review_key
 from polarity_cli.errors import CheckpointError
 from tests.conftest import Outcome, make_reviews, write_csv
@@ -24,40 +24,40 @@ def list_keys(*texts: str) -> list[bytes]:
 
 
 def test_texts_are_found_again_by_what_their_copies_share(tmp_path: Path) -> None:
-    write_seen(tmp_path, list_keys("Great phone!", "awful", "Great phone!"))
+    write_hashes(tmp_path, list_keys("Great phone!", "awful", "Great phone!"))
     assert (tmp_path / NAME).stat().st_size == 16
-    seen = read_seen(tmp_path)
+    seen = read_hashes(tmp_path)
     assert seen is not None
-    assert find_seen(seen, list_keys("good", "great  PHONE", "awful.", "")).tolist() == [False, True, True, False]
-    assert find_seen(seen, []).tolist() == []
+    assert find_hashes(seen, list_keys("good", "great  PHONE", "awful.", "")).tolist() == [False, True, True, False]
+    assert find_hashes(seen, []).tolist() == []
 
 
 def test_each_of_many_texts_is_found_and_no_other(tmp_path: Path) -> None:
-    write_seen(tmp_path, (review_key(str(n)) for n in range(0, 20_000, 2)))
-    seen = read_seen(tmp_path)
+    write_hashes(tmp_path, (review_key(str(n)) for n in range(0, 20_000, 2)))
+    seen = read_hashes(tmp_path)
     assert seen is not None
-    assert find_seen(seen, (review_key(str(n)) for n in range(20_000))).tolist() == [n % 2 == 0 for n in range(20_000)]
+    assert find_hashes(seen, (review_key(str(n)) for n in range(20_000))).tolist() == [n % 2 == 0 for n in range(20_000)]
 
 
 def test_list_without_texts_holds_none(tmp_path: Path) -> None:
-    assert read_seen(tmp_path) is None
-    write_seen(tmp_path, [])
-    seen = read_seen(tmp_path)
+    assert read_hashes(tmp_path) is None
+    write_hashes(tmp_path, [])
+    seen = read_hashes(tmp_path)
     assert seen is not None
-    assert find_seen(seen, list_keys("good")).tolist() == [False]
+    assert find_hashes(seen, list_keys("good")).tolist() == [False]
 
 
 @pytest.mark.parametrize("content", [b"1234567", b"12345678" * 2, np.array([2, 1], "<u8").tobytes()])
 def test_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / NAME).write_bytes(content)
     with pytest.raises(CheckpointError, match="not a list of training texts"):
-        read_seen(tmp_path)
+        read_hashes(tmp_path)
 
 
 def test_folder_in_place_of_the_list_is_refused(tmp_path: Path) -> None:
     (tmp_path / NAME).mkdir()
     with pytest.raises(CheckpointError):
-        read_seen(tmp_path)
+        read_hashes(tmp_path)
 
 
 def test_link_out_of_the_checkpoint_is_refused(tmp_path: Path) -> None:

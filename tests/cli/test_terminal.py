@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from polarity_cli.checkpoint.card import _make_card
+from polarity_cli.checkpoint.card import make_card
 from polarity_cli.cli.terminal import format_terminal
 from polarity_cli.formats.record import Record
 from polarity_cli.records import Prediction
@@ -196,10 +196,10 @@ NAMES = [
 def test_names_in_a_model_card_are_text(tiny_checkpoint: Path, name: str) -> None:
     manifest: dict[str, Any] = json.loads((tiny_checkpoint / "polarity.json").read_text())
     labels = {name: "positive", "0": "negative"}
-    plain = _make_card({**manifest, "data": {**manifest["data"], "labels": {"1": "positive", "0": "negative"}}})
+    plain = make_card({**manifest, "data": {**manifest["data"], "labels": {"1": "positive", "0": "negative"}}})
     manifest["data"] = {**manifest["data"], "source": name, "text": [name, "content"], "label": name, "labels": labels}
     manifest["encoder"] = {**manifest["encoder"], "hub_id": name}
-    card = _make_card(manifest)
+    card = make_card(manifest)
     front, body = card.removeprefix("---\n").split("\n---\n", 1)
     assert json.loads(front.split("base_model: ")[1].split("\n")[0]) == name
     assert len(card) < len(plain) + 5 * 5000

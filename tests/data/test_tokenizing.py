@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from polarity_cli.data.tokenizing import TextEncoder
+from polarity_cli.data.tokenizing import ReviewTokenizer
 
 WORDS = [
     *("the", "product", "is", "good", "bad", "not", "very", "great", "awful", "works", "broke", "returned"),
@@ -75,20 +75,20 @@ def cut_plainly(tokenizer: Tokenizer, text: str, max_length: int, truncation: st
 @given(st.lists(st.sampled_from([*WORDS, "  ", "\n", "x" * 40]), min_size=0, max_size=400))
 def test_partly_tokenized_long_text_is_cut_as_if_tokenized_whole(kind: str, truncation: str, words: list[str]) -> None:
     tokenizer, text = TOKENIZERS[kind](), " ".join(words)
-    encoder = TextEncoder(tokenizer, max_length=18, truncation=truncation)
+    encoder = ReviewTokenizer(tokenizer, max_length=18, truncation=truncation)
     assert encoder.encode([text])[0].tolist() == cut_plainly(tokenizer, text, 18, truncation)
 
 
 @pytest.mark.parametrize("text", ["x" * 1_000_000, "good " * 200_000, " " * 1_000_000, "😀" * 100_000])
 @pytest.mark.parametrize("truncation", ["head", "tail", "head-tail"])
 def test_text_of_a_million_characters_is_cut_to_its_length(text: str, truncation: str) -> None:
-    ids = TextEncoder(make_wordpiece(), max_length=128, truncation=truncation).encode([text])[0]
+    ids = ReviewTokenizer(make_wordpiece(), max_length=128, truncation=truncation).encode([text])[0]
     assert 2 <= len(ids) <= 128
     assert (ids[0], ids[-1]) == (2, 3)
 
 
 def test_long_texts_do_not_disturb_the_short_ones_beside_them() -> None:
-    encoder = TextEncoder(make_wordpiece(), max_length=16)
+    encoder = ReviewTokenizer(make_wordpiece(), max_length=16)
     alone = [encoder.encode([text])[0].tolist() for text in ("good", "bad " * 500, "")]
     assert [ids.tolist() for ids in encoder.encode(["good", "bad " * 500, ""])] == alone
 
@@ -97,20 +97,21 @@ def test_settings_stored_with_a_tokenizer_are_not_used() -> None:
     tokenizer = make_wordpiece()
     tokenizer.enable_truncation(4)
     tokenizer.enable_padding(length=64)
-    assert len(TextEncoder(tokenizer, max_length=32).encode(["good bad not very great awful"])[0]) == 8
+    assert len(ReviewTokenizer(tokenizer, max_length=32).encode(["good bad not very great awful"])[0]) == 8
 
 
 def test_ids_are_those_of_the_transformers_tokenizer(tiny_encoder: Path) -> None:
     from transformers import AutoTokenizer
 
-    from polarity_cli.encoder.loading import load_tokenizer
+    from polarity_cli.checkpoint.model_folder import ModelFolder
+    from polarity_cli.encoder.tokenizer import open_tokenizer
 
     texts = ["great book", "it's not the best film, sadly", "", "ÀÉ café 😀"]
-    ours = TextEncoder(load_tokenizer(tiny_encoder).backend_tokenizer, max_length=12).encode(texts)
+    ours = ReviewTokenizer(open_tokenizer(ModelFolder.open(tiny_encoder)).backend, max_length=12).encode(texts)
     theirs = AutoTokenizer.from_pretrained(tiny_encoder)(texts, truncation=True, max_length=12)["input_ids"]
     assert [ids.tolist() for ids in ours] == theirs
 
 
 def test_length_without_room_for_text_is_refused() -> None:
     with pytest.raises(ValueError, match="leaves no room"):
-        TextEncoder(make_wordpiece(), max_length=2)
+        ReviewTokenizer(make_wordpiece(), max_length=2)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from polarity_cli.checkpoint.model_folder import ModelFolder
 from polarity_cli.encoder.fast.attention import attend
 from polarity_cli.encoder.fast.dropout import Dropout, draw_mask, drop
 from polarity_cli.encoder.fast.linear import FrozenLinear, use_packed_linears
@@ -102,5 +103,5 @@ def test_frozen_linear_multiplies_as_the_layer_it_was_made_from(bias: bool) -> N
 
 
 def test_double_precision_is_not_packed(tiny_encoder: Path) -> None:
-    model = load_model(tiny_encoder, new_head=True).double()
+    model = load_model(ModelFolder.open(tiny_encoder), new_head=True).double()
     assert use_packed_linears(Trunk(model, freeze(model, 2))) == {}

@@ -42,7 +42,7 @@ POSITIVE_NAMES = ("pos", "positive", "label_1", "1", "peach")
 @pytest.fixture(autouse=True)
 def check_on_few_reviews(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare graphs on a few of the built-in reviews: the small models know none of their words."""
-    monkeypatch.setattr("polarity_cli.predict._MOST_CHECKED", 24)
+    monkeypatch.setattr("polarity_cli.open_predictor._MOST_CHECKED", 24)
 
 
 def make(folder: Path, family: str = "bert", **values: Any) -> Path:
@@ -337,9 +337,9 @@ def test_few_texts_are_answered_in_full_precision_and_many_by_int8_where_it_agre
     def open_as_int8(entry: Any) -> Any:
         found = opened(entry)
         assert found is not None
-        return replace(found, graphs={**found.graphs, "default": "int8"})
+        return replace(found, default="int8")
 
-    monkeypatch.setattr("polarity_cli.predict.open_cached_graphs", open_as_int8)
+    monkeypatch.setattr("polarity_cli.open_predictor.open_cached_graphs", open_as_int8)
     assert predict(*texts[:5])[0] == pytest.approx(full[:5], abs=1e-5)
     monkeypatch.setattr(precision, "_compare", lambda *_: (44, 0))
     answers, said = predict(*texts)
@@ -358,18 +358,18 @@ def test_comparison_counts_the_labels_that_int8_turns(tmp_path: Path) -> None:
         (entry,) = (context.cache_dir / "graphs").iterdir()
         manifest = json.loads((entry / "manifest.json").read_text())
         hashes = {name: known["sha256"] for name, known in manifest["files"].items()}
-        return GraphFolder(entry, {"default": "int8"}, hashes, {0: "neg", 1: "pos"}, manifest["max_length"], "head")
+        return GraphFolder(entry, "int8", hashes, {0: "neg", 1: "pos"}, manifest["max_length"], "head")
 
     found, other = export(make(tmp_path / "model")), export(build(tmp_path / "other", *ANSWERED["bert"](), seed=5))
-    texts, encoder = list(TEXTS) * 3, found.load_encoder()
-    assert "built-in English reviews alone" in str(precision.choose_precision(found, None, encoder, ["", " "])[1])
-    assert precision.choose_precision(found, None, encoder, texts[:5]) == ("fp32", None)
-    assert precision.choose_precision(found, "int8", encoder, texts) == ("int8", None)
+    texts, tokenizer = list(TEXTS) * 3, found.load_tokenizer()
+    assert "built-in English reviews alone" in str(precision.choose_precision(found, None, tokenizer, ["", " "])[1])
+    assert precision.choose_precision(found, None, tokenizer, texts[:5]) == ("fp32", None)
+    assert precision.choose_precision(found, "int8", tokenizer, texts) == ("int8", None)
     mixed = tmp_path / "mixed"
     shutil.copytree(found.folder, mixed)
     (mixed / GRAPHS["int8"]).write_bytes((other.folder / GRAPHS["fp32"]).read_bytes())
     hashes = {**found.hashes, GRAPHS["int8"]: other.hashes[GRAPHS["fp32"]]}
-    chosen, said = precision.choose_precision(replace(found, folder=mixed, hashes=hashes), None, encoder, texts)
+    chosen, said = precision.choose_precision(replace(found, folder=mixed, hashes=hashes), None, tokenizer, texts)
     assert chosen == "fp32"
     assert re.search("int8 turns [1-9][0-9]* of 33 of these texts round", str(said))
 
@@ -390,7 +390,7 @@ def test_text_of_many_is_compared_for_a_second_at_most(tmp_path: Path, monkeypat
 
     monkeypatch.setattr("polarity_cli.inference.onnx_engine.GraphEngine", Slow)
     monkeypatch.setattr(precision, "_LONGEST_S", 0.0)
-    found: Any = SimpleNamespace(folder=tmp_path, graphs={"default": "int8"}, read=lambda name: b"")
-    encoder: Any = SimpleNamespace(encode=lambda texts: texts)
-    assert precision.choose_precision(found, None, encoder, ["a"] * 1000) == ("int8", None)
+    found: Any = SimpleNamespace(folder=tmp_path, default="int8", read=lambda name: b"")
+    tokenizer: Any = SimpleNamespace(encode=lambda texts: texts)
+    assert precision.choose_precision(found, None, tokenizer, ["a"] * 1000) == ("int8", None)
     assert counted == [8, 8]

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from polarity_cli.checkpoint.model_folder import ModelFolder
 from polarity_cli.encoder.families import FAMILIES
 from polarity_cli.encoder.head import find_head, load_to_train
 from polarity_cli.encoder.loading import load_model
@@ -41,11 +42,11 @@ def answer(model: Any) -> torch.Tensor:
 def test_classifier_of_every_family_is_kept_with_row_0_negative(tmp_path: Path, family: str, names: tuple[str, str]) -> None:
     assert set(CONFIGS) == set(FAMILIES)
     folder = store(tmp_path / "model", family, id2label=dict(enumerate(names)))
-    head = find_head(folder, "./model")
+    head = find_head(ModelFolder.open(folder, "./model"))
     assert head is not None
     assert head.said == "The classifier of ./model is kept."
-    model = load_to_train(folder, head)
-    expected = answer(load_model(folder, new_head=False))
+    model = load_to_train(ModelFolder.open(folder), head)
+    expected = answer(load_model(ModelFolder.open(folder), new_head=False))
     torch.testing.assert_close(answer(model), expected.flip(1) if names[0] == "POS" else expected, rtol=0, atol=0)
     assert model.config.id2label == {0: "negative", 1: "positive"}
 
@@ -54,7 +55,7 @@ def test_classifier_of_every_family_is_kept_with_row_0_negative(tmp_path: Path, 
 def test_plain_encoder_says_nothing(tmp_path: Path, family: str) -> None:
     model: Any = make_model(family)
     model.base_model.save_pretrained(tmp_path / "plain")
-    assert find_head(tmp_path / "plain", "plain") is None
+    assert find_head(ModelFolder.open(tmp_path / "plain")) is None
 
 
 @pytest.mark.parametrize(
@@ -67,25 +68,25 @@ def test_plain_encoder_says_nothing(tmp_path: Path, family: str) -> None:
 )
 def test_classifier_that_is_not_understood_is_drawn_anew_and_why_is_said(tmp_path: Path, values: Any, said: str) -> None:
     folder = store(tmp_path / "model", **values)
-    head = find_head(folder, "./model")
+    head = find_head(ModelFolder.open(folder, "./model"))
     assert head is not None
     assert head.said.startswith(f"The classifier is drawn anew: {said}")
     assert not head.kept
     torch.manual_seed(1)
-    first = load_to_train(folder, head).state_dict()
+    first = load_to_train(ModelFolder.open(folder), head).state_dict()
     assert not torch.equal(first["classifier.weight"], load_file(folder / "model.safetensors")["classifier.weight"])
     assert torch.equal(first["bert.pooler.dense.weight"], load_file(folder / "model.safetensors")["bert.pooler.dense.weight"])
 
 
 def test_unnamed_classes_are_kept_as_a_guess_and_a_part_of_a_classifier_is_not(tmp_path: Path) -> None:
     folder = store(tmp_path / "model", problem_type="multi_label_classification")
-    head = find_head(folder, "m")
+    head = find_head(ModelFolder.open(folder, "m"))
     assert head is not None
     assert head.said == "The classifier of m is kept. Its classes are unnamed; LABEL_1 is taken as positive."
-    assert load_to_train(folder, head).config.problem_type is None
+    assert load_to_train(ModelFolder.open(folder), head).config.problem_type is None
     weights = load_file(folder / "model.safetensors")
     save_file({name: tensor for name, tensor in weights.items() if "pooler" not in name}, folder / "model.safetensors")
-    head = find_head(folder, "m")
+    head = find_head(ModelFolder.open(folder, "m"))
     assert head is not None
     assert head.said == "The classifier is drawn anew: m lacks bert.pooler.dense, which its classifier reads."
 

@@ -13,7 +13,7 @@ import transformers
 from numpy.typing import NDArray
 
 from polarity_cli.errors import CheckpointError, ExportError
-from polarity_cli.export.calibrate import measure_inputs
+from polarity_cli.export.calibrate import calibrate
 from polarity_cli.export.export import compute_model_logits, export_graphs
 from polarity_cli.export.quantize import quantize_graph
 from polarity_cli.export.trace import trace_model
@@ -76,7 +76,7 @@ def test_answer_does_not_depend_on_what_is_run_beside_it(tmp_path: Path, bert: A
 
 def test_shortened_last_block_is_in_the_graph(bert: Any) -> None:
     def count_operations(shorten: bool) -> float:
-        ranges = measure_inputs(trace_model(bert, shorten=shorten), make_texts((20,)))
+        ranges = calibrate(trace_model(bert, shorten=shorten), make_texts((20,)))
         return sum(found.n_tokens for found in ranges.values())
 
     assert count_operations(True) < count_operations(False)
@@ -106,7 +106,7 @@ def test_biases_of_keys_and_values_are_not_added(bert: Any) -> None:
 
 def test_int8_products_are_where_every_token_comes_through(bert: Any) -> None:
     graph = trace_model(bert, shorten=True)
-    small = quantize_graph(graph, measure_inputs(graph, make_texts()))
+    small = quantize_graph(graph, calibrate(graph, make_texts()))
     products = [node for node in small.graph.node if node.op_type == "MatMulIntegerToFloat"]
     assert len(products) == 11 * 6  # eleven blocks of six; the twelfth answers for one token
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from polarity_cli.export.calibrate import Measured
-from polarity_cli.export.scales import LEVELS, Floats, Own, Shared, choose_ranges, quantize_weights
+from polarity_cli.export.calibrate import InputRange
+from polarity_cli.export.scales import LEVELS, Floats, SharedScale, TokenScales, choose_scales, quantize_weights
 
 N, K, OUT = 600, 64, 48
 
 
-def measure(rows: Floats) -> Measured:
-    return Measured(rows.min(0), rows.max(0), rows, n_tokens=20)
+def find_range(rows: Floats) -> InputRange:
+    return InputRange(rows.min(0), rows.max(0), rows, n_tokens=20)
 
 
 def make_rows(spread: float = 0.0, large: float = 1.0, seed: int = 0) -> Floats:
@@ -27,11 +27,11 @@ def make_matrix() -> Floats:
     return np.random.default_rng(1).normal(size=(K, OUT)).astype(np.float32)
 
 
-def multiply(rows: Floats, matrix: Floats, ranges: Shared | Own) -> tuple[Floats, int]:
+def multiply(rows: Floats, matrix: Floats, ranges: SharedScale | TokenScales) -> tuple[Floats, int]:
     """Return a product as the integers make it, and the largest sum of two neighbours."""
-    factors = ranges.factors if isinstance(ranges, Shared) else ranges.mask
+    factors = ranges.factors if isinstance(ranges, SharedScale) else ranges.mask
     weights, steps = quantize_weights(matrix * factors[:, None], ranges.most)
-    if isinstance(ranges, Shared):
+    if isinstance(ranges, SharedScale):
         small, scale = rows / ranges.factors, np.full((len(rows), 1), ranges.scale)
         rest: Floats = np.zeros(1, np.float32)
     else:
@@ -49,7 +49,7 @@ def multiply(rows: Floats, matrix: Floats, ranges: Shared | Own) -> tuple[Floats
 @pytest.mark.parametrize("large", [1.0, 30.0])
 def test_products_come_out_and_never_saturate(spread: float, large: float) -> None:
     rows, matrix = make_rows(spread, large), make_matrix()
-    ranges = choose_ranges(measure(rows), matrix)
+    ranges = choose_scales(find_range(rows), matrix)
     unseen = make_rows(spread, large, seed=2)
     expected = unseen @ matrix
     found, largest_sum = multiply(unseen, matrix, ranges)
@@ -58,20 +58,20 @@ def test_products_come_out_and_never_saturate(spread: float, large: float) -> No
 
 
 def test_tokens_that_are_alike_share_a_range() -> None:
-    assert isinstance(choose_ranges(measure(make_rows()), make_matrix()), Shared)
+    assert isinstance(choose_scales(find_range(make_rows()), make_matrix()), SharedScale)
 
 
 def test_tokens_that_differ_have_their_own() -> None:
     rows = np.maximum(make_rows(spread=4.0, large=10.0), -0.1)  # as what GELU gives: little below 0
-    ranges = choose_ranges(measure(rows), make_matrix())
-    assert isinstance(ranges, Own)
+    ranges = choose_scales(find_range(rows), make_matrix())
+    assert isinstance(ranges, TokenScales)
     assert ranges.apart.tolist() == [5, 40]
     assert ranges.least == pytest.approx(-0.1, abs=1e-6)  # the same for all, so no token's is looked for
     assert ranges.zero < 40
-    assert choose_ranges(measure(make_rows(spread=4.0)), make_matrix()).least is None  # type: ignore[union-attr]
+    assert choose_scales(find_range(make_rows(spread=4.0)), make_matrix()).least is None  # type: ignore[union-attr]
 
 
 def test_first_token_of_each_review_does_not_stand_for_all() -> None:
     rows = make_rows()
     rows[::20] *= 0.01  # what was kept of each review begins with its first token
-    assert isinstance(choose_ranges(measure(np.tile(rows, (20, 1))), make_matrix()), Shared)
+    assert isinstance(choose_scales(find_range(np.tile(rows, (20, 1))), make_matrix()), SharedScale)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from polarity_cli.checkpoint.model_folder import ModelFolder
 from polarity_cli.config import Context, DataConfig, FeatureCache, TrainConfig
 from polarity_cli.data.batches import pad
 from polarity_cli.data.tokenized import TokenizedSplit, read_split
@@ -60,7 +61,7 @@ def trunk(tiny_encoder: Path) -> Trunk:
 
 def make_trunk(encoder: Path, unfreeze: int = 2) -> Trunk:
     torch.manual_seed(0)
-    model = load_model(encoder, new_head=True)
+    model = load_model(ModelFolder.open(encoder), new_head=True)
     return Trunk(model, freeze(model, unfreeze))
 
 
@@ -161,7 +162,7 @@ def test_frozen_weights_alone_decide_so_another_head_meets_the_same_features(
 ) -> None:
     trunk = make_trunk(tiny_encoder)
     torch.manual_seed(99)
-    model = load_model(tiny_encoder, new_head=True)
+    model = load_model(ModelFolder.open(tiny_encoder), new_head=True)
     other = Trunk(model, freeze(model, 2))
     assert open_store(other, tmp_path).make_key(split) == open_store(trunk, tmp_path).make_key(split)
 
@@ -192,7 +193,7 @@ def test_hidden_states_beyond_float16_are_noted_and_the_run_goes_on_without(
 ) -> None:
     large = tmp_path / "large"
     shutil.copytree(tiny_encoder, large)
-    model: Any = load_model(large, new_head=True)
+    model: Any = load_model(ModelFolder.open(large), new_head=True)
     with torch.no_grad():
         model.bert.encoder.layer[1].output.LayerNorm.weight.mul_(1e6)
     model.save_pretrained(large)

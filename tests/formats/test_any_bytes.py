@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 import pytest
 from backports import zstd
 
-from polarity_cli.checkpoint.checkpoint import read_checkpoint
-from polarity_cli.checkpoint.folder_check import check_folder, find_weights
+from polarity_cli.checkpoint.checkpoint import Checkpoint
+from polarity_cli.checkpoint.folder_check import find_weights
 from polarity_cli.checkpoint.weights import read_header
 from polarity_cli.config import DataConfig
 from polarity_cli.data.reviews import read_reviews
@@ -250,11 +250,10 @@ def test_manifests_and_configs_of_any_bytes_are_read_or_refused(tmp_path: Path, 
         before = (folder / name).read_bytes()
         (folder / name).write_bytes(damage(generator, before))
         try:
-            info = read_checkpoint(folder)
-            assert info.manifest is not None
-            assert info.text
+            checkpoint = Checkpoint.open(folder)
+            assert checkpoint.manifest is not None
+            assert checkpoint.text
             assert all(path.parent == folder for path in find_weights(folder))
-            check_folder(folder)
         except CheckpointError as error:
             assert str(folder) in str(error)  # noqa: PT017  its absence is no error
             n_refused += 1
@@ -264,8 +263,7 @@ def test_manifests_and_configs_of_any_bytes_are_read_or_refused(tmp_path: Path, 
 
 def test_weight_files_of_any_bytes_are_read_or_refused(tmp_path: Path) -> None:
     import numpy as np
-    from safetensors import SafetensorError, safe_open
-    from safetensors.numpy import save
+    from safetensors.numpy import load, save
 
     generator = random.Random(7)
     whole = save({"a.weight": np.ones((2, 3), np.float32), "b": np.arange(4), "c": np.ones(3, np.float16)}, {"format": "pt"})
@@ -275,19 +273,19 @@ def test_weight_files_of_any_bytes_are_read_or_refused(tmp_path: Path) -> None:
         length = int.from_bytes(whole[:8], "little")
         header = damage(generator, whole[8 : 8 + length]) if generator.random() < 0.5 else whole[8 : 8 + length]
         data = len(header).to_bytes(8, "little") + header + whole[8 + length :]
-        path.write_bytes(data if generator.random() < 0.5 else damage(generator, data))
+        data = data if generator.random() < 0.5 else damage(generator, data)
+        path.write_bytes(data)
         try:
             tensors = read_header(path)
         except CheckpointError as error:
             assert str(path) in str(error)  # noqa: PT017  its absence is no error
             continue
         n_read += 1
-        try:  # what passes here is what the library that loads it finds, unless that refuses it
-            with safe_open(path, "np") as stored:
-                found = {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118  no mapping
-        except SafetensorError:
+        try:  # NumPy has no name for some types
+            loaded = load(data)
+        except KeyError:
             continue
-        assert found == {name: tensor.shape for name, tensor in tensors.items()}
+        assert {name: array.shape for name, array in loaded.items()} == {name: tensor.shape for name, tensor in tensors.items()}
     assert 100 < n_read < N["headers"]
 
 

@@ -16,7 +16,7 @@ from polarity_cli.cli.terminal import format_terminal
 from polarity_cli.errors import DataError
 from polarity_cli.formats.on_error import Losses, settle
 from polarity_cli.formats.record import Record
-from polarity_cli.inference.read_ahead import WINDOW, ReadAhead
+from polarity_cli.inference.read_ahead import CHUNK, ReadAhead
 from polarity_cli.records import SilentObserver
 from tests.helpers.streams import ANSWER, convert, read_pipe, read_records
 
@@ -158,13 +158,13 @@ def test_broken_record_is_reported_with_its_line_after_those_before_it(
 ) -> None:
     records = read_lazily(data, format)
     ahead = ReadAhead(settle(records, "fail", Losses(), SilentObserver()))
-    seen = [record for window in ahead.windows() for record in window.records]
+    seen = [record for chunk in ahead.chunks() for record in chunk.records]
     assert isinstance(ahead.failure, DataError)
     assert str(ahead.failure).startswith(f"{place}: ")
     assert len(seen) == n_before
 
 
-def test_slow_stream_is_answered_line_by_line_and_a_fast_one_in_windows() -> None:
+def test_slow_stream_is_answered_line_by_line_and_a_fast_one_in_chunks() -> None:
     asked: list[int] = []
 
     def trickle() -> Iterator[Record]:
@@ -176,22 +176,22 @@ def test_slow_stream_is_answered_line_by_line_and_a_fast_one_in_windows() -> Non
                 pass
 
     taken: list[str] = []
-    for window in ReadAhead(trickle()).windows():
-        assert not window.more_ready
-        taken.extend(record.text for record in window.records)
+    for chunk in ReadAhead(trickle()).chunks():
+        assert not chunk.more_ready
+        taken.extend(record.text for record in chunk.records)
     assert taken == ["0", "1", "2"]
-    ahead = ReadAhead(Record(None, "x", "in:1", text="x") for _ in range(9 * WINDOW))
+    ahead = ReadAhead(Record(None, "x", "in:1", text="x") for _ in range(9 * CHUNK))
     time.sleep(0.3)  # a reader that is fast is ahead by now
-    sizes = [len(window.records) for window in ahead.windows()]
-    assert sum(sizes) == 9 * WINDOW
+    sizes = [len(chunk.records) for chunk in ahead.chunks()]
+    assert sum(sizes) == 9 * CHUNK
     assert sizes[0] <= 16
-    assert max(sizes) == WINDOW
+    assert max(sizes) == CHUNK
 
 
-def test_long_records_make_small_windows() -> None:
+def test_long_records_make_small_chunks() -> None:
     sizes = [
-        len(window.records)
-        for window in ReadAhead(Record(None, "", "in:1", size=400_000, text="x" * 400_000) for _ in range(40)).windows()
+        len(chunk.records)
+        for chunk in ReadAhead(Record(None, "", "in:1", size=400_000, text="x" * 400_000) for _ in range(40)).chunks()
     ]
     assert sum(sizes) == 40
     assert max(sizes) <= 3

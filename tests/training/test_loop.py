@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch.utils.data import Sampler
 
+from polarity_cli.checkpoint.model_folder import ModelFolder
 from polarity_cli.config import All, Context, DataConfig, TrainConfig
 from polarity_cli.data.batches import Batch, pad, plan_epoch
 from polarity_cli.data.tokenized import read_split
@@ -41,7 +42,7 @@ def splits(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 def make_fine_tuner(encoder: Path, unfreeze: int | All, *, seed: int = 42, dropout: bool = True) -> tuple[Any, FineTuner]:
     accelerator = start_runtime(seed=seed)
-    model = load_model(encoder, new_head=True)
+    model = load_model(ModelFolder.open(encoder), new_head=True)
     if not dropout:
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from polarity_cli.encoder.first_token import FirstTokenBlock
+from polarity_cli.encoder.first_token.block import FirstTokenBlock
 
 _PACKED_FOR = 2048
 """Rows (tokens) that the weights are ordered for; other numbers work too."""
