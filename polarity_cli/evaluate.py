@@ -121,12 +121,12 @@ def _score(
 ) -> dict[str, float | None]:
     import numpy as np
 
-    from polarity_cli.encoder.torch_engine import TorchCheckpoint
+    from polarity_cli.encoder.agreement import load_checkpoint
     from polarity_cli.inference.scores import compute_scores
     from polarity_cli.scoring.metrics import compute_metrics
 
     with context.observer.track("Loading the checkpoint"):
-        loaded = TorchCheckpoint(checkpoint, positive_class=config.positive_class)
+        loaded = load_checkpoint(checkpoint, positive_class=config.positive_class)
         engine = loaded.make_engine()
     token_ids = [ids for part in parts for ids in part.get_ids(range(len(part)))]
     with context.observer.track("Evaluating", len(token_ids)) as advance:

@@ -83,9 +83,9 @@ def open_predictor(
 
 
 def _load_with_torch(checkpoint: Checkpoint, config: PredictConfig, *, check: bool = True) -> TorchCheckpoint:
-    from polarity_cli.encoder.torch_engine import TorchCheckpoint
+    from polarity_cli.encoder.agreement import load_checkpoint
 
-    return TorchCheckpoint(checkpoint, positive_class=config.positive_class, check=check)
+    return load_checkpoint(checkpoint, positive_class=config.positive_class, check=check)
 
 
 def _predict_with_torch(loaded: TorchCheckpoint, config: PredictConfig, context: Context) -> Predictor:

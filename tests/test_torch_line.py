@@ -17,11 +17,18 @@ from tests.conftest import REPOSITORY, Outcome, make_reviews, write_csv
 
 _WITHOUT = """
 import sys
+from importlib.machinery import ModuleSpec
 
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in ("torch", "transformers", "accelerate", "onnx"):
-            raise ImportError(f"{name} is not to be imported")
+            return ModuleSpec(name, self)  # it is there, for whoever only looks
+
+    def create_module(self, spec):
+        raise ImportError(f"{spec.name} is not to be imported")
+
+    def exec_module(self, module):
+        pass
 
 sys.meta_path.insert(0, Refuse())
 from polarity_cli.cli.app import run

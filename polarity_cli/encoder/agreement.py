@@ -1,4 +1,4 @@
-"""Check that a stranger's checkpoint is read here as transformers' own code reads it. Used by `encoder/torch_engine`.
+"""Load a checkpoint for torch, a stranger's only where it is read here as transformers' own code reads it.
 
 Families differ in more than this program knows of: special tokens, segments, how padding is masked, where positions begin. So a
 few texts are answered both ways, once as transformers' pipeline does it and once as this program does, and a model whose answers
@@ -7,18 +7,17 @@ differ is refused: a wrong label that nobody notices is the worst answer.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from polarity_cli.checkpoint.checkpoint import Checkpoint
 from polarity_cli.data.tokenizing import ReviewTokenizer
 from polarity_cli.encoder.loading import load_tokenizer
+from polarity_cli.encoder.torch_engine import TorchCheckpoint
 from polarity_cli.errors import CheckpointError
-
-if TYPE_CHECKING:
-    from polarity_cli.encoder.torch_engine import TorchCheckpoint
 
 _TEXTS = (
     "ok",
@@ -33,6 +32,18 @@ _TOLERANCE = 1e-4
 """Largest difference of a logit, times 1 plus the largest logit."""
 _RUNNING_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, NotImplementedError)
 _HINT = "Use transformers' pipeline for this model, or choose another."
+
+
+def load_checkpoint(checkpoint: Checkpoint, *, positive_class: str | None, check: bool = True) -> TorchCheckpoint:
+    """Return a checkpoint's weights and tokenizer; with `check`, a stranger's are tried against transformers' own code.
+
+    Raises:
+        CheckpointError: they are missing, damaged or not of two classes, or would be read here in another way.
+    """
+    loaded = TorchCheckpoint(checkpoint, positive_class=positive_class)
+    if check and checkpoint.manifest is None:
+        check_agreement(loaded)
+    return loaded
 
 
 def check_agreement(loaded: TorchCheckpoint) -> None:

@@ -18,7 +18,6 @@ from polarity_cli.checkpoint.text_limits import find_text_limits
 from polarity_cli.data.batches import Batch, pad
 from polarity_cli.data.tokenizing import ReviewTokenizer
 from polarity_cli.distributed.world import ALONE, World
-from polarity_cli.encoder.agreement import check_agreement
 from polarity_cli.encoder.device import start_inference
 from polarity_cli.encoder.families import can_be_cut
 from polarity_cli.encoder.loading import load_model
@@ -83,11 +82,11 @@ class TorchEngine:
 class TorchCheckpoint:
     """A checkpoint's weights, loaded by transformers, with its tokenizer and what its classes mean."""
 
-    def __init__(self, checkpoint: Checkpoint, *, positive_class: str | None, check: bool = True) -> None:
-        """Load the weights and the tokenizer; with `check`, a stranger's are tried against transformers' own code.
+    def __init__(self, checkpoint: Checkpoint, *, positive_class: str | None) -> None:
+        """Load the weights and the tokenizer.
 
         Raises:
-            CheckpointError: they are missing, damaged or not of two classes, or would be read here in another way.
+            CheckpointError: they are missing, damaged or not of two classes.
         """
         self.source = checkpoint.model
         size = find_size(self.source)
@@ -101,8 +100,6 @@ class TorchCheckpoint:
         self.notes = [note for note in (limits.note, contradiction) if note]
         """What to say whenever it is used."""
         self.model = load_model(self.source, new_head=False)
-        if check and checkpoint.manifest is None:
-            check_agreement(self)
 
     def make_engine(self) -> TorchEngine:
         """Return the engine that runs the model."""
