@@ -110,9 +110,7 @@ def _plan_files(inputs: Sequence[PredictInput], config: PredictConfig, target: T
         twice = sorted({path.name for path in paths if paths.count(path) > 1})
         if twice:
             raise UsageError(f"--output {output}: two inputs would be written to {twice[0]}.", hint="Label them one at a time.")
-        return [
-            PredictOutput((part,), path, _find_format(part, config, target)) for part, path in zip(inputs, paths, strict=True)
-        ]
+        return [PredictOutput((part,), path, _follow_format(part, config)) for part, path in zip(inputs, paths, strict=True)]
     if output is not None and is_named and not output.suffix and not target.exists and not config.format:
         hint = "Name it, say, labelled.csv; or make the folder first."  # it may be meant as a file or as a folder
         raise UsageError(f"--output {output}: no suffix that tells its format.", hint=hint)
@@ -125,11 +123,16 @@ def _find_format(part: PredictInput, config: PredictConfig, target: Target) -> s
     return choose_output_format(path, config.format, part.format, is_special=target.is_special)
 
 
+def _follow_format(part: PredictInput, config: PredictConfig) -> str:
+    """Return the format of an output in a folder: as asked for, else the input's, or JSON lines where that is only read."""
+    return config.format or (part.format if FORMATS[part.format].is_written else "jsonl")
+
+
 def _name_output(part: PredictInput, config: PredictConfig) -> str:
     """Return an input's name with the suffix of what is written."""
     assert part.path is not None
     suffix, compression = split_suffix(part.path) if part.is_file else ("", "")
-    format = config.format or (part.format if FORMATS[part.format].is_written else "jsonl")
+    format = _follow_format(part, config)
     stem = part.path.name[: len(part.path.name) - len(suffix + compression)]
     keeps = suffix in FORMATS[format].suffixes and suffix not in (".neg", ".pos")
     return f"{stem}{suffix if keeps else FORMATS[format].suffixes[0]}{compression}"

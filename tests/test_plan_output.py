@@ -65,7 +65,10 @@ A, B = file("d/a.csv"), file("b.csv")
         ([TEXTS], DEVICE, {"output": "pipe.csv"}, [("pipe.csv", "text", 1)]),
         ([A], NOTHING, {"output": "y", "format": "csv"}, [("y", "csv", 1)]),
         ([TEXTS], NOTHING, {"output": "y", "format": "csv"}, [("y", "csv", 1)]),
-        # to a folder, under the inputs' names
+        # to a folder, under the inputs' names, in the format that the name tells
+        ([file("a.xlsx")], FOLDER, {"output": "y"}, [("y/a.xlsx", "xlsx", 1)]),
+        ([file("a.parquet"), file("b.xlsx")], FOLDER, {"output": "y"}, [("y/a.parquet", "parquet", 1), ("y/b.xlsx", "xlsx", 1)]),
+        ([file("a.parquet")], FOLDER, {"output": "y", "format": "jsonl"}, [("y/a.jsonl", "jsonl", 1)]),
         ([A], FOLDER, {"output": "o"}, [("o/a.csv", "csv", 1)]),
         ([A, B], NOTHING, {"output": "o"}, [("o/a.csv", "csv", 1), ("o/b.csv", "csv", 1)]),
         ([A, B], FOLDER, {"output": "o.csv"}, [("o.csv/a.csv", "csv", 1), ("o.csv/b.csv", "csv", 1)]),

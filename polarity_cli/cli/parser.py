@@ -39,7 +39,8 @@ class Command(TyperCommand):
             if row is not None:
                 is_argument = parameter.param_type_name == "argument"
                 group = "Arguments" if is_argument else getattr(parameter, "rich_help_panel", None) or _LAST_GROUP
-                sections.setdefault(group, []).append(row)
+                name = row[0].partition(" <")[0] if is_argument else row[0]  # without Python's word for its type
+                sections.setdefault(group, []).append((name, row[1]))
         width = min(_WIDEST, max(len(first) for rows in sections.values() for first, _ in rows))
         for group, rows in sections.items():
             with formatter.section(group):

@@ -45,7 +45,7 @@ def test_missing_folder_for_temporary_files_is_called_that(tmp_path: Path, revie
         "import tempfile\ntempfile._candidate_tempdir_list = lambda: ['/nowhere', '/proc']\n"
     )
     outcome = run_polarity(
-        "prepare",
+        "train",
         reviews_csv,
         "--encoder",
         tiny_encoder,

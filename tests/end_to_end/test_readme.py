@@ -53,13 +53,24 @@ def test_gate_runs_the_readmes_test_command_and_the_workflow_runs_the_gate() -> 
 
 
 def test_map_names_every_room_and_every_file_of_the_ground() -> None:
-    block = README[README.index("## A map of the files") :]
     package = REPOSITORY / "polarity_cli"
+    rooms = (package / "README.md").read_text(encoding="utf-8").split("## The rooms")[1].split("## Words")[0]
     for path in package.iterdir():
         if path.is_dir() and path.name != "__pycache__":
-            assert f"{path.name}/" in block
+            assert f"`{path.name}/`" in rooms
         elif path.suffix == ".py" and not path.name.startswith("__"):
-            assert path.name in block
+            assert re.search(rf"\b{path.stem}\b", rooms), path.name
+
+
+@pytest.mark.parametrize("page", ["polarity_cli/README.md", "tests/README.md", ".github/CONTRIBUTING.md"])
+def test_page_names_files_that_are_there(page: str) -> None:
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
+    for path in re.findall(r"`((?:tests|polarity_cli)/[\w/]+\.py)`", text):
+        assert (REPOSITORY / path).is_file(), path
+    for path in re.findall(r"`((?:formats|encoder|checkpoint|scoring|cache|cli|helpers)/[\w/]+\.py)`", text):
+        assert any((REPOSITORY / top / path).is_file() for top in ("polarity_cli", "tests")), path
+    for path in re.findall(r"\]\(([^)]+)\)", text):
+        assert ((REPOSITORY / page).parent / path).is_file(), path
 
 
 def test_every_promise_names_a_test_that_is_there() -> None:
