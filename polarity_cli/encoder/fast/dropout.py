@@ -61,5 +61,5 @@ class _Drop(torch.autograd.Function):
 
 def use_fast_dropout(model: nn.Module) -> dict[str, nn.Module]:
     """Return a replacement for each dropout module of `model`, by its path."""
-    found = ((path, module) for path, module in model.named_modules() if type(module) is nn.Dropout)
-    return {path: Dropout(module.p).train(module.training) for path, module in found}
+    dropouts = ((path, module) for path, module in model.named_modules() if type(module) is nn.Dropout)
+    return {path: Dropout(module.p).train(module.training) for path, module in dropouts}
