@@ -1,7 +1,7 @@
-"""Attention of the blocks that train: as transformers' `sdpa`, but on a processor without padding and with cheap dropout.
+"""Attention of the blocks that train: as transformers' `sdpa`, but on a CPU without padding and with cheap dropout.
 
-torch has no fused attention with dropout for processors: it builds the padded batch's probabilities and draws a Bernoulli number
-for each. Here each review is attended at its own length, which keeps its scores in the processor's caches: with dropout twice as
+torch has no fused attention with dropout for CPUs: it builds the padded batch's probabilities and draws a Bernoulli number
+for each. Here each review is attended at its own length, which keeps its scores in the CPU's caches: with dropout twice as
 fast as torch's path, and about as fast as its fused attention without. Registered with transformers by a name, so every family
 that chooses its attention by name uses it.
 """
