@@ -81,10 +81,10 @@ def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE) -> 
 def _find_checkpoint(config: EvaluateConfig, context: Context, world: World) -> Checkpoint:
     """Return the checkpoint that the main process finds; on a machine that lacks its folder, the same one from the Hub."""
     mine = find_checkpoint(config.checkpoint, context) if world.is_main else None
-    told = world.broadcast((mine.folder, mine.called) if mine else None)
-    if mine is not None or told is None:
+    answer = world.broadcast((mine.folder, mine.called) if mine else None)
+    if mine is not None or answer is None:
         return mine or find_checkpoint(config.checkpoint, context)
-    folder, called = told
+    folder, called = answer
     return Checkpoint.open(folder, called) if folder.is_dir() or called is None else find_checkpoint(called, context)
 
 

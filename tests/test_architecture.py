@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from functools import cache
@@ -137,3 +138,20 @@ def test_files_and_functions_stay_short(path: Path) -> None:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
             assert (node.end_lineno or 0) - node.lineno < 60, node.name
+
+
+def find_named_modules(path: Path) -> set[str]:
+    """Return each `room/module` that the docstrings of a file name."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    documented = (node for node in nodes if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef))
+    return {name for node in documented for name in re.findall(r"`([a-z_]+/[a-z_/]*)`", ast.get_docstring(node) or "")}
+
+
+NOT_MODULES = {"n/a", "neg/", "pos/"}
+"""What docstrings name in that form and is not ours: a label's value, folders of reviews."""
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_file)
+def test_modules_named_in_docstrings_exist(path: Path) -> None:
+    for name in find_named_modules(path) - NOT_MODULES:
+        assert (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").is_file(), name

@@ -47,7 +47,7 @@ def find_longest_input(size: EncoderSize, tokenizer: ModelTokenizer, folder: Pat
 
 
 def find_text_limits(checkpoint: Checkpoint, size: EncoderSize, tokenizer: ModelTokenizer) -> TextLimits:
-    """Return how texts are read: as in training, or for a stranger's checkpoint as transformers' pipeline truncates them.
+    """Return how texts are read: as in training, or for a foreign checkpoint as transformers' pipeline truncates them.
 
     Raises:
         CheckpointError: tokenizer and encoder do not fit each other.

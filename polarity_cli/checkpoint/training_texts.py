@@ -52,19 +52,19 @@ def read_hashes(folder: Path) -> NDArray[np.uint64] | None:
             raise CheckpointError(f"{path}: not a list of training texts.")
         if status.st_size == 0:
             return np.empty(0, _TYPE)
-        seen: NDArray[np.uint64] = np.memmap(file, dtype=_TYPE, mode="r")
-    if not bool((seen[1:] > seen[:-1]).all()):
+        hashes: NDArray[np.uint64] = np.memmap(file, dtype=_TYPE, mode="r")
+    if not bool((hashes[1:] > hashes[:-1]).all()):
         raise CheckpointError(f"{path}: not a list of training texts (it is not in order).")
-    return seen
+    return hashes
 
 
-def find_hashes(seen: NDArray[np.uint64], keys: Iterable[bytes]) -> NDArray[np.bool_]:
+def find_hashes(hashes: NDArray[np.uint64], keys: Iterable[bytes]) -> NDArray[np.bool_]:
     """Return which reviews, given as their `review_key`, stand in a list: `(M,) bool`."""
-    wanted = _shorten(keys)
-    if not len(seen):
-        return np.zeros(len(wanted), dtype=np.bool_)
-    places = np.minimum(np.searchsorted(seen, wanted), len(seen) - 1)
-    return np.asarray(seen[places] == wanted)
+    own = _shorten(keys)
+    if not len(hashes):
+        return np.zeros(len(own), dtype=np.bool_)
+    places = np.minimum(np.searchsorted(hashes, own), len(hashes) - 1)
+    return np.asarray(hashes[places] == own)
 
 
 def _shorten(keys: Iterable[bytes]) -> NDArray[np.uint64]:

@@ -43,7 +43,7 @@ def is_main_process() -> bool:
 def was_started_alone_of_several() -> bool:
     """Tell whether `accelerate launch` was asked for several processes and started this one only.
 
-    That is what it does where it is to compute on processors: it leaves the starting of the others to an MPI.
+    That is what it does where it is to compute on CPUs: it leaves the starting of the others to an MPI.
     """
     return get_rank() is None and "MASTER_ADDR" in os.environ and "ACCELERATE_MIXED_PRECISION" in os.environ
 

@@ -91,8 +91,8 @@ def _list_flags(n_processes: int) -> list[str]:
             f"--processes {n_processes}: this machine has {torch.cuda.device_count()} GPU(s), and each process has one.",
             hint="ACCELERATE_USE_CPU=true computes on the processors instead.",
         )
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    threads = asked if asked.isdecimal() and int(asked) else str(max(1, count_threads() // n_processes))
+    setting = os.environ.get("OMP_NUM_THREADS", "")
+    threads = setting if setting.isdecimal() and int(setting) else str(max(1, count_threads() // n_processes))
     flags = {
         "--num_processes": n_processes,
         "--num_machines": 1,

@@ -53,11 +53,11 @@ def join_world() -> World:
 
 
 def uses_cpu() -> bool:
-    """Tell whether the run computes on the machine's processors: there is no GPU, or the launcher says so."""
+    """Tell whether the run computes on the CPU: there is no GPU, or the launcher says so."""
     import torch
 
-    asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "on", "t", "true", "y", "yes")
-    return asked or not torch.cuda.is_available()
+    on_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "on", "t", "true", "y", "yes")
+    return on_cpu or not torch.cuda.is_available()
 
 
 PRECISION = "ACCELERATE_MIXED_PRECISION"

@@ -1,4 +1,4 @@
-"""Load a checkpoint for torch, a stranger's only where it is read here as transformers' own code reads it.
+"""Load a checkpoint for torch, a foreign one only where it is read here as transformers' own code reads it.
 
 Families differ in more than this program knows of: special tokens, segments, how padding is masked, where positions begin. So a
 few texts are answered both ways, once as transformers' pipeline does it and once as this program does, and a model whose answers
@@ -35,7 +35,7 @@ _HINT = "Use transformers' pipeline for this model, or choose another."
 
 
 def load_checkpoint(checkpoint: Checkpoint, *, positive_class: str | None, check: bool = True) -> TorchCheckpoint:
-    """Return a checkpoint's weights and tokenizer; with `check`, a stranger's are tried against transformers' own code.
+    """Return a checkpoint's weights and tokenizer; with `check`, a foreign checkpoint's are tried against transformers' own code.
 
     Raises:
         CheckpointError: they are missing, damaged or not of two classes, or would be read here in another way.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def set_up_processor() -> None:
-    """Keep freed memory, and use this process's share of the processors unless `OMP_NUM_THREADS` says otherwise."""
+    """Keep freed memory, and use this process's share of the CPU cores unless `OMP_NUM_THREADS` says otherwise."""
     import torch
 
     keep_freed_memory()
@@ -23,7 +23,7 @@ def set_up_processor() -> None:
 
 
 def start_inference() -> torch.device:
-    """Set up the processor and return the device that a model is used on: this process's GPU where there is one."""
+    """Set up the CPU and return the device that a model is used on: this process's GPU where there is one."""
     import torch
 
     set_up_processor()

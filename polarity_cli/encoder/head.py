@@ -25,7 +25,7 @@ class Head:
 
     positive: int | None
     """The index of its positive class; None where it is drawn anew."""
-    said: str
+    note: str
 
     @property
     def kept(self) -> bool:
@@ -51,11 +51,11 @@ def find_head(encoder: ModelFolder) -> Head | None:
         positive = find_positive_class(names, None, name)
     except CheckpointError as error:
         return Head(None, f"The classifier is drawn anew: {error}")
-    said = f"The classifier of {name} is kept."
+    note = f"The classifier of {name} is kept."
     guess = describe_guess(names, None)
     if guess is not None:
-        said += f" Its classes are unnamed; {names[positive]} is taken as positive."
-    return Head(positive, said)
+        note += f" Its classes are unnamed; {names[positive]} is taken as positive."
+    return Head(positive, note)
 
 
 def load_to_train(encoder: ModelFolder, head: Head | None) -> PreTrainedModel:
@@ -82,6 +82,6 @@ def load_to_train(encoder: ModelFolder, head: Head | None) -> PreTrainedModel:
 
 
 def _check_whole(family: Family, stored: dict[str, StoredTensor], name: str) -> None:
-    missing = [module for module in family.head if f"{module}.weight" not in stored]
-    if missing:
-        raise CheckpointError(f"{name} lacks {missing[0]}, which its classifier reads.")
+    absent = [module for module in family.head if f"{module}.weight" not in stored]
+    if absent:
+        raise CheckpointError(f"{name} lacks {absent[0]}, which its classifier reads.")

@@ -23,7 +23,7 @@ Answer = Callable[[Batch], "Tensor"]
 def get_token_budget(device: torch.device) -> int:
     """Return the tokens in a batch that is not trained on.
 
-    A processor is fastest while a batch's activations stay in its caches: 1,024 to 4,096 tokens ran at 9,100 tokens a second,
+    A CPU is fastest while a batch's activations stay in its caches: 1,024 to 4,096 tokens ran at 9,100 tokens a second,
     8,192 at 8,200 and 16,384 at 7,300 (all-MiniLM-L6-v2, two cores). A GPU wants more; how much more was not measured.
     """
     return 2048 if device.type == "cpu" else 8192

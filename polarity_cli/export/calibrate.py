@@ -49,12 +49,12 @@ def calibrate(model: onnx.ModelProto, token_ids: Sequence[TokenIds]) -> dict[str
     options = ort.SessionOptions()
     options.log_severity_level = 4
     session = ort.InferenceSession(probe.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    found: dict[str, list[InputRange]] = {name: [] for name in names}
+    batches: dict[str, list[InputRange]] = {name: [] for name in names}
     for ids in token_ids:
         for name, values in zip(names, session.run(names, {"input_ids": ids[None].astype(np.int64)}), strict=True):
             rows = values.reshape(-1, values.shape[-1])
             chosen = rows[np.unique(np.linspace(0, len(rows) - 1, _N_ROWS).astype(int))]
-            found[name].append(InputRange(rows.min(0), rows.max(0), chosen, len(rows)))
+            batches[name].append(InputRange(rows.min(0), rows.max(0), chosen, len(rows)))
     return {
         name: InputRange(
             np.min([part.low for part in parts], axis=0),
@@ -62,7 +62,7 @@ def calibrate(model: onnx.ModelProto, token_ids: Sequence[TokenIds]) -> dict[str
             np.concatenate([part.rows for part in parts]),
             max(part.n_tokens for part in parts),
         )
-        for name, parts in found.items()
+        for name, parts in batches.items()
     }
 
 

@@ -80,7 +80,7 @@ def choose_scales(inputs: InputRange, matrix: Floats) -> SharedScale | TokenScal
     expected = rows @ matrix
     own = _find_own(inputs)
     shared = [_find_shared(inputs, strength) for strength in _STRENGTHS]
-    errors = [_square(_multiply_shared(rows, matrix, found) - expected) for found in shared]
+    errors = [_square(_multiply_shared(rows, matrix, candidate) - expected) for candidate in shared]
     if min(errors) <= _WORTH * _square(_multiply_own(rows, matrix, own) - expected):
         return shared[int(np.argmin(errors))]
     return own

@@ -31,17 +31,17 @@ def folded_biases(model: PreTrainedModel) -> Iterator[None]:
     family = FAMILIES.get(model.config.model_type)
     names = family.projections if family and can_be_cut(model.config) else None
     blocks = list(get_blocks(model, family)) if family and names else []
-    taken: list[tuple[nn.Linear, nn.Parameter]] = []
+    biases: list[tuple[nn.Linear, nn.Parameter]] = []
     try:
         for block in blocks:
             key, value, output = (cast("nn.Linear", block.get_submodule(name)) for name in names or ())
-            taken += [(layer, layer.bias) for layer in (key, value, output)]
+            biases += [(layer, layer.bias) for layer in (key, value, output)]
             output.bias = nn.Parameter(output.bias + output.weight @ value.bias, requires_grad=False)
             key.register_parameter("bias", None)
             value.register_parameter("bias", None)
         yield
     finally:
-        for layer, bias in taken:
+        for layer, bias in biases:
             layer.bias = bias
 
 

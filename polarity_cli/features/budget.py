@@ -20,7 +20,7 @@ _MEMORY_SHARE = 0.5
 def find_budget(setting: FeatureCache, cache_dir: Path, *, device: torch.device, n_kept: int = 0) -> int:
     """Return the bytes that features may take beside the `n_kept` bytes that a run already has.
 
-    `auto` keeps features while an epoch reads them faster than the trunk would make them again. A processor passes some 10,000
+    `auto` keeps features while an epoch reads them faster than the trunk would make them again. A CPU passes some 10,000
     tokens a second through a trunk; at 2 bytes a dimension that is 15 MB a second for 768 dimensions, and any disk reads
     faster, so the free disk alone decides. A GPU passes a million tokens, 1.5 GB a second, which only memory reads: there the
     features must fit the page cache too.

@@ -90,7 +90,7 @@ class FeatureStore:
     def make_check(self, split: TokenizedSplit) -> Callable[[Manifest], bool]:
         """Return a function that tells whether a manifest names one file, of the size that a split's features have."""
         n_bytes = self.predict_bytes([split])
-        return lambda manifest: {name: known["size"] for name, known in manifest["files"].items()} == {FILE: n_bytes}
+        return lambda manifest: {name: file["size"] for name, file in manifest["files"].items()} == {FILE: n_bytes}
 
     def find_place(self, key: dict[str, Any]) -> Place:
         """Return where the cache keeps, or would keep, what was made from a key."""

@@ -181,7 +181,7 @@ def open_cached_graphs(entry: Entry) -> GraphFolder | None:
     return GraphFolder(
         folder=entry.folder,
         default=default,
-        hashes={name: known["sha256"] for name, known in entry.manifest["files"].items()},
+        hashes={name: stored["sha256"] for name, stored in entry.manifest["files"].items()},
         class_names=cached.class_names,
         max_length=cached.max_length,
         truncation=cached.truncation,

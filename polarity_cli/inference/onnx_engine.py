@@ -1,7 +1,7 @@
 """Run a graph with ONNX Runtime: token ids in, logits out, without torch. Used by `inference/predictor`.
 
 Only reviews of the same length are run together, so nothing is padded and no mask is needed: a review's answer does not depend on
-what came beside it. Each processor runs batches of its own, which scales better than sharing every product between them.
+what came beside it. Each CPU core runs batches of its own, which scales better than sharing every product between them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ and 2,000 titles a second (int8, all-MiniLM-L6-v2, two cores).
 
 
 class GraphEngine:
-    """A graph in memory, with a thread for each processor."""
+    """A graph in memory, with a thread for each CPU core."""
 
     def __init__(self, graph: bytes, *, name: str, n_threads: int) -> None:
         """Load a graph; `name` stands in messages.

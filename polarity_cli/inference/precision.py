@@ -1,6 +1,6 @@
 """Which of two graphs answers, where the int8 one was checked on other texts than those that it is to label. Used by `predict`.
 
-The graphs of a stranger's checkpoint are checked on the built-in reviews, in English; texts of another language or kind may be
+The graphs of a foreign checkpoint are checked on the built-in reviews, in English; texts of another language or kind may be
 flipped by int8 where none of those was.
 """
 

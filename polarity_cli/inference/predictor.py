@@ -51,14 +51,14 @@ class Predictor:
     def start(self, texts: Sequence[str], *, explain: bool = False) -> Callable[[], list[Prediction]]:
         """Begin to predict texts, and return what waits for a prediction for each, in order; a blank text gets an empty label."""
         cleaned = [join_text([text]) for text in texts]
-        wanted = [index for index, text in enumerate(cleaned) if text]
-        if not wanted:
+        indices = [index for index, text in enumerate(cleaned) if text]
+        if not indices:
             return lambda: [BLANK] * len(texts)
-        wait = self._engine.start(self._tokenizer.encode([cleaned[index] for index in wanted]))
+        wait = self._engine.start(self._tokenizer.encode([cleaned[index] for index in indices]))
 
         def finish() -> list[Prediction]:
             predictions = [BLANK] * len(texts)
-            for index, scores in zip(wanted, compute_scores(wait(), sigmoid=self._sigmoid).tolist(), strict=True):
+            for index, scores in zip(indices, compute_scores(wait(), sigmoid=self._sigmoid).tolist(), strict=True):
                 predictions[index] = self._decide(scores[self._positive], scores[1 - self._positive])
                 if explain:
                     predictions[index] = replace(predictions[index], words=self.explain(cleaned[index]))
@@ -80,7 +80,7 @@ class Predictor:
             return None
         (whole,) = self._tokenizer.encode([text])
         (base,) = self._compute_odds([whole])
-        words = [found.span() for found in _WORD.finditer(text)]
+        words = [match.span() for match in _WORD.finditer(text)]
         weights: list[float] = []
         for start in range(0, len(words), _EXPLAINED_TOGETHER):
             spans = words[start : start + _EXPLAINED_TOGETHER]

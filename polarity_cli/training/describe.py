@@ -113,13 +113,13 @@ def describe_checkpoint(
 def describe_training(history: Iterable[StepRecord | EpochRecord], *, epochs: int) -> dict[str, Any]:
     """Return which epoch's weights were kept, how many were run of the `epochs` wanted, and why the run ended there."""
     run = [record for record in history if isinstance(record, EpochRecord)]
-    kept = [record for record in run if record.is_best][-1]
+    best = [record for record in run if record.is_best][-1]
     n_run = run[-1].epoch
     return {
-        "epoch_kept": kept.epoch,
+        "epoch_kept": best.epoch,
         "epochs_run": n_run,
         "stopped": "all epochs done" if n_run >= epochs else "patience",
-        "validation_f1": kept.validation["f1"] if kept.validation else None,
+        "validation_f1": best.validation["f1"] if best.validation else None,
     }
 
 

@@ -51,7 +51,7 @@ def load_frozen(location: EncoderLocation, unfreeze: int | All, observer: Observ
     head = find_head(location.model)
     model = load_to_train(location.model, head)
     if head is not None:
-        observer.note(head.said)
+        observer.note(head.note)
     return model, freeze(model, unfreeze)
 
 

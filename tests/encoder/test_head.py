@@ -44,7 +44,7 @@ def test_classifier_of_every_family_is_kept_with_row_0_negative(tmp_path: Path, 
     folder = store(tmp_path / "model", family, id2label=dict(enumerate(names)))
     head = find_head(ModelFolder.open(folder, "./model"))
     assert head is not None
-    assert head.said == "The classifier of ./model is kept."
+    assert head.note == "The classifier of ./model is kept."
     model = load_to_train(ModelFolder.open(folder), head)
     expected = answer(load_model(ModelFolder.open(folder), new_head=False))
     torch.testing.assert_close(answer(model), expected.flip(1) if names[0] == "POS" else expected, rtol=0, atol=0)
@@ -70,7 +70,7 @@ def test_classifier_that_is_not_understood_is_drawn_anew_and_why_is_said(tmp_pat
     folder = store(tmp_path / "model", **values)
     head = find_head(ModelFolder.open(folder, "./model"))
     assert head is not None
-    assert head.said.startswith(f"The classifier is drawn anew: {said}")
+    assert head.note.startswith(f"The classifier is drawn anew: {said}")
     assert not head.kept
     torch.manual_seed(1)
     first = load_to_train(ModelFolder.open(folder), head).state_dict()
@@ -82,13 +82,13 @@ def test_unnamed_classes_are_kept_as_a_guess_and_a_part_of_a_classifier_is_not(t
     folder = store(tmp_path / "model", problem_type="multi_label_classification")
     head = find_head(ModelFolder.open(folder, "m"))
     assert head is not None
-    assert head.said == "The classifier of m is kept. Its classes are unnamed; LABEL_1 is taken as positive."
+    assert head.note == "The classifier of m is kept. Its classes are unnamed; LABEL_1 is taken as positive."
     assert load_to_train(ModelFolder.open(folder), head).config.problem_type is None
     weights = load_file(folder / "model.safetensors")
     save_file({name: tensor for name, tensor in weights.items() if "pooler" not in name}, folder / "model.safetensors")
     head = find_head(ModelFolder.open(folder, "m"))
     assert head is not None
-    assert head.said == "The classifier is drawn anew: m lacks bert.pooler.dense, which its classifier reads."
+    assert head.note == "The classifier is drawn anew: m lacks bert.pooler.dense, which its classifier reads."
 
 
 def test_training_goes_on_from_a_checkpoint_and_says_so(polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path) -> None:

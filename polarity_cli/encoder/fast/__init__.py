@@ -1,1 +1,1 @@
-"""Faster parts for blocks on a processor: attention and dropout of what trains, matrix products of what is frozen."""
+"""Faster parts for blocks on a CPU: attention and dropout of what trains, matrix products of what is frozen."""

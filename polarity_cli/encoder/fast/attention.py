@@ -1,7 +1,7 @@
-"""Attention of the blocks that train: as transformers' `sdpa`, but on a processor without padding and with cheap dropout.
+"""Attention of the blocks that train: as transformers' `sdpa`, but on a CPU without padding and with cheap dropout.
 
-torch has no fused attention with dropout for processors: it builds the padded batch's probabilities and draws a Bernoulli number
-for each. Here each review is attended at its own length, which keeps its scores in the processor's caches: with dropout twice as
+torch has no fused attention with dropout for CPUs: it builds the padded batch's probabilities and draws a Bernoulli number
+for each. Here each review is attended at its own length, which keeps its scores in the CPU's caches: with dropout twice as
 fast as torch's path, and about as fast as its fused attention without. Registered with transformers by a name, so every family
 that chooses its attention by name uses it.
 """
@@ -58,35 +58,35 @@ class _Attend(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, lengths: list[int], scale: float, dropout: float) -> Tensor:
         layout = _Layout(lengths, query.shape[1])
-        kept, scratch = query.new_empty(layout.ends[-1]), query.new_empty(layout.largest)
+        buffer, scratch = query.new_empty(layout.ends[-1]), query.new_empty(layout.largest)
         masks, factor = draw_mask((layout.ends[-1],), dropout)
         context = torch.zeros_like(query.transpose(1, 2))  # (B, T, n, d)
         for index, (q, k, v) in enumerate(layout.split(query, key, value)):
-            probabilities, mask, scores = layout.view(index, kept, masks, scratch)
+            probabilities, mask, scores = layout.view(index, buffer, masks, scratch)
             _multiply(q, k.transpose(1, 2), scale, out=scores)
             torch.softmax(scores, -1, out=probabilities)
             torch.mul(probabilities, mask, out=scores)
             context[index, : lengths[index]] = _multiply(scores, v, factor).transpose(0, 1)
         ctx.layout, ctx.scale, ctx.factor = layout, scale, factor
-        ctx.save_for_backward(query, key, value, kept, masks)
+        ctx.save_for_backward(query, key, value, buffer, masks)
         return context
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of queries, keys and values, `(B, n, T, d)` each, for that of the context."""
-        query, key, value, kept, masks = ctx.saved_tensors
+        query, key, value, buffer, masks = ctx.saved_tensors
         layout = ctx.layout
         gradients = tuple(torch.zeros_like(states.transpose(1, 2)) for states in (query, key, value))  # (B, T, n, d)
         first, second = query.new_empty(layout.largest), query.new_empty(layout.largest)
-        for index, (q, k, v, given) in enumerate(layout.split(query, key, value, gradient.transpose(1, 2))):
-            probabilities, mask, of_dropped, of_scores = layout.view(index, kept, masks, first, second)
-            _multiply(given, v.transpose(1, 2), ctx.factor, out=of_dropped).mul_(mask)
-            torch.ops.aten._softmax_backward_data.out(of_dropped, probabilities, -1, kept.dtype, grad_input=of_scores)
+        for index, (q, k, v, upstream) in enumerate(layout.split(query, key, value, gradient.transpose(1, 2))):
+            probabilities, mask, of_dropped, of_scores = layout.view(index, buffer, masks, first, second)
+            _multiply(upstream, v.transpose(1, 2), ctx.factor, out=of_dropped).mul_(mask)
+            torch.ops.aten._softmax_backward_data.out(of_dropped, probabilities, -1, buffer.dtype, grad_input=of_scores)
             dropped = torch.mul(probabilities, mask, out=of_dropped)
             own = (
                 _multiply(of_scores, k, ctx.scale),
                 _multiply(of_scores.transpose(1, 2), q, ctx.scale),
-                _multiply(dropped.transpose(1, 2), given, ctx.factor),
+                _multiply(dropped.transpose(1, 2), upstream, ctx.factor),
             )
             for whole, part in zip(gradients, own, strict=True):
                 whole[index, : layout.lengths[index]] = part.transpose(0, 1)
@@ -113,11 +113,13 @@ class _Layout:
         for index, length in enumerate(self.lengths):
             yield tuple(part[index, :, :length] for part in states)
 
-    def view(self, index: int, kept: Tensor, masks: Tensor, *scratch: Tensor) -> tuple[Tensor, ...]:
+    def view(self, index: int, buffer: Tensor, masks: Tensor, *scratch: Tensor) -> tuple[Tensor, ...]:
         """Return a review's part `(n, L, L)` of the batch's arrays, and of arrays that every review uses again."""
         shape = (self.n_heads, self.lengths[index], self.lengths[index])
         end, size = self.ends[index], self.n_heads * self.lengths[index] ** 2
-        return tuple(part.view(shape) for part in (kept[end - size : end], masks[end - size : end], *(s[:size] for s in scratch)))
+        return tuple(
+            part.view(shape) for part in (buffer[end - size : end], masks[end - size : end], *(s[:size] for s in scratch))
+        )
 
 
 def _multiply(left: Tensor, right: Tensor, factor: float, *, out: Tensor | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Dropout (Srivastava et al. 2014) whose masks are cheap to draw on a processor.
+"""Dropout (Srivastava et al. 2014) whose masks are cheap to draw on a CPU.
 
 torch draws a Bernoulli number a value, 6 ns each, which was a fifth of a training step's time. Here 64 random bits of SFC64
 decide four values: 0.5 ns each, comparison included. The seed of each mask comes from torch's random state, so seeding and
@@ -18,7 +18,7 @@ _LEVELS = 1 << 16
 
 
 class Dropout(nn.Dropout):
-    """`nn.Dropout`, drawn faster on a processor; elsewhere it is torch's own."""
+    """`nn.Dropout`, drawn faster on a CPU; elsewhere it is torch's own."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the values, in training some set to 0 and the others scaled up."""
@@ -61,5 +61,5 @@ class _Drop(torch.autograd.Function):
 
 def use_fast_dropout(model: nn.Module) -> dict[str, nn.Module]:
     """Return a replacement for each dropout module of `model`, by its path."""
-    found = ((path, module) for path, module in model.named_modules() if type(module) is nn.Dropout)
-    return {path: Dropout(module.p).train(module.training) for path, module in found}
+    dropouts = ((path, module) for path, module in model.named_modules() if type(module) is nn.Dropout)
+    return {path: Dropout(module.p).train(module.training) for path, module in dropouts}

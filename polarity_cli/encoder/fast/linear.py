@@ -1,8 +1,8 @@
-"""The frozen blocks' matrix products through oneDNN, which on a processor is faster than torch's default for float32.
+"""The frozen blocks' matrix products through oneDNN, which on a CPU is faster than torch's default for float32.
 
 The weights are put into oneDNN's own order once. With all-MiniLM-L6-v2 on two cores that made the pass through the trunk 8% to
 10% faster. torch offers oneDNN for float32 only through the operators that its compiler uses; where they are missing, or off the
-processor, nothing changes. For the products of blocks that train it gained nothing (7.6 s an epoch either way): they would have
+CPU, nothing changes. For the products of blocks that train it gained nothing (7.6 s an epoch either way): they would have
 to be put in order again at each step.
 """
 

@@ -73,5 +73,5 @@ def _rotate(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Return states `(B, T, n, d)` with rotary positions (Su et al. 2021, arXiv 2104.09864), in float32 as the family does."""
     x = states.float()
     halves = x.chunk(2, dim=-1)
-    turned = x * cos.unsqueeze(2) + torch.cat((-halves[1], halves[0]), dim=-1) * sin.unsqueeze(2)
-    return turned.to(states.dtype)
+    rotated = x * cos.unsqueeze(2) + torch.cat((-halves[1], halves[0]), dim=-1) * sin.unsqueeze(2)
+    return rotated.to(states.dtype)
