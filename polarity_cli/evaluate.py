@@ -57,7 +57,7 @@ def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE) -> 
     folder = checkpoint.folder
     checkpoint.find_positive(config.positive_class)  # before reviews are read for it
     reviews = take_turns(world, context.cache_dir, lambda: find_reviews(checkpoint, config, context))
-    splits = reviews.entry.manifest["splits"]
+    splits = reviews.manifest.splits
     missing = [name for name in reviews.names if name not in splits]
     if missing or not reviews.names:
         raise UsageError(
@@ -74,7 +74,7 @@ def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE) -> 
     world.leave()
     n_rows = sum(map(len, parts))
     scored = f"{n_rows:,} {'row' if n_rows == 1 else 'rows'}, {reviews.in_words}"
-    left_out = reviews.entry.manifest["left_out"]
+    left_out = dict(reviews.manifest.left_out)
     return EvaluateResult(checkpoint.name, reviews.source, reviews.split, scored, left_out, metrics, config.errors, n_seen)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry
-from polarity_cli.cache.new_entry import get_entry
+from polarity_cli.cache.new_entry import open_or_begin
 from polarity_cli.cache.publish import report_unwritable
 from polarity_cli.checkpoint.checkpoint import Checkpoint
 from polarity_cli.checkpoint.classes import describe_guess, find_positive_class
@@ -133,21 +132,23 @@ def _export_into_cache(loaded: TorchCheckpoint, place: Place, key: Manifest, obs
     from polarity_cli.export.export import export_graphs, remove_graphs
     from polarity_cli.sample import SAMPLE_DIR
 
-    def make(work: Path) -> Manifest:
+    opened = open_or_begin(place, key, observer, is_sound=is_of_graphs)
+    if isinstance(opened, Entry):
+        return opened
+    figures = None
+    with opened:
         rows = open_path(SAMPLE_DIR / "test.jsonl", ReadOptions()).records
-        texts = [f"{row.fields['title']}: {row.fields['content']}" for row in rows if row.fields]
-        texts = texts[:_MOST_CHECKED]
-        figures = None
+        texts = [f"{row.fields['title']}: {row.fields['content']}" for row in rows if row.fields][:_MOST_CHECKED]
         with report_unwritable(place.folder):
             try:
-                figures = export_graphs(work, loaded.model, loaded.make_tokenizer().encode(texts), longest=loaded.max_length)
+                token_ids = loaded.make_tokenizer().encode(texts)
+                figures = export_graphs(opened.folder, loaded.model, token_ids, longest=loaded.max_length)
             except ExportError as error:
-                remove_graphs(work)
+                remove_graphs(opened.folder)
                 observer.note(f"It cannot be exported: {error}. torch answers, which starts more slowly.")
-            (work / TOKENIZER).write_text(loaded.tokenizer.backend.to_str(), encoding="utf-8")
+            (opened.folder / TOKENIZER).write_text(loaded.tokenizer.backend.to_str(), encoding="utf-8")
         if figures is not None:
             observer.note(f"Its graphs were checked on {len(texts)} built-in reviews, which are English.")
         classes, sigmoid, notes = loaded.class_names, loaded.sigmoid, loaded.notes
-        return CachedGraphs(figures, classes, loaded.max_length, loaded.truncation, sigmoid, notes).to_json()
-
-    return get_entry(place, key, make, observer, is_sound=is_of_graphs)
+        graphs = CachedGraphs(figures, classes, loaded.max_length, loaded.truncation, sigmoid, notes)
+        return opened.commit(graphs.to_json())

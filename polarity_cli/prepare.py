@@ -5,12 +5,13 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry
+from polarity_cli.cache.entries import Entry, Place, find_entry
 from polarity_cli.cache.layout import fingerprint
-from polarity_cli.cache.new_entry import get_entry
+from polarity_cli.cache.new_entry import NewEntry, open_or_begin
 from polarity_cli.cache.publish import report_unwritable
 from polarity_cli.checkpoint.locate import EncoderLocation, find_encoder
 from polarity_cli.checkpoint.model_folder import ModelFolder
@@ -18,6 +19,7 @@ from polarity_cli.checkpoint.text_limits import find_longest_input
 from polarity_cli.config import SAMPLE, Context, DataConfig
 from polarity_cli.data.divide import divide_reviews
 from polarity_cli.data.labels import LabelRule, check_both_classes
+from polarity_cli.data.prepared import PreparedManifest, is_of_reviews
 from polarity_cli.data.reviews import LabelledReviews, read_reviews
 from polarity_cli.data.sources import Source, find_source
 from polarity_cli.distributed.cache_group import take_turns
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
 
 FORMAT = 3
 """Raised when what is written changes, so that an older entry is made again."""
-COUNTS = ("n_rows", "n_positive", "n_negative", "n_tokens")
-"""What is counted of a split."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class Prepared:
         """Where each split's file is."""
         return self.entry.folder
 
-    @property
-    def manifest(self) -> Manifest:
+    @cached_property
+    def manifest(self) -> PreparedManifest:
         """How the reviews were read, and how many each split has."""
-        return self.entry.manifest
+        return PreparedManifest.from_json(self.entry.manifest)
 
     @property
     def from_cache(self) -> bool:
@@ -65,7 +65,7 @@ class Prepared:
 
     def count(self, split: str) -> int:
         """Return a split's number of reviews, 0 where there is no such split."""
-        return int(self.manifest["splits"].get(split, {}).get("n_rows", 0))
+        return self.manifest.splits[split].n_rows if split in self.manifest.splits else 0
 
 
 def prepare(config: DataConfig, context: Context, *, both_classes: bool = True) -> Prepared:
@@ -106,31 +106,25 @@ def prepare_source(
     key = _make_key(source, config, tokenizer.backend.to_str(), trained_rule)
     place = _place(context.cache_dir, fingerprint(key))
 
-    def make(work: Path) -> Manifest:
-        reviews, splits, notes = _read(source, config, context, trained_rule)
-        with report_unwritable(place.folder), context.observer.track("Tokenizing", sum(map(len, splits.values()))) as advance:
-            counts = _write(work, splits, review_tokenizer, advance)
-        return {
-            "source": source.name,
-            "encoder": encoder.name,
-            "revision": source.revision,
-            "text": reviews.text,
-            "label": reviews.label,
-            "labels": {value: _name_meaning(meaning) for value, meaning in reviews.meanings.items()},
-            "rule": reviews.rule.to_json(),
-            "left_out": reviews.left_out,
-            "splits": counts,
-            "notes": notes,
-        }
-
-    entry = get_entry(place, key, make, context.observer, is_sound=_is_sound)
-    manifest = entry.manifest
-    for note in manifest["notes"]:
+    opened = open_or_begin(place, key, context.observer, is_sound=is_of_reviews)
+    if isinstance(opened, NewEntry):
+        with opened:
+            reviews, splits, notes = _read(source, config, context, trained_rule)
+            n_reviews = sum(map(len, splits.values()))
+            with report_unwritable(place.folder), context.observer.track("Tokenizing", n_reviews) as advance:
+                counts = _write(opened.folder, splits, review_tokenizer, advance)
+            entry = opened.commit({**_describe(reviews, source, encoder), "splits": counts, "notes": notes})
+    else:
+        entry = opened
+    prepared = Prepared(entry, encoder, config)
+    for note in prepared.manifest.notes:
         (context.observer.warn if note.startswith(("Left out", "Only ")) else context.observer.note)(note)
     if both_classes:
-        train = manifest["splits"].get("train", {"n_negative": 0, "n_positive": 0})
-        check_both_classes({NEGATIVE: train["n_negative"], POSITIVE: train["n_positive"]}, config.source)
-    return Prepared(entry, encoder, config)
+        train = prepared.manifest.splits.get("train")
+        check_both_classes(
+            {NEGATIVE: train.n_negative if train else 0, POSITIVE: train.n_positive if train else 0}, config.source
+        )
+    return prepared
 
 
 def prepare_together(config: DataConfig, context: Context, world: World) -> Prepared:
@@ -165,28 +159,12 @@ def prepare_together(config: DataConfig, context: Context, world: World) -> Prep
 
 def find_prepared(cache_dir: Path, name: str) -> Entry | None:
     """Return the tokenized splits of a fingerprint; None where the cache does not have them whole."""
-    entry = find_entry(_place(cache_dir, name), None, is_sound=_is_sound)
+    entry = find_entry(_place(cache_dir, name), None, is_sound=is_of_reviews)
     return entry if entry is not None and fingerprint(entry.manifest["key"]) == name else None
 
 
 def _place(cache_dir: Path, name: str) -> Place:
     return Place(cache_dir, "data", name)
-
-
-def _is_sound(manifest: Manifest) -> bool:
-    """Tell whether a manifest has what this program reads of it, in the right types."""
-    splits, notes, labels, text = (manifest.get(name) for name in ("splits", "notes", "labels", "text"))
-    return (
-        isinstance(splits, dict)
-        and all(isinstance(counts, dict) and all(type(counts.get(name)) is int for name in COUNTS) for counts in splits.values())
-        and {f"{name}.arrow" for name in splits} == manifest["files"].keys()
-        and isinstance(manifest.get("key"), dict)
-        and isinstance(labels, dict)
-        and isinstance(manifest.get("rule"), dict)
-        and isinstance(manifest.get("left_out"), dict)
-        and all(isinstance(part, list) and all(isinstance(value, str) for value in part) for part in (notes, text))
-        and all(isinstance(value, str) for value in [*labels.values(), manifest.get("label"), manifest.get("revision") or ""])
-    )
 
 
 def _make_key(source: Source, config: DataConfig, tokenizer: str, trained_rule: LabelRule | None) -> dict[str, Any]:
@@ -221,12 +199,26 @@ def _read(
     with context.observer.track(f"Reading {source.name}"):
         reviews = read_reviews(source, config, context.observer, trained_rule=trained_rule)
         splits, notes = divide_reviews(reviews, config)
-    return reviews, splits, [*reviews.notes, *notes]
+    return reviews, {name: members for name, members in splits.items() if members}, [*reviews.notes, *notes]
 
 
 def _write(
-    work: Path, splits: dict[str, list[Review]], tokenizer: ReviewTokenizer, advance: Callable[[int], None]
+    folder: Path, splits: dict[str, list[Review]], tokenizer: ReviewTokenizer, advance: Callable[[int], None]
 ) -> dict[str, dict[str, int]]:
     from polarity_cli.data.tokenized import write_split
 
-    return {name: write_split(work / f"{name}.arrow", members, tokenizer, advance) for name, members in splits.items() if members}
+    return {name: write_split(folder / f"{name}.arrow", members, tokenizer, advance) for name, members in splits.items()}
+
+
+def _describe(reviews: LabelledReviews, source: Source, encoder: EncoderLocation) -> dict[str, Any]:
+    """Return what the manifest says of how reviews were read."""
+    return {
+        "source": source.name,
+        "encoder": encoder.name,
+        "revision": source.revision,
+        "text": reviews.text,
+        "label": reviews.label,
+        "labels": {value: _name_meaning(meaning) for value, meaning in reviews.meanings.items()},
+        "rule": reviews.rule.to_json(),
+        "left_out": reviews.left_out,
+    }

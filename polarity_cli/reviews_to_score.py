@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from polarity_cli.cache.entries import Entry
@@ -11,6 +12,7 @@ from polarity_cli.checkpoint.locate import EncoderLocation
 from polarity_cli.checkpoint.manifest import TrainedData
 from polarity_cli.checkpoint.text_limits import find_text_limits
 from polarity_cli.config import Context, DataConfig, EvaluateConfig, ReadOptions
+from polarity_cli.data.prepared import PreparedManifest
 from polarity_cli.data.reviews import has_labels
 from polarity_cli.data.sources import Source, find_source
 from polarity_cli.encoder.tokenizer import find_size, open_tokenizer
@@ -34,10 +36,15 @@ class ScoredReviews:
     files: Source | None
     """Where they were read from; None where the tokenized ones of the training run are taken."""
 
+    @cached_property
+    def manifest(self) -> PreparedManifest:
+        """How they were read, and how many each split has."""
+        return PreparedManifest.from_json(self.entry.manifest)
+
     @property
     def names(self) -> list[str]:
         """The names of the tokenized splits to score."""
-        splits = sorted(self.entry.manifest["splits"])
+        splits = sorted(self.manifest.splits)
         return splits if self.split == "all" or self.is_whole else [self.split]
 
     @property
@@ -66,7 +73,7 @@ def find_reviews(checkpoint: Checkpoint, config: EvaluateConfig, context: Contex
     data = _make_trained_config(checkpoint, config, trained)
     source = find_source(data.sources, rows=data.row_limit, context=context)
     prepared = prepare_source(source, _locate(checkpoint), data, context, both_classes=False)
-    if prepared.manifest["key"]["files"] != trained.files:
+    if prepared.manifest.key["files"] != trained.files:
         context.observer.warn(
             f"{data.source} has changed since the checkpoint was trained: reviews may stand in another split now."
         )

@@ -132,8 +132,8 @@ def _start(config: TrainConfig, prepared: Prepared, context: Context, world: Wor
         config,
         context,
         encoder=prepared.encoder,
-        splits={name: read_split(prepared.folder / f"{name}.arrow") for name in prepared.manifest["splits"]},
-        tokenization={name: prepared.manifest["key"][name] for name in ("tokenizer", "max_length", "truncation")},
+        splits={name: read_split(prepared.folder / f"{name}.arrow") for name in prepared.manifest.splits},
+        tokenization={name: prepared.manifest.key[name] for name in ("tokenizer", "max_length", "truncation")},
         world=world,
         kept_before=kept_before,
     )
@@ -180,7 +180,8 @@ def _describe(run: Run, prepared: Prepared, metrics: dict[str, Any]) -> dict[str
     return describe_checkpoint(
         replace(run.config, data=prepared.config),
         encoder=prepared.encoder,
-        reviews={**prepared.manifest, "fingerprint": prepared.fingerprint},
+        reviews=prepared.manifest,
+        fingerprint=prepared.fingerprint,
         plan=run.plan,
         features={
             "kept": run.examples["train"].features is not None,

@@ -105,28 +105,6 @@ def open_or_begin(
         return NewEntry(place, key, is_sound, locked)
 
 
-def get_entry(
-    place: Place,
-    key: Mapping[str, Any],
-    make: Callable[[Path], Mapping[str, Any]],
-    observer: Observer,
-    *,
-    is_sound: IsSound = lambda manifest: True,
-) -> Entry:
-    """Return the entry at a place, made first where it is not there or not whole; see `open_or_begin`.
-
-    `make` writes files into the empty folder given, and returns what the manifest shall say beside them.
-
-    Raises:
-        CacheError: the cache cannot be written; what `make` raises comes as it is. Nothing half-written stays.
-    """
-    opened = open_or_begin(place, key, observer, is_sound=is_sound)
-    if isinstance(opened, Entry):
-        return opened
-    with opened:
-        return opened.commit(make(opened.folder))
-
-
 def _read_new(place: Place, key: Mapping[str, Any], is_sound: IsSound) -> Entry:
     try:
         entry = read_entry(place, key, is_sound)

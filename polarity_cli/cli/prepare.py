@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from polarity_cli.cli import options, values
@@ -32,23 +33,23 @@ def command(given: dict[str, Any], call: Call) -> None:
     prepared = prepare(config, make_context(call))
     manifest = prepared.manifest
     if call.json:
-        print_json({"folder": str(prepared.folder), "from_cache": prepared.from_cache, **manifest})
+        print_json({"folder": str(prepared.folder), "from_cache": prepared.from_cache, **prepared.entry.manifest})
         return
     counts = {
-        name: f"{c['n_rows']:,} reviews ({c['n_positive']:,} positive, {c['n_negative']:,} negative), {c['n_tokens']:,} tokens"
-        for name, c in manifest["splits"].items()
+        name: f"{c.n_rows:,} reviews ({c.n_positive:,} positive, {c.n_negative:,} negative), {c.n_tokens:,} tokens"
+        for name, c in manifest.splits.items()
     }
     print_pairs(
         {
             **counts,
-            "text": ": ".join(manifest["text"]),
-            "label": f"{manifest['label']}: {_describe_labels(manifest['labels'])}",
+            "text": ": ".join(manifest.text),
+            "label": f"{manifest.label}: {_describe_labels(manifest.labels)}",
             "folder": str(prepared.folder),
         }
     )
 
 
-def _describe_labels(labels: dict[str, str]) -> str:
+def _describe_labels(labels: Mapping[str, str]) -> str:
     """Return what each value of the label column means, in words."""
     shown = [f"{value} is {meaning}" for value, meaning in labels.items()]
     return ", ".join(shown[:12]) + (f" and {len(shown) - 12} more" if len(shown) > 12 else "")

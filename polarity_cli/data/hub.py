@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry
-from polarity_cli.cache.new_entry import get_entry
+from polarity_cli.cache.new_entry import open_or_begin
 from polarity_cli.cache.publish import report_unwritable
 from polarity_cli.config import Context
 from polarity_cli.data.hub_sets import Selection, find_builder
@@ -65,16 +65,18 @@ def fetch_rows(name: str, *, rows: int | None, context: Context, splits: Sequenc
         "splits": splits and list(splits),
     }
 
-    def fetch(work: Path) -> Manifest:
+    if context.offline:
+        entry = find_entry(place, key)
+        if entry is None:
+            raise HubError(f"{name}: these rows are not in the cache, or not whole.", hint="Run once without --offline.")
+        return entry, revision
+    opened = open_or_begin(place, key, context.observer)
+    if isinstance(opened, Entry):
+        return opened, revision
+    with opened:
         with report_unwritable(place.folder):
-            return _download(Selection(repo, config or None, revision, rows, splits), work, context)
-
-    if not context.offline:
-        return get_entry(place, key, fetch, context.observer), revision
-    entry = find_entry(place, key)
-    if entry is None:
-        raise HubError(f"{name}: these rows are not in the cache, or not whole.", hint="Run once without --offline.")
-    return entry, revision
+            about = _download(Selection(repo, config or None, revision, rows, splits), opened.folder, context)
+        return opened.commit(about), revision
 
 
 def _download(selection: Selection, folder: Path, context: Context) -> Manifest:

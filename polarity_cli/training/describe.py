@@ -16,6 +16,7 @@ from polarity_cli.text import clean_text
 
 if TYPE_CHECKING:
     from polarity_cli.checkpoint.locate import EncoderLocation
+    from polarity_cli.data.prepared import PreparedManifest
     from polarity_cli.encoder.freeze import FreezePlan
 
 _WITHOUT_EFFECT = ("feature_cache", "fresh", "graphs", "out", "track")
@@ -62,7 +63,8 @@ def describe_checkpoint(
     config: TrainConfig,
     *,
     encoder: EncoderLocation,
-    reviews: Mapping[str, Any],
+    reviews: PreparedManifest,
+    fingerprint: str,
     plan: FreezePlan,
     features: Mapping[str, Any],
     metrics: Mapping[str, Any],
@@ -72,7 +74,8 @@ def describe_checkpoint(
     Args:
         config: as it was run: `data` holds the length that the encoder reads.
         encoder: that was trained.
-        reviews: the manifest of the tokenized reviews and their `fingerprint`.
+        reviews: the manifest of the tokenized reviews.
+        fingerprint: theirs.
         plan: what trained.
         features: whether they were kept, and the seconds that they took.
         metrics: by split.
@@ -87,11 +90,12 @@ def describe_checkpoint(
         "freeze_plan": plan.to_json(),
         "data": {
             "source": config.data.source,
-            "revision": reviews["revision"],
-            "fingerprint": reviews["fingerprint"],
-            "files": reviews["key"]["files"],
-            "text": list(reviews["text"]),
-            **{name: reviews[name] for name in ("label", "labels", "rule", "left_out", "splits")},
+            "revision": reviews.revision,
+            "fingerprint": fingerprint,
+            "files": reviews.key["files"],
+            "text": list(reviews.text),
+            **{name: getattr(reviews, name) for name in ("label", "labels", "rule", "left_out")},
+            "splits": reviews.splits_as_json,
             "rows": config.data.row_limit,
             **{name: getattr(config.data, name) for name in ("test", "validation", "seed", "on_error")},
             **{name: list(getattr(config.data, name)) for name in ("positive", "negative", "more_sources")},

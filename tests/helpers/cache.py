@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from polarity_cli.cache.entries import Entry
-from polarity_cli.cache.new_entry import get_entry
+from polarity_cli.cache.new_entry import open_or_begin
 from polarity_cli.records import SilentObserver
 from tests.helpers.making import KEY, place, write
 
@@ -20,7 +20,11 @@ class Notes(SilentObserver):
 
 
 def get(cache: Path, observer: SilentObserver | None = None, make: Callable[[Path], dict[str, object]] = write) -> Entry:
-    return get_entry(place(cache), KEY, make, observer or SilentObserver())
+    opened = open_or_begin(place(cache), KEY, observer or SilentObserver())
+    if isinstance(opened, Entry):
+        return opened
+    with opened:
+        return opened.commit(make(opened.folder))
 
 
 def list_names(folder: Path) -> list[str]:

@@ -13,8 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-from polarity_cli.cache.entries import Place
-from polarity_cli.cache.new_entry import get_entry
+from polarity_cli.cache.entries import Entry, Place
+from polarity_cli.cache.new_entry import NewEntry, open_or_begin
 from polarity_cli.records import SilentObserver
 
 KEY = {"what": "a poem"}
@@ -44,14 +44,14 @@ def main() -> None:
     """Get the entry."""
     cache, log, seconds = sys.argv[1:]
 
-    def make(work: Path) -> dict[str, object]:
-        said = write(work)
-        with Path(log).open("a") as lines:
-            lines.write(f"{os.getpid()}\n")
-        time.sleep(float(seconds))
-        return said
-
-    entry = get_entry(place(Path(cache)), KEY, make, Noting())
+    entry: Entry | NewEntry = open_or_begin(place(Path(cache)), KEY, Noting())
+    if isinstance(entry, NewEntry):
+        with entry:
+            about = write(entry.folder)
+            with Path(log).open("a") as lines:
+                lines.write(f"{os.getpid()}\n")
+            time.sleep(float(seconds))
+            entry = entry.commit(about)
     print((entry.folder / "poem.txt").read_text(), end="")
 
 

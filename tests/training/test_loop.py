@@ -37,7 +37,7 @@ def splits(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     folder = tmp_path_factory.mktemp("loop")
     reviews = write_csv(folder / "reviews.csv", make_reviews(160))
     prepared = prepare(DataConfig(source=str(reviews), encoder=str(tiny_encoder)), Context(cache_dir=folder / "cache"))
-    return {name: Examples(read_split(prepared.folder / f"{name}.arrow")) for name in prepared.manifest["splits"]}
+    return {name: Examples(read_split(prepared.folder / f"{name}.arrow")) for name in prepared.manifest.splits}
 
 
 def make_fine_tuner(encoder: Path, unfreeze: int | All, *, seed: int = 42, dropout: bool = True) -> tuple[Any, FineTuner]:
