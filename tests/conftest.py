@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import os
-import random
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,20 +12,12 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # tests compare bits, which a
 if "PYTEST_XDIST_WORKER" in os.environ:  # there is one for each core, and threads that outnumber the cores wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from tests.helpers.hub import COMMON_WORDS, LABEL_WORDS, build_tiny_bert
+from tests.helpers.commands import REPOSITORY, Outcome
+from tests.helpers.hub import build_tiny_bert
+from tests.helpers.reviews import make_reviews, write_csv
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 AMAZON = REPOSITORY.parent / "shared" / "data"
 """Real reviews, where they lie beside the repository; they are not part of it."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command line did."""
-
-    code: int
-    stdout: str
-    stderr: str
 
 
 @pytest.fixture(scope="session")
@@ -58,25 +44,6 @@ def amazon_formats() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real reviews are not there ({folder.parent.name}/{folder.name} beside the repository)")
     return folder
-
-
-def make_reviews(n_rows: int, *, seed: int = 0) -> list[tuple[str, str, str]]:
-    """Return rows of label, title and content whose words tell the label, no two alike."""
-    generator = random.Random(seed)
-    rows = []
-    for number in range(n_rows):
-        label = number % 2
-        words = [*generator.choices(LABEL_WORDS[label], k=3), *generator.choices(COMMON_WORDS, k=generator.randrange(3, 25))]
-        generator.shuffle(words)
-        rows.append((("negative", "positive")[label], f"{words[0]} {number}", " ".join(words)))
-    return rows
-
-
-def write_csv(path: Path, rows: Sequence[Sequence[str]], header: Sequence[str] = ("label", "title", "content")) -> Path:
-    """Write rows below a header and return the path."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([header, *rows])
-    return path
 
 
 @pytest.fixture
@@ -111,41 +78,6 @@ def polarity(
         return Outcome(code, captured.out, captured.err)
 
     return call
-
-
-def hear_interrupts() -> None:
-    """Let a child process hear SIGINT, which a shell's background jobs are started without (as `preexec_fn`)."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def start_predict(checkpoint: Path, tmp_path: Path, *arguments: object) -> subprocess.Popen[bytes]:
-    """Start `polarity predict` with pipes on all three streams."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "polarity_cli", "predict", "--checkpoint", str(checkpoint), *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=REPOSITORY,
-        env={**os.environ, "POLARITY_CACHE": str(tmp_path / "cache")},
-        preexec_fn=hear_interrupts,
-    )
-
-
-def run_polarity(
-    *args: object, cwd: Path, cache: Path, stdin: bytes | None = None, environment: dict[str, str] | None = None
-) -> Outcome:
-    """Run a command line as a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "polarity_cli", *map(str, args)],
-        input=stdin,
-        stdin=subprocess.DEVNULL if stdin is None else None,
-        capture_output=True,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "POLARITY_CACHE": str(cache), **(environment or {})},
-        timeout=600,
-        check=False,
-    )
-    return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY
+from tests.helpers.commands import REPOSITORY
 
 PACKAGE = REPOSITORY / "polarity_cli"
 GROUND = (

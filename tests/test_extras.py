@@ -16,7 +16,7 @@ import pytest
 
 from polarity_cli.errors import UsageError
 from polarity_cli.extras import EXTRAS, require_extra
-from tests.conftest import REPOSITORY, Outcome, run_polarity
+from tests.helpers.commands import REPOSITORY, Outcome, run_polarity
 
 PROJECT: dict[str, Any] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 NAME = PROJECT["name"]

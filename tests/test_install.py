@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY, Outcome
+from tests.helpers.commands import REPOSITORY, Outcome
 
 pytestmark = pytest.mark.slow
 

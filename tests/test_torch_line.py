@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from polarity_cli.checkpoint import folder_check, model_folder, tokenizer
-from tests.conftest import REPOSITORY, Outcome, make_reviews, write_csv
+from tests.helpers.commands import REPOSITORY, Outcome
+from tests.helpers.reviews import make_reviews, write_csv
 
 _WITHOUT = """
 import sys

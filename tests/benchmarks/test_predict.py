@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY
+from tests.helpers.commands import REPOSITORY
 
 
 @pytest.mark.slow

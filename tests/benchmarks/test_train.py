@@ -16,7 +16,7 @@ from transformers import BertConfig, BertModel
 
 from polarity_cli.encoder.first_token.block import shorten_last
 from tests.benchmarks.work import Shape
-from tests.conftest import REPOSITORY
+from tests.helpers.commands import REPOSITORY
 
 SHAPE = Shape(n_blocks=1, n_heads=4, hidden=64, intermediate=128)
 

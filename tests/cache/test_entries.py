@@ -17,9 +17,10 @@ import pytest
 from polarity_cli.cache.entries import find_entry
 from polarity_cli.cache.layout import MANIFEST
 from polarity_cli.cache.locks import lock
-from tests.conftest import REPOSITORY, Outcome, make_reviews, write_csv
 from tests.helpers.cache import list_names, read_tree
+from tests.helpers.commands import REPOSITORY, Outcome
 from tests.helpers.making import CONTENT, KEY, place
+from tests.helpers.reviews import make_reviews, write_csv
 
 Polarity = Callable[..., Outcome]
 

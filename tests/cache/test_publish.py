@@ -17,9 +17,10 @@ import pytest
 from polarity_cli.config import Context, DataConfig, TrainConfig
 from polarity_cli.errors import CacheError
 from polarity_cli.train import train
-from tests.conftest import REPOSITORY, Outcome, make_reviews, run_polarity, write_csv
 from tests.helpers.cache import Notes, get, list_names, read_tree
+from tests.helpers.commands import REPOSITORY, Outcome, run_polarity
 from tests.helpers.making import CONTENT, write
+from tests.helpers.reviews import make_reviews, write_csv
 
 Polarity = Callable[..., Outcome]
 

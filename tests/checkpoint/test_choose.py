@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from polarity_cli.checkpoint.folder_check import is_path
-from tests.conftest import Outcome
+from tests.helpers.commands import Outcome
 
 Polarity = Callable[..., Outcome]
 

@@ -16,7 +16,8 @@ from polarity_cli.checkpoint.folder_check import check_folder
 from polarity_cli.checkpoint.training_texts import NAME, find_hashes, read_hashes, write_hashes
 from polarity_cli.data.splits import review_key
 from polarity_cli.errors import CheckpointError
-from tests.conftest import Outcome, make_reviews, write_csv
+from tests.helpers.commands import Outcome
+from tests.helpers.reviews import make_reviews, write_csv
 
 
 def list_keys(*texts: str) -> list[bytes]:

@@ -20,7 +20,8 @@ from polarity_cli.cache.contents import list_items
 from polarity_cli.cache.locks import hold
 from polarity_cli.cli.values import parse_bytes, parse_duration
 from polarity_cli.errors import UsageError
-from tests.conftest import REPOSITORY, Outcome, make_reviews, write_csv
+from tests.helpers.commands import REPOSITORY, Outcome
+from tests.helpers.reviews import make_reviews, write_csv
 
 Polarity = Callable[..., Outcome]
 DAY_S = 86_400

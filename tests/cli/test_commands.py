@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Outcome, make_reviews, write_csv
+from tests.helpers.commands import Outcome
+from tests.helpers.reviews import make_reviews, write_csv
 
 Polarity = Callable[..., Outcome]
 

@@ -14,7 +14,8 @@ import typer
 
 from polarity_cli.cli.errors import find_ending
 from polarity_cli.errors import DataError, InterruptedRunError, LostProcessError, UsageError, WorkerError
-from tests.conftest import Outcome, make_reviews, write_csv
+from tests.helpers.commands import Outcome
+from tests.helpers.reviews import make_reviews, write_csv
 
 Polarity = Callable[..., Outcome]
 ROWS = make_reviews(40)

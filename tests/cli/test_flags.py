@@ -13,7 +13,7 @@ from polarity_cli.cli.app import make_app
 from polarity_cli.cli.flags import ARGUMENTS, FLAGS, name_flag
 from polarity_cli.cli.options import Call, list_settings
 from polarity_cli.config import DataConfig, EvaluateConfig, PredictConfig, PruneConfig, TrainConfig
-from tests.conftest import Outcome
+from tests.helpers.commands import Outcome
 
 Polarity = Callable[..., Outcome]
 CONFIGS = {

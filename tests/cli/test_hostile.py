@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Outcome, make_reviews, start_predict, write_csv
+from tests.helpers.commands import Outcome, start_predict
+from tests.helpers.reviews import make_reviews, write_csv
 
 Polarity = Callable[..., Outcome]
 

@@ -11,7 +11,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 from polarity_cli.cli.app import make_app
 from polarity_cli.cli.parser import Command
 from polarity_cli.errors import UsageError
-from tests.conftest import Outcome
+from tests.helpers.commands import Outcome
 
 Polarity = Callable[..., Outcome]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from polarity_cli.inference.graphs import GRAPHS, OLD_GRAPHS
-from tests.conftest import Outcome, run_polarity
+from tests.helpers.commands import Outcome, run_polarity
 
 Polarity = Callable[..., Outcome]
 N_RECORDS = 10_000

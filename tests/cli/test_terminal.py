@@ -20,7 +20,8 @@ from polarity_cli.cli.terminal import format_terminal
 from polarity_cli.formats.record import Record
 from polarity_cli.records import Prediction
 from polarity_cli.text import escape_unprintable, make_printable
-from tests.conftest import REPOSITORY, Outcome, make_reviews, write_csv
+from tests.helpers.commands import REPOSITORY, Outcome
+from tests.helpers.reviews import make_reviews, write_csv
 
 Polarity = Callable[..., Outcome]
 HOSTILE = "good \x1b]0;title\x07\x1b[2J\x9b31m\x7f\x08 \u202etxet\u2066 \u200b\ufeffbook\r"

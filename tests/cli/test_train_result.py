@@ -8,7 +8,8 @@ from pathlib import Path
 
 from polarity_cli.records import EpochRecord
 from polarity_cli.training.describe import describe_training
-from tests.conftest import Outcome, make_reviews, write_csv
+from tests.helpers.commands import Outcome
+from tests.helpers.reviews import make_reviews, write_csv
 
 Polarity = Callable[..., Outcome]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import REPOSITORY
+from tests.helpers.commands import REPOSITORY
 from tests.helpers.hub import Hub, build_amazon_polarity, build_configured_set
 
 CLIENT = """\

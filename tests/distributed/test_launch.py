@@ -17,7 +17,8 @@ import psutil
 import pytest
 from safetensors.torch import load_file
 
-from tests.conftest import REPOSITORY, Outcome, hear_interrupts, make_reviews, write_csv
+from tests.helpers.commands import REPOSITORY, Outcome, hear_interrupts
+from tests.helpers.reviews import make_reviews, write_csv
 
 pytestmark = pytest.mark.slow
 LONGEST_S = 30.0

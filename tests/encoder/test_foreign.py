@@ -21,7 +21,7 @@ from polarity_cli.config import Context, PredictConfig
 from polarity_cli.inference import precision
 from polarity_cli.inference.graphs import GRAPHS, GraphFolder, open_cached_graphs
 from polarity_cli.open_predictor import open_predictor
-from tests.conftest import Outcome
+from tests.helpers.commands import Outcome
 from tests.helpers.foreign import (
     ANSWERED,
     BERT_TOKENS,

@@ -16,8 +16,9 @@ from polarity_cli.checkpoint.model_folder import ModelFolder
 from polarity_cli.encoder.families import FAMILIES
 from polarity_cli.encoder.head import find_head, load_to_train
 from polarity_cli.encoder.loading import load_model
-from tests.conftest import Outcome, make_reviews, write_csv
 from tests.encoder.test_families import CONFIGS, make_batch, make_model
+from tests.helpers.commands import Outcome
+from tests.helpers.reviews import make_reviews, write_csv
 
 Polarity = Callable[..., Outcome]
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from polarity_cli.inference.graphs import GRAPHS
-from tests.conftest import Outcome, make_reviews, run_polarity, write_csv
+from tests.helpers.commands import Outcome, run_polarity
 from tests.helpers.foreign import ANSWERED, build
 from tests.helpers.hub import Hub
+from tests.helpers.reviews import make_reviews, write_csv
 
 TEXT = "a great book"
 

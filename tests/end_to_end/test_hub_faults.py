@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from polarity_cli.hub.client import PIECE_BYTES
-from tests.conftest import REPOSITORY, Outcome, hear_interrupts, make_reviews, run_polarity, write_csv
+from tests.helpers.commands import REPOSITORY, Outcome, hear_interrupts, run_polarity
 from tests.helpers.hub import Hub, build_amazon_polarity, build_tiny_bert
 from tests.helpers.hub_faults import EVER, GATED, Fault
+from tests.helpers.reviews import make_reviews, write_csv
 
 MODEL, DATA_SET, LARGE, TABLE = "bert-base-uncased", "fancyzhx/amazon_polarity", "some/reviews", "some/table"
 BUSY = {"Retry-After": "1"}

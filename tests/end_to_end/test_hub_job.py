@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY, Outcome, run_polarity
+from tests.helpers.commands import REPOSITORY, Outcome, run_polarity
 from tests.helpers.hub import Hub, build_amazon_polarity, build_tiny_bert
 
 N_ROWS, N_TEST = 24_000, 2_000

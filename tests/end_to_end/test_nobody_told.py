@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY, make_reviews, write_csv
+from tests.helpers.commands import REPOSITORY
 from tests.helpers.hub import Hub, build_amazon_polarity, build_tiny_bert
+from tests.helpers.reviews import make_reviews, write_csv
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.processes import measure, polarity
-from tests.conftest import REPOSITORY, start_predict
+from tests.helpers.commands import REPOSITORY, start_predict
 
 pytestmark = pytest.mark.slow
 

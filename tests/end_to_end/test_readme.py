@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import REPOSITORY, Outcome
+from tests.helpers.commands import REPOSITORY, Outcome
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 COMMANDS = ("prepare", "train", "evaluate", "predict", "cache")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY, Outcome, run_polarity
+from tests.helpers.commands import REPOSITORY, Outcome, run_polarity
 
 pytestmark = pytest.mark.slow
 

@@ -30,7 +30,7 @@ from polarity_cli.features.store import FeatureStore, describe_trunk
 from polarity_cli.prepare import prepare
 from polarity_cli.records import SilentObserver
 from polarity_cli.train import train
-from tests.conftest import make_reviews, write_csv
+from tests.helpers.reviews import make_reviews, write_csv
 
 TOKENIZATION: dict[str, Any] = {"tokenizer": "t", "max_length": 128, "truncation": "head"}
 

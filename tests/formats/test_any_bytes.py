@@ -32,7 +32,7 @@ from polarity_cli.errors import CheckpointError, DataError, PolarityError
 from polarity_cli.formats.on_error import Losses, settle
 from polarity_cli.formats.results import admit, make_writer, name_results
 from polarity_cli.records import SilentObserver
-from tests.conftest import make_reviews
+from tests.helpers.reviews import make_reviews
 from tests.helpers.streams import ANSWER, read_pipe, read_rows
 
 N = {"damaged": 8000, "whole": 1600, "torn": 2400, "streams": 6000, "json": 2000, "headers": 2000}

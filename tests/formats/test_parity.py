@@ -19,7 +19,7 @@ from polarity_cli.data.reviews import read_reviews
 from polarity_cli.data.sources import find_source
 from polarity_cli.errors import PolarityError
 from polarity_cli.records import SilentObserver
-from tests.conftest import Outcome
+from tests.helpers.commands import Outcome
 
 Polarity = Callable[..., Outcome]
 GOOD = ["works fine", "love it, really", "great; value", 'a "must" have', "fünf Sterne"]

@@ -14,7 +14,8 @@ from polarity_cli.data.reviews import LabelledReviews, has_labels, read_reviews
 from polarity_cli.data.sources import find_source
 from polarity_cli.errors import DataError, PolarityError
 from polarity_cli.records import SilentObserver
-from tests.conftest import AMAZON, Outcome
+from tests.conftest import AMAZON
+from tests.helpers.commands import Outcome
 from tests.helpers.streams import Notes, read_pipe
 
 Polarity = Callable[..., Outcome]

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from polarity_cli.distributed import cache_group
-from tests.conftest import REPOSITORY
+from tests.helpers.commands import REPOSITORY
 from tests.helpers.killed import preload
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from polarity_cli.training.loop import Event, fit
 from polarity_cli.training.optim import scale_learning_rate
 from polarity_cli.training.runtime import start_runtime
 from polarity_cli.training.training_state import TrainingState
-from tests.conftest import make_reviews, write_csv
+from tests.helpers.reviews import make_reviews, write_csv
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from polarity_cli.cache.hashes import hash_file
 from polarity_cli.distributed.cache_group import Claims, claim_batches
 from polarity_cli.distributed.world import World
 from polarity_cli.training.state import find_states
-from tests.conftest import make_reviews, write_csv
+from tests.helpers.reviews import make_reviews, write_csv
 from tests.helpers.several import Report, Server
 
 pytestmark = pytest.mark.slow

@@ -21,8 +21,9 @@ from safetensors.torch import load_file
 from polarity_cli.cache.layout import fingerprint
 from polarity_cli.config import FeatureCache
 from polarity_cli.training.state import TENSORS, find_states, read_state
-from tests.conftest import REPOSITORY, Outcome, hear_interrupts, make_reviews, write_csv
+from tests.helpers.commands import REPOSITORY, Outcome, hear_interrupts
 from tests.helpers.killed import N_EPOCHS, Order
+from tests.helpers.reviews import make_reviews, write_csv
 
 pytestmark = pytest.mark.slow
 Polarity = Callable[..., Outcome]

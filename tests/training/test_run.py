@@ -13,7 +13,7 @@ import pytest
 
 from polarity_cli.training import describe, resume
 from polarity_cli.training.fine_tuner import FineTuner
-from tests.conftest import Outcome
+from tests.helpers.commands import Outcome
 
 
 def test_signal_while_an_epoch_is_validated_saves_its_steps(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.conftest import Outcome
+from tests.helpers.commands import Outcome
 
 
 def test_tensorboard_gets_losses_and_validation_scores(
