@@ -152,13 +152,13 @@ def _count_seen(folder: Path, parts: list[TokenizedSplit], context: Context) -> 
     from polarity_cli.checkpoint.training_texts import find_hashes, read_hashes
 
     try:
-        seen = read_hashes(folder)
+        hashes = read_hashes(folder)
     except CheckpointError as error:
         context.observer.warn(f"{error} Whether reviews stood in training is not looked at.")
         return None
-    if seen is None:
+    if hashes is None:
         return None
-    n_seen = sum(int(find_hashes(seen, map(review_key, part.iterate_texts())).sum()) for part in parts)
+    n_seen = sum(int(find_hashes(hashes, map(review_key, part.iterate_texts())).sum()) for part in parts)
     if n_seen:
         n_all = sum(map(len, parts))
         context.observer.warn(f"{n_seen:,} of the {n_all:,} reviews scored stood in the training split; their scores say little.")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from polarity_cli.inference.predictor import Predictor
 
 _MOST_CHECKED = 1000
-"""Built-in reviews on which the graphs of a stranger's checkpoint are checked at most."""
+"""Built-in reviews on which the graphs of a foreign checkpoint are checked at most."""
 
 
 def open_predictor(

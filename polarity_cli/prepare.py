@@ -136,7 +136,7 @@ def prepare_together(config: DataConfig, context: Context, world: World) -> Prep
     if world.state is None:
         return prepare(config, context)
     mine = prepare(config, context) if world.is_main else None
-    name, encoder, known = world.broadcast((mine.fingerprint, mine.encoder, mine.config) if mine else ("", None, config))
+    name, encoder, config_of_main = world.broadcast((mine.fingerprint, mine.encoder, mine.config) if mine else ("", None, config))
     assert encoder is not None  # the main process told it
 
     def find_or_prepare() -> Prepared:
@@ -144,9 +144,9 @@ def prepare_together(config: DataConfig, context: Context, world: World) -> Prep
         if entry is None:
             return prepare(config, context)
         if config.encoder in (SAMPLE, str(encoder.folder)) or not encoder.folder.is_dir():
-            return Prepared(entry, find_encoder(config.encoder, context), known)
+            return Prepared(entry, find_encoder(config.encoder, context), config_of_main)
         here = ModelFolder.open(encoder.folder, encoder.name)  # was fetched from the Hub, and is known by its revision
-        return Prepared(entry, replace(encoder, model=here), known)
+        return Prepared(entry, replace(encoder, model=here), config_of_main)
 
     prepared = take_turns(world, context.cache_dir, lambda: mine or find_or_prepare())
     if (prepared.fingerprint, prepared.encoder.revision) != (name, encoder.revision):

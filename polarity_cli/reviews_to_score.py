@@ -110,8 +110,8 @@ def _find_length(checkpoint: Checkpoint) -> tuple[int, str]:
 
 def _choose_split(config: EvaluateConfig, data: DataConfig, context: Context) -> tuple[Source, str]:
     """Return a source and which of its splits is scored: the one asked for, its test split if that has labels, else all of it."""
-    wanted = _FROM_HUB if config.split is None else None if config.split == "all" else (config.split,)
-    source = find_source(config.sources, rows=data.row_limit, context=context, splits=wanted)
+    splits = _FROM_HUB if config.split is None else None if config.split == "all" else (config.split,)
+    source = find_source(config.sources, rows=data.row_limit, context=context, splits=splits)
     split = source.hub_split or config.split or ("test" if source.brings_test else "all")
     if config.split is not None or split != "test" or all(has_labels(path, data) for path in source.files["test"]):
         return source, split

@@ -135,17 +135,17 @@ def _check(place: Place, key: Mapping[str, Any] | None, is_sound: Callable[[Mani
     if manifest is None or manifest.get("seal") != compute_seal(manifest):
         raise DamagedError(f"{MANIFEST} is missing, torn or edited")
     files = manifest.get("files")
-    if not isinstance(files, dict) or not all(isinstance(known, dict) for known in files.values()):
+    if not isinstance(files, dict) or not all(isinstance(stored, dict) for stored in files.values()):
         raise DamagedError(f"{MANIFEST} names no files")
     if statuses.keys() != files.keys() | {MANIFEST}:
         odd = ", ".join(sorted(statuses.keys() ^ (files.keys() | {MANIFEST}))[:3])
         raise DamagedError(f"missing, or not its own: {odd}")
     if key is not None and manifest.get("key") != make_plain(key):
         raise DamagedError("it was made from something else")
-    changed = [name for name, known in files.items() if statuses[name].st_size != known.get("size")]
+    changed = [name for name, stored in files.items() if statuses[name].st_size != stored.get("size")]
     if not changed:
         hashes = hash_files(place.folder, files, place.notes)
-        changed = [name for name, known in files.items() if hashes[name] != known.get("sha256")]
+        changed = [name for name, stored in files.items() if hashes[name] != stored.get("sha256")]
     if changed:
         raise DamagedError(f"not as it was written: {', '.join(changed[:3])}")
     if not is_sound(manifest):

@@ -127,13 +127,13 @@ class Checkpoint:
         """
         return check_head(self.model.config, self.name)
 
-    def find_positive(self, asked: str | None) -> int:
+    def find_positive(self, name: str | None) -> int:
         """Return the index of the class that means positive: the one asked for, else by the usual names.
 
         Raises:
             CheckpointError: there are not two classes that are scored, or it is not clear which one is positive.
         """
-        positive = find_positive_class(self.class_names, asked, self.name)
+        positive = find_positive_class(self.class_names, name, self.name)
         check_head(self.model.config, self.name)
         return positive
 

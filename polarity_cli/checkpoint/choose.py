@@ -18,7 +18,7 @@ _USUAL = Path("ckpt")
 _GRAPHS = ("polarity.fp32.onnx", "polarity.int8.onnx", "model.onnx", "model.int8.onnx")
 
 
-def find_checkpoint(asked: str | Path | None, context: Context) -> Checkpoint:
+def find_checkpoint(option: str | Path | None, context: Context) -> Checkpoint:
     """Return the checkpoint asked for, else that of `POLARITY_CHECKPOINT`, else `./ckpt`, else the newest in the cache.
 
     The observer is told which one it is.
@@ -28,7 +28,7 @@ def find_checkpoint(asked: str | Path | None, context: Context) -> Checkpoint:
         HubError: it is on the Hub, which is out of reach or has no such model.
         UsageError: its name is empty, or cannot be one.
     """
-    name = os.environ.get(VARIABLE) or None if asked is None else str(asked)
+    name = os.environ.get(VARIABLE) or None if option is None else str(option)
     if name == "":
         raise UsageError("The checkpoint's name is empty.", hint="Leave it out, or name a folder or a Hub id.")
     if name is not None:

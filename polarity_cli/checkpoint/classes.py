@@ -75,8 +75,8 @@ def find_positive_class(names: Mapping[int, str], positive: str | None, where: P
 
 def describe_guess(names: Mapping[int, str], positive: str | None) -> str | None:
     """Return what to say where the classes are only numbered, and nobody says which one is positive."""
-    found = _normalise(names)
-    if positive is not None or not any(set(found) == set(pair) for pair in _NUMBERS):
+    normalised = _normalise(names)
+    if positive is not None or not any(set(normalised) == set(pair) for pair in _NUMBERS):
         return None
     high, low = sorted((names[0], names[1]), key=lambda name: normalise_label(name), reverse=True)
     return f"Its classes are unnamed; {high} is taken as positive. --positive-class {low} turns it round."
@@ -106,12 +106,12 @@ def _read_id2label(config: Mapping[str, Any], where: Path | str) -> dict[int, st
 def _find_asked(names: Mapping[int, str], positive: str, where: Path | str) -> int:
     exact = [index for index, name in names.items() if name == positive]
     alike = [index for index, name in names.items() if normalise_label(name) == normalise_label(positive)]
-    found = exact or alike
-    if not found and normalise_label(positive) in _BY_INDEX:
+    matches = exact or alike
+    if not matches and normalise_label(positive) in _BY_INDEX:
         return _BY_INDEX[normalise_label(positive)]
-    if len(found) == 1:
-        return found[0]
-    wrong = "both classes are called so" if found else f"{where} has no such class"
+    if len(matches) == 1:
+        return matches[0]
+    wrong = "both classes are called so" if matches else f"{where} has no such class"
     raise CheckpointError(
         f"--positive-class {positive}: {wrong}; its classes are {_list(names.values())}.",
         hint="Give a name, or 0 or 1 for the first or the second.",

@@ -38,8 +38,8 @@ _PROGRAM: dict[str, Any] = {
 }
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(is_given: bool) -> None:
+    if is_given:
         typer.echo(f"polarity {__version__}")
         raise typer.Exit
 

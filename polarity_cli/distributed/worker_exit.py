@@ -94,15 +94,15 @@ def _leave_when_told() -> None:
     A terminal and a launcher send them to all processes at once. The main process then ends its step and saves; another goes
     on until that one is gone, which ends it too, or until its time is up.
     """
-    told = {signal.SIGINT, signal.SIGTERM}
-    for number in told:
+    endings = {signal.SIGINT, signal.SIGTERM}
+    for number in endings:
         signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_BLOCK, told)  # in every thread that begins from now on
+    signal.pthread_sigmask(signal.SIG_BLOCK, endings)  # in every thread that begins from now on
 
     def leave() -> None:
-        number = signal.sigwait(told)
+        number = signal.sigwait(endings)
         time.sleep(_GRACE_S)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, told)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, endings)
         signal.pthread_kill(threading.get_ident(), number)
 
     threading.Thread(target=leave, daemon=True).start()
@@ -110,13 +110,13 @@ def _leave_when_told() -> None:
 
 def _leave_when_stuck() -> None:
     """Leave some seconds after SIGTERM where the main thread, waiting for a GPU, say, does not come to hear of it."""
-    hears, tells = os.pipe()
-    os.set_blocking(tells, False)
-    signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
 
     def leave() -> None:
-        while told := os.read(hears, 1):
-            if told[0] == signal.SIGTERM:
+        while received := os.read(reader, 1):
+            if received[0] == signal.SIGTERM:
                 time.sleep(_STUCK_S)
                 os._exit(LostProcessError.exit_code)
 

@@ -159,8 +159,8 @@ def _check_complete(folder: Path, model: PreTrainedModel, info: dict[str, Any], 
     if wrong:
         shown = ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
         raise CheckpointError(f"{folder}: weights are missing or of another shape than its config says: {shown}.")
-    known = FAMILIES.get(model.config.model_type)
-    left_over = sorted(key for key in info["unexpected_keys"] if known and f"{known.blocks}." in key)
+    family = FAMILIES.get(model.config.model_type)
+    left_over = sorted(key for key in info["unexpected_keys"] if family and f"{family.blocks}." in key)
     if left_over:
         raise CheckpointError(f"{folder}: it holds blocks that its config does not name, e.g. {left_over[0]}.")
     broken = [name for name, tensor in model.named_parameters() if not bool(torch.isfinite(tensor).all())]

@@ -61,14 +61,14 @@ def export_graphs(
     tiled = np.concatenate([*token_ids, *([token_ids[0]] * (_LONGEST_COMPARED // max(1, len(token_ids[0]))))])
     ends = [tiled[: min(longest, _LONGEST_COMPARED)], token_ids[0][:3]]  # no length may be fixed by what was traced
     compared = [*ends, *token_ids[:: max(1, len(token_ids) // _N_COMPARED)][:_N_COMPARED]]
-    graph, found = _trace_checked(model, compared)
+    graph, fp32_figures = _trace_checked(model, compared)
     if logits is None:
         logits = compute_model_logits(model, token_ids)
     calibrated_on = token_ids[:: max(1, len(token_ids) // _N_CALIBRATED)][:_N_CALIBRATED]
     small = quantize_graph(graph, calibrate(graph, [ids[:_CALIBRATED_TOKENS] for ids in calibrated_on]))
-    figures = {"fp32": found, "int8": _compare(_run(small, token_ids), logits)}
-    for precision, made in (("fp32", graph), ("int8", small)):
-        (folder / GRAPHS[precision]).write_bytes(made.SerializeToString())
+    figures = {"fp32": fp32_figures, "int8": _compare(_run(small, token_ids), logits)}
+    for precision, exported in (("fp32", graph), ("int8", small)):
+        (folder / GRAPHS[precision]).write_bytes(exported.SerializeToString())
         (folder / GRAPHS[precision]).chmod(0o644)
     n_flipped = round((1 - figures["int8"]["equal_labels"]) * len(token_ids))
     default = "int8" if n_flipped <= MOST_FLIPPED * len(token_ids) else "fp32"
@@ -99,13 +99,13 @@ def _trace_checked(model: PreTrainedModel, token_ids: Sequence[TokenIds]) -> tup
     for shorten in (True, False):
         try:
             graph = trace_model(model, shorten=shorten)
-            found = _compare(_run(graph, token_ids), logits)
+            figures = _compare(_run(graph, token_ids), logits)
         except PolarityError as error:
             reasons.append(str(error))
             continue
-        largest = found["largest_logit_difference"]
+        largest = figures["largest_logit_difference"]
         if largest <= _TOLERANCE * (1 + float(np.abs(logits).max())):
-            return graph, found
+            return graph, figures
         reasons.append(f"its graph's logits differ by {largest:g}")
     raise ExportError("; ".join(dict.fromkeys(reasons)))
 
@@ -118,9 +118,9 @@ def _run(graph: ModelProto, token_ids: Sequence[TokenIds]) -> Logits:
         engine.close()
 
 
-def _compare(found: Logits, expected: Logits) -> dict[str, Any]:
+def _compare(logits: Logits, expected: Logits) -> dict[str, Any]:
     return {
-        "largest_logit_difference": round(float(np.abs(found - expected).max()), 7),
-        "equal_labels": float((found.argmax(1) == expected.argmax(1)).mean()),
+        "largest_logit_difference": round(float(np.abs(logits - expected).max()), 7),
+        "equal_labels": float((logits.argmax(1) == expected.argmax(1)).mean()),
         "n_texts": len(expected),
     }

@@ -39,15 +39,15 @@ def quantize_graph(model: onnx.ModelProto, ranges: Mapping[str, InputRange]) -> 
     biases = _find_biases(model, products)
     added = {add.output[0] for add, _ in biases.values()}
     build = _Builder()
-    begun: set[str] = set()
+    quantized: set[str] = set()
     for node in model.graph.node:
         if node.output[0] in added:
             continue  # the product brings its bias
         if node.output[0] in products:
             x, scales = node.input[0], inputs[node.input[0]]
-            if x not in begun:
+            if x not in quantized:
                 build.quantize_input(x, scales)
-                begun.add(x)
+                quantized.add(x)
             add, bias = biases.get(node.output[0], (node, None))
             build.multiply(add.output[0], x, scales, numpy_helper.to_array(weights[node.input[1]]), bias)
         elif _is_look_up(node, weights):
@@ -55,9 +55,9 @@ def quantize_graph(model: onnx.ModelProto, ranges: Mapping[str, InputRange]) -> 
         else:
             build.nodes.append(node)
     tensors = [*model.graph.initializer, *build.constants]
-    made = helper.make_graph(build.nodes, model.graph.name, model.graph.input, model.graph.output, tensors)
+    new_graph = helper.make_graph(build.nodes, model.graph.name, model.graph.input, model.graph.output, tensors)
     opsets = {opset.domain: opset for opset in (helper.make_opsetid("com.microsoft", 1), *model.opset_import)}
-    small = helper.make_model(made, opset_imports=list(opsets.values()), ir_version=model.ir_version)
+    small = helper.make_model(new_graph, opset_imports=list(opsets.values()), ir_version=model.ir_version)
     remove_unread(small)
     return small
 
@@ -71,13 +71,13 @@ def _find_biases(
     for node in model.graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node)
-    found = {}
+    biases = {}
     for out in products:
         (first, *others) = readers[out]
         constant = [vectors[name] for name in first.input if name in vectors]
         if first.op_type == "Add" and constant and not others:
-            found[out] = (first, numpy_helper.to_array(constant[0]))
-    return found
+            biases[out] = (first, numpy_helper.to_array(constant[0]))
+    return biases
 
 
 def _is_look_up(node: onnx.NodeProto, weights: Mapping[str, onnx.TensorProto]) -> bool:

@@ -62,8 +62,8 @@ def fix_shapes(graph: onnx.ModelProto) -> None:
             continue
         before, after = shapes.get(node.input[0]), shapes.get(node.output[0])
         if before and after:
-            kept = [0 if axis and before[i : i + 1] == [axis] else -1 for i, axis in enumerate(after)]
-            dims = [axis if isinstance(axis, int) else kept[i] for i, axis in enumerate(after)]
+            copied = [0 if axis and before[i : i + 1] == [axis] else -1 for i, axis in enumerate(after)]
+            dims = [axis if isinstance(axis, int) else copied[i] for i, axis in enumerate(after)]
             if dims.count(-1) <= 1:
                 node.input[1] = f"{node.output[0]}.dims"
                 graph.graph.initializer.append(numpy_helper.from_array(np.array(dims, np.int64), node.input[1]))
@@ -81,13 +81,13 @@ def remove_unread(graph: onnx.ModelProto) -> None:
     if any(attribute.HasField("g") for node in graph.graph.node for attribute in node.attribute):
         return
     read = {output.name for output in graph.graph.output}
-    kept = []
+    nodes = []
     for node in reversed(graph.graph.node):
         if read.intersection(node.output):
-            kept.append(node)
+            nodes.append(node)
             read.update(node.input)
     del graph.graph.node[:]
-    graph.graph.node.extend(reversed(kept))
+    graph.graph.node.extend(reversed(nodes))
     tensors = [tensor for tensor in graph.graph.initializer if tensor.name in read]
     del graph.graph.initializer[:]
     graph.graph.initializer.extend(tensors)

@@ -68,8 +68,8 @@ class GraphFolder:
         return f"{path} is damaged: it is not as it was written" if path.exists() else f"{path} is missing"
 
     def _name(self, precision: str | None) -> str:
-        wanted = precision or self.default
-        return GRAPHS[wanted] if GRAPHS[wanted] in self.hashes else OLD_GRAPHS[wanted]
+        name = precision or self.default
+        return GRAPHS[name] if GRAPHS[name] in self.hashes else OLD_GRAPHS[name]
 
     def load_tokenizer(self) -> ReviewTokenizer:
         """Return what turns texts into token ids.

@@ -26,14 +26,14 @@ _LONGEST_S = 1.0
 
 
 def choose_precision(
-    graphs: GraphFolder, asked: str | None, tokenizer: ReviewTokenizer, own_texts: Sequence[str]
+    graphs: GraphFolder, option: str | None, tokenizer: ReviewTokenizer, own_texts: Sequence[str]
 ) -> tuple[str, str | None]:
     """Return the precision to predict with, and what to say of the choice.
 
     int8 is taken where it was found to agree on the built-in reviews, and on as many of `own_texts` as a second allows.
     """
-    if asked is not None or graphs.default == "fp32":
-        return asked or "fp32", None
+    if option is not None or graphs.default == "fp32":
+        return option or "fp32", None
     texts = [text for text in own_texts if text.strip()][:_MOST_COMPARED]
     if not texts:
         return "int8", "int8 answers, which was checked on built-in English reviews alone; --precision fp32 answers as the model."

@@ -45,8 +45,8 @@ class ReadAhead:
     def chunks(self) -> Iterator[Chunk]:
         """Yield all records in chunks, in order, up to the end or to a failure."""
         most = min(_FIRST, self._most)
-        while taken := self._take(most):
-            yield taken
+        while chunk := self._take(most):
+            yield chunk
             most = min(self._most, 2 * most)
 
     def _take(self, most: int) -> Chunk | None:
