@@ -53,7 +53,7 @@ class PreparedManifest:
     """Rows that are in no split, by why."""
     splits: Mapping[str, SplitCounts]
     notes: tuple[str, ...]
-    """Said whenever these reviews are used."""
+    """Told whenever these reviews are used."""
 
     @classmethod
     def from_json(cls, manifest: Mapping[str, Any]) -> PreparedManifest:
@@ -66,7 +66,7 @@ class PreparedManifest:
         mappings = {name: manifest.get(name) for name in ("key", "rule", "left_out")}
         names = {name: manifest.get(name) for name in ("source", "encoder", "label")}
         lists = {name: manifest.get(name) for name in ("text", "notes")}
-        _require(isinstance(splits, dict) and {f"{name}.arrow" for name in splits} == manifest["files"].keys())
+        _require(isinstance(splits, dict) and {f"{name}.arrow" for name in splits} == set(manifest.get("files") or ()))
         _require(isinstance(labels, dict) and all(isinstance(meaning, str) for meaning in labels.values()))
         _require(all(isinstance(value, dict) for value in mappings.values()))
         _require(all(isinstance(name, str) for name in [*names.values(), revision or ""]))
