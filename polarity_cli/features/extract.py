@@ -81,7 +81,7 @@ def extract(
         path = group.broadcast(new.folder / FILE if new else None)
         # 3. Fill: each worker passes the batches that it claims.
         started = time.perf_counter()
-        _, failure = _attempt(lambda: _fill(path, store, split, forward, group, pad_id=pad_id, advance=advance))
+        _, failure = _attempt(lambda: _fill(path, place, store, split, forward, group, pad_id=pad_id, advance=advance))
         # 4. Raise the first error, everywhere.
         world.raise_first(failure)
         trunk_s = time.perf_counter() - started if path else 0.0
@@ -111,6 +111,7 @@ def _create_file(new: NewEntry, place: Place) -> None:
 
 def _fill(
     path: Path | None,
+    place: Place,
     store: FeatureStore,
     split: TokenizedSplit,
     forward: Forward,
@@ -126,7 +127,7 @@ def _fill(
     passes = _plan_passes(split.lengths, get_token_budget(store.trunk.device))
     offsets, row_bytes = store.count_offsets(split), store.trunk.hidden_size * 2
     try:
-        with _report_unwritten(store.find_place(store.make_key(split)).folder), path.open("r+b") as file, torch.inference_mode():
+        with _report_unwritten(place.folder), path.open("r+b") as file, torch.inference_mode():
             for batch in claim_batches(passes, claims, advance, lambda batch: int(split.lengths[batch].sum())):
                 for index, states in zip(batch.tolist(), _pass(store, split, batch, forward, pad_id), strict=True):
                     file.seek(int(offsets[index]) * row_bytes)
