@@ -105,6 +105,6 @@ class TorchCheckpoint:
         """Return the engine that runs the model."""
         return TorchEngine(self.model, pad_id=self.tokenizer.pad_id or 0)
 
-    def make_tokenizer(self) -> ReviewTokenizer:
+    def load_tokenizer(self) -> ReviewTokenizer:
         """Return what turns texts into this model's token ids."""
         return ReviewTokenizer(self.tokenizer.backend, max_length=self.max_length, truncation=self.truncation)

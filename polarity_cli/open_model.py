@@ -1,0 +1,200 @@
+"""Open what answers token ids with logits for a checkpoint: its graphs, graphs made and kept for it, or torch with its weights.
+
+`open_predictor` labels texts with it, and `evaluate` scores reviews: what is served is what is scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry
+from polarity_cli.cache.new_entry import open_or_begin
+from polarity_cli.cache.publish import report_unwritable
+from polarity_cli.checkpoint.checkpoint import Checkpoint
+from polarity_cli.checkpoint.classes import describe_guess, find_positive_class
+from polarity_cli.checkpoint.tokenizer import TOKENIZER
+from polarity_cli.config import Context, ReadOptions
+from polarity_cli.errors import ExportError
+from polarity_cli.extras import require_extra
+from polarity_cli.formats import open_path
+from polarity_cli.inference.graphs import (
+    CachedGraphs,
+    GraphFolder,
+    find_own_graphs,
+    fit_together,
+    is_of_graphs,
+    open_cached_graphs,
+    place_cached_graphs,
+)
+from polarity_cli.inference.precision import choose_precision
+from polarity_cli.records import Observer
+
+if TYPE_CHECKING:
+    from polarity_cli.data.tokenizing import ReviewTokenizer
+    from polarity_cli.encoder.torch_engine import TorchCheckpoint, TorchEngine
+    from polarity_cli.inference.onnx_engine import GraphEngine
+
+WEIGHTS = "weights"
+"""The precision of a model that torch runs as it is stored."""
+_MOST_CHECKED = 1000
+"""Built-in reviews on which the graphs of a foreign checkpoint are checked at most."""
+
+
+class _TokenizerOwner(Protocol):
+    def load_tokenizer(self) -> ReviewTokenizer:
+        """Return what turns texts into token ids."""
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A checkpoint that is ready to answer."""
+
+    engine: GraphEngine | TorchEngine
+    precision: str
+    """What answers: `int8` or `fp32`, a graph, or `weights`."""
+    class_names: Mapping[int, str]
+    positive: int
+    """The index of the class that means positive."""
+    sigmoid: bool
+    """Whether its head scores each class by itself."""
+    tokenizer_owner: _TokenizerOwner
+
+    def load_tokenizer(self) -> ReviewTokenizer:
+        """Return what turns texts into token ids for it.
+
+        Raises:
+            CheckpointError: the tokenizer is missing or damaged.
+        """
+        return self.tokenizer_owner.load_tokenizer()
+
+
+def open_model(
+    checkpoint: Checkpoint,
+    context: Context,
+    *,
+    precision: str | None = None,
+    positive_class: str | None = None,
+    own_texts: Sequence[str] = (),
+    makes_graphs: bool = True,
+) -> OpenedModel:
+    """Return what answers for a checkpoint: its graph, made first where it has none, or torch where there can be none.
+
+    Args:
+        checkpoint: to answer with.
+        context: where graphs are kept, and who is told.
+        precision: `int8` or `fp32` asks for that graph, `weights` for torch; None takes the graph that was found to agree.
+        positive_class: the class that means positive; None goes by the usual names.
+        own_texts: some of the texts that will be answered, where they are known. On them int8 is compared with full precision
+            where nothing says that it was checked on texts like them.
+        makes_graphs: whether a checkpoint without graphs gets them now, if `precision` is None; else torch answers.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged, not of two classes, or would be read here in another way than it should.
+    """
+    if precision == WEIGHTS:
+        return _open_weights(_load_with_torch(checkpoint, positive_class), positive_class, context)
+    place, key = place_cached_graphs(checkpoint, context.cache_dir)
+    own, lost = find_own_graphs(checkpoint), f"{checkpoint.name} has no graph to predict with"
+    if own is not None and not fit_together(own, context.cache_dir):
+        context.observer.warn(
+            f"{checkpoint.name}: its graphs were made from other weights, config or tokenizer than those in it."
+        )
+        own = None
+    if own is not None:
+        graph = own.read(precision)
+        if graph:
+            return _open_graph(checkpoint, own, graph, precision or own.default, positive_class, context)
+        lost = own.describe_loss(precision)
+        if not makes_graphs and precision is None:
+            context.observer.warn(f"{lost}; the weights answer.")
+    entry, loaded = find_entry(place, key, is_sound=is_of_graphs), None
+    is_checked = entry is not None
+    if entry is None or entry.manifest["graphs"] is None:
+        require_extra("train", f"{lost}; answering without one")
+    if entry is None and (makes_graphs or precision is not None):
+        loaded = _load_with_torch(checkpoint, positive_class)
+        context.observer.note(f"{lost}; one is made now, once. That takes a minute.")
+        with context.observer.track("Exporting the checkpoint"):
+            entry = _export_into_cache(loaded, place, key, context.observer)
+    cached = open_cached_graphs(entry) if entry is not None else None
+    if cached is not None:
+        chosen, choice = choose_precision(cached, precision, cached.load_tokenizer(), own_texts)
+        graph = cached.read(chosen)
+        if graph:
+            _tell(context, choice, *cached.notes)
+            return _open_graph(checkpoint, cached, graph, chosen, positive_class, context)
+    loaded = loaded or _load_with_torch(checkpoint, positive_class, check=not is_checked)
+    return _open_weights(loaded, positive_class, context)
+
+
+def _load_with_torch(checkpoint: Checkpoint, positive_class: str | None, *, check: bool = True) -> TorchCheckpoint:
+    from polarity_cli.encoder.agreement import load_checkpoint
+
+    return load_checkpoint(checkpoint, positive_class=positive_class, check=check)
+
+
+def _open_weights(loaded: TorchCheckpoint, positive_class: str | None, context: Context) -> OpenedModel:
+    _tell(context, describe_guess(loaded.class_names, positive_class), *loaded.notes)
+    return OpenedModel(
+        loaded.make_engine(),
+        WEIGHTS,
+        loaded.class_names,
+        loaded.positive,
+        loaded.sigmoid,
+        loaded,
+    )
+
+
+def _open_graph(
+    checkpoint: Checkpoint,
+    graphs: GraphFolder,
+    graph: bytes,
+    precision: str,
+    positive_class: str | None,
+    context: Context,
+) -> OpenedModel:
+    from polarity_cli.inference.onnx_engine import GraphEngine
+    from polarity_cli.machine import choose_threads
+
+    positive = find_positive_class(graphs.class_names, positive_class, checkpoint.name)
+    _tell(context, describe_guess(graphs.class_names, positive_class))
+    engine = GraphEngine(graph, name=str(graphs.folder), n_threads=choose_threads())
+    return OpenedModel(engine, precision, graphs.class_names, positive, graphs.sigmoid, graphs)
+
+
+def _tell(context: Context, *notes: str | None) -> None:
+    for note in notes:
+        if note is not None:
+            context.observer.note(note)
+
+
+def _export_into_cache(loaded: TorchCheckpoint, place: Place, key: Manifest, observer: Observer) -> Entry:
+    """Write a checkpoint's graphs and tokenizer to the cache, checked on the built-in reviews, and return the entry.
+
+    Where there can be none, that is kept in their place.
+    """
+    from polarity_cli.export.export import export_graphs, remove_graphs
+    from polarity_cli.sample import SAMPLE_DIR
+
+    opened = open_or_begin(place, key, observer, is_sound=is_of_graphs)
+    if isinstance(opened, Entry):
+        return opened
+    figures = None
+    with opened:
+        rows = open_path(SAMPLE_DIR / "test.jsonl", ReadOptions()).records
+        texts = [f"{row.fields['title']}: {row.fields['content']}" for row in rows if row.fields][:_MOST_CHECKED]
+        with report_unwritable(place.folder):
+            try:
+                token_ids = loaded.load_tokenizer().encode(texts)
+                figures = export_graphs(opened.folder, loaded.model, token_ids, longest=loaded.max_length)
+            except ExportError as error:
+                remove_graphs(opened.folder)
+                observer.note(f"It cannot be exported: {error}. torch answers, which starts more slowly.")
+            (opened.folder / TOKENIZER).write_text(loaded.tokenizer.backend.to_str(), encoding="utf-8")
+        if figures is not None:
+            observer.note(f"Its graphs were checked on {len(texts)} built-in reviews, which are English.")
+        classes, sigmoid, notes = loaded.class_names, loaded.sigmoid, loaded.notes
+        graphs = CachedGraphs(figures, classes, loaded.max_length, loaded.truncation, sigmoid, notes)
+        return opened.commit(graphs.to_json())
