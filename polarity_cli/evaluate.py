@@ -12,13 +12,19 @@ from polarity_cli.checkpoint.checkpoint import Checkpoint
 from polarity_cli.checkpoint.choose import find_checkpoint
 from polarity_cli.checkpoint.classes import describe_guess
 from polarity_cli.config import Context, EvaluateConfig
+from polarity_cli.data.own_columns import NumberedReviews, SplitWithFiles
 from polarity_cli.data.splits import review_key
 from polarity_cli.distributed.cache_group import take_turns
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.errors import CheckpointError, UsageError
-from polarity_cli.reviews_to_score import ScoredReviews, find_files, find_reviews
+from polarity_cli.records import LABEL_NAMES
+from polarity_cli.reviews_to_score import ReviewsToScore, find_files, find_reviews
+from polarity_cli.scoring.row_files import check_row_file
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from polarity_cli.data.tokenized import TokenizedSplit
 
 _SIGMOID = "Its head scores each class by itself (sigmoid); the metrics compare the two."
@@ -52,7 +58,7 @@ def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE) -> 
         PolarityError: the checkpoint, the data or the command line is wrong; each kind as its room raises it.
     """
     if world.is_main:
-        _check_errors_path(config)
+        check_row_file(config.errors, "--errors")
     checkpoint = _find_checkpoint(config, context, world)
     folder = checkpoint.folder
     checkpoint.find_positive(config.positive_class)  # before reviews are read for it
@@ -88,20 +94,6 @@ def _find_checkpoint(config: EvaluateConfig, context: Context, world: World) -> 
     return Checkpoint.open(folder, called) if folder.is_dir() or called is None else find_checkpoint(called, context)
 
 
-def _check_errors_path(config: EvaluateConfig) -> None:
-    from polarity_cli.formats.output_file import check_extra, find_output_format
-
-    errors = config.errors
-    if errors is None:
-        return
-    if errors.is_dir() or not errors.parent.is_dir():
-        raise UsageError(f"--errors {errors}: it is a folder, or its folder does not exist.")
-    kind = find_output_format(errors, None, "csv", flag="--errors")
-    if kind == "text":
-        raise UsageError(f"--errors {errors}: mistakes have columns.", hint="Choose .csv, .tsv, .jsonl, .parquet or .xlsx.")
-    check_extra(kind)
-
-
 def _check_same(folder: Path, entry: Entry, world: World) -> None:
     """Refuse to add up what machines find of different checkpoints or reviews."""
     content = [entry.folder.name, *(hash_file(path) for path in sorted(folder.glob("*.safetensors")))]
@@ -113,7 +105,7 @@ def _check_same(folder: Path, entry: Entry, world: World) -> None:
 
 def _score(
     checkpoint: Checkpoint,
-    reviews: ScoredReviews,
+    reviews: ReviewsToScore,
     parts: list[TokenizedSplit],
     config: EvaluateConfig,
     context: Context,
@@ -139,11 +131,7 @@ def _score(
     confidence = compute_scores(logits, sigmoid=loaded.sigmoid).max(1)
     y_true = np.concatenate([part.labels for part in parts])
     if config.errors is not None and world.is_main:
-        from polarity_cli.scoring.mistakes import ScoredSplit, write_mistakes
-
-        files = find_files(checkpoint, reviews, context)
-        scored = [ScoredSplit(part, files.get(name, ())) for name, part in zip(reviews.names, parts, strict=True)]
-        write_mistakes(config.errors, scored, y_true, y_score, confidence, read=config.read, escaped=config.escape_formulas)
+        _write_mistakes(config, find_numbered(checkpoint, reviews, parts, config, context), y_true, y_score, confidence)
     return compute_metrics(y_true, y_score)
 
 
@@ -163,3 +151,40 @@ def _count_seen(folder: Path, parts: list[TokenizedSplit], context: Context) -> 
         n_all = sum(map(len, parts))
         context.observer.warn(f"{n_seen:,} of the {n_all:,} reviews scored stood in the training split; their scores say little.")
     return n_seen
+
+
+def find_numbered(
+    checkpoint: Checkpoint, reviews: ReviewsToScore, parts: list[TokenizedSplit], config: EvaluateConfig, context: Context
+) -> NumberedReviews:
+    """Return the reviews with the files that they were read from, where those are there as they were."""
+    files = find_files(checkpoint, reviews, context)
+    return NumberedReviews(
+        [SplitWithFiles(part, files.get(name, ())) for name, part in zip(reviews.names, parts, strict=True)], config.read
+    )
+
+
+def _write_mistakes(
+    config: EvaluateConfig,
+    reviews: NumberedReviews,
+    y_true: NDArray[np.int64],
+    y_score: NDArray[np.float64],
+    confidence: NDArray[np.float64],
+) -> None:
+    """Write the mistakes to the file that is asked for, the most confident first."""
+    import numpy as np
+
+    from polarity_cli.scoring.row_files import write_rows
+
+    assert config.errors is not None  # else nobody asks
+    y_pred = (y_score >= 0.5).astype(np.int64)
+    wrong = np.flatnonzero(y_pred != y_true)
+    numbers = wrong[np.argsort(-confidence[wrong], kind="stable")].tolist()
+    added = [
+        {
+            "expected": LABEL_NAMES[int(y_true[number])],
+            "predicted": LABEL_NAMES[int(y_pred[number])],
+            "score": round(float(confidence[number]), 6),
+        }
+        for number in numbers
+    ]
+    write_rows(config.errors, reviews, numbers, added, flag="--errors", escaped=config.escape_formulas)

@@ -24,7 +24,7 @@ _FROM_HUB = ("test", "validation", "train")
 
 
 @dataclass(frozen=True)
-class ScoredReviews:
+class ReviewsToScore:
     """The reviews to score, tokenized."""
 
     source: str
@@ -55,7 +55,7 @@ class ScoredReviews:
         return f"the {self.split} split of {self.source}"
 
 
-def find_reviews(checkpoint: Checkpoint, config: EvaluateConfig, context: Context) -> ScoredReviews:
+def find_reviews(checkpoint: Checkpoint, config: EvaluateConfig, context: Context) -> ReviewsToScore:
     """Return the reviews to score, tokenized for the checkpoint."""
     if config.sources:
         return _read_source(checkpoint, config, context)
@@ -69,7 +69,7 @@ def find_reviews(checkpoint: Checkpoint, config: EvaluateConfig, context: Contex
     # The tokenized reviews of the training run, while the cache has them: its source need not be there any more.
     entry = find_prepared(context.cache_dir, trained.fingerprint)
     if entry is not None and split != "all" and not _reads_otherwise(config):
-        return ScoredReviews(trained.source, entry, split, False, None)
+        return ReviewsToScore(trained.source, entry, split, False, None)
     data = _make_trained_config(checkpoint, config, trained)
     source = find_source(data.sources, rows=data.row_limit, context=context)
     prepared = prepare_source(source, _locate(checkpoint), data, context, both_classes=False)
@@ -77,10 +77,10 @@ def find_reviews(checkpoint: Checkpoint, config: EvaluateConfig, context: Contex
         context.observer.warn(
             f"{data.source} has changed since the checkpoint was trained: reviews may stand in another split now."
         )
-    return ScoredReviews(data.source, prepared.entry, split, split == "all", source)
+    return ReviewsToScore(data.source, prepared.entry, split, split == "all", source)
 
 
-def _read_source(checkpoint: Checkpoint, config: EvaluateConfig, context: Context) -> ScoredReviews:
+def _read_source(checkpoint: Checkpoint, config: EvaluateConfig, context: Context) -> ReviewsToScore:
     """Return the reviews of a source that was named: its own test split or all of it, or what `config.split` says."""
     trained = checkpoint.manifest.data if checkpoint.manifest else None
     data = _make_config(checkpoint, config)
@@ -97,7 +97,7 @@ def _read_source(checkpoint: Checkpoint, config: EvaluateConfig, context: Contex
     prepared = prepare_source(
         source, _locate(checkpoint), data, context, both_classes=False, trained_rule=trained.rule if trained else None
     )
-    return ScoredReviews(source.name, prepared.entry, split, is_own or split == "all", source)
+    return ReviewsToScore(source.name, prepared.entry, split, is_own or split == "all", source)
 
 
 def _find_length(checkpoint: Checkpoint) -> tuple[int, str]:
@@ -181,7 +181,7 @@ def _make_trained_config(checkpoint: Checkpoint, config: EvaluateConfig, trained
     )
 
 
-def find_files(checkpoint: Checkpoint, reviews: ScoredReviews, context: Context) -> dict[str, tuple[Path, ...]]:
+def find_files(checkpoint: Checkpoint, reviews: ReviewsToScore, context: Context) -> dict[str, tuple[Path, ...]]:
     """Return the files that each tokenized split was read from; none where they are not there as they were."""
     source = reviews.files
     if source is None and checkpoint.manifest is not None:
