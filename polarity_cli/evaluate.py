@@ -18,7 +18,7 @@ from polarity_cli.distributed.cache_group import take_turns
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.errors import CheckpointError, UsageError
 from polarity_cli.records import LABEL_NAMES
-from polarity_cli.reviews_to_score import ReviewsToScore, find_files, find_reviews
+from polarity_cli.evaluation.reviews_to_score import ReviewsToScore, find_files, find_reviews
 from polarity_cli.scoring.row_files import check_row_file
 
 if TYPE_CHECKING:
