@@ -156,16 +156,37 @@ class EvaluateConfig:
     """Rows read from the source; None reads all of one that is named, and as many as the training run of its own."""
     positive_class: str | None = None
     """The model's class that means positive, by its name or as 0 or 1; None goes by the usual names."""
+    threshold: float | None = None
+    """From this probability of positive on the answer is positive; None takes the checkpoint's own, else 0.5."""
+    precision: str | None = None
+    """What answers: a graph, or the weights; None takes what `predict` answers with."""
+    by: tuple[str, ...] = ()
+    """Columns whose values divide the reviews into slices."""
     errors: Path | None = None
     """Where the mistakes are written, in any written format of rows."""
+    predictions: Path | None = None
+    """Where every review is written with its scores."""
+    suspects: Path | None = None
+    """Where the reviews are written whose labels the scores contradict."""
+    against: str | None = None
+    """Another checkpoint, which answers the same reviews."""
+    fail_if_worse: bool = False
+    """Whether being really worse than the other checkpoint is a failure."""
+    report: Path | None = None
+    """Where the page is written that shows all of it."""
     escape_formulas: bool = False
     """Whether cells that a spreadsheet would run get an apostrophe."""
 
     def __post_init__(self) -> None:
         if self.split is not None:
             check_choice("--split", self.split, SPLITS)
+        check_threshold(self.threshold)
+        if self.precision is not None:
+            check_choice("--precision", self.precision, (*PRECISIONS, "weights"))
+        require(not self.fail_if_worse or self.against is not None, "--fail-if-worse needs --against CHECKPOINT.")
         if self.escape_formulas:
-            is_table = self.errors is not None and any(f".{name}" in self.errors.name for name in ("csv", "tsv", "tab"))
+            files = [path for path in (self.errors, self.predictions, self.suspects) if path is not None]
+            is_table = any(f".{name}" in path.name for name in ("csv", "tsv", "tab") for path in files)
             require(is_table, "--escape-formulas is for CSV and TSV.", hint="Give --errors a name ending in .csv or .tsv.")
 
 
@@ -230,6 +251,14 @@ class PruneConfig:
 def check_choice(flag: str, value: str, choices: tuple[str, ...]) -> None:
     """Raise UsageError unless `value` is one of `choices`."""
     require(value in choices, f"{flag} {value}: choose one of {', '.join(choices)}.")
+
+
+def check_threshold(threshold: float | None) -> None:
+    """Raise UsageError unless a threshold is None or between 0 and 1."""
+    require(
+        threshold is None or 0 < threshold < 1,
+        f"--threshold {threshold}: expected a probability above 0 and below 1.",
+    )
 
 
 def _check_share(flag: str, value: float) -> None:

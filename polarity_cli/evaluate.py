@@ -1,8 +1,8 @@
-"""The verb `evaluate`: score a checkpoint on labelled reviews, and list its mistakes."""
+"""The verb `evaluate`: let a checkpoint answer labelled reviews, and say all that is found of its answers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,88 +10,83 @@ from polarity_cli.cache.entries import Entry
 from polarity_cli.cache.hashes import hash_file
 from polarity_cli.checkpoint.checkpoint import Checkpoint
 from polarity_cli.checkpoint.choose import find_checkpoint
-from polarity_cli.checkpoint.classes import describe_guess
 from polarity_cli.config import Context, EvaluateConfig
-from polarity_cli.data.own_columns import NumberedReviews, SplitWithFiles
-from polarity_cli.data.splits import review_key
 from polarity_cli.distributed.cache_group import take_turns
 from polarity_cli.distributed.world import ALONE, World
-from polarity_cli.errors import CheckpointError, UsageError
-from polarity_cli.records import LABEL_NAMES
+from polarity_cli.errors import UsageError
 from polarity_cli.evaluation.reviews_to_score import ReviewsToScore, find_files, find_reviews
 from polarity_cli.scoring.row_files import check_row_file
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from polarity_cli.evaluation.result import EvaluateResult, Served
+    from polarity_cli.data.own_columns import NumberedReviews
     from polarity_cli.data.tokenized import TokenizedSplit
-
-_SIGMOID = "Its head scores each class by itself (sigmoid); the metrics compare the two."
-
-
-@dataclass(frozen=True)
-class EvaluateResult:
-    """How a checkpoint did on some reviews."""
-
-    checkpoint: str
-    """Its folder, or what it is called on the Hub."""
-    source: str
-    split: str
-    """The split that was scored, or `all`."""
-    scored: str
-    """What was scored, in words and rows."""
-    left_out: dict[str, Any]
-    """Rows of the source that were not scored, by why."""
-    metrics: dict[str, float | None]
-    errors: Path | None
-    n_seen_in_training: int | None
-    """Reviews scored that stood in the training split; None where no source was named, or the checkpoint does not say."""
+    from polarity_cli.evaluation.against import Contest
+    from polarity_cli.evaluation.answers import Answers
+    from polarity_cli.open_model import OpenedModel
+    from polarity_cli.scoring.assessment import Assessment
+    from polarity_cli.scoring.values import Check
 
 
-def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE) -> EvaluateResult:
+def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE) -> EvaluateResult | None:
     """Score a checkpoint on labelled reviews: of a source its test split or all of it, else those of the training run.
 
-    With several processes all call this, get the same result, and the main one writes the mistakes.
+    With several processes all call this and share the answering; the main one returns the result, the others None.
 
     Raises:
         PolarityError: the checkpoint, the data or the command line is wrong; each kind as its room raises it.
     """
     if world.is_main:
-        check_row_file(config.errors, "--errors")
-    checkpoint = _find_checkpoint(config, context, world)
-    folder = checkpoint.folder
+        _check_files(config)
+    checkpoint = _open_checkpoint(config.checkpoint, context, world)
+    other = _open_checkpoint(config.against, context, world) if config.against is not None else None
     checkpoint.find_positive(config.positive_class)  # before reviews are read for it
     reviews = take_turns(world, context.cache_dir, lambda: find_reviews(checkpoint, config, context))
+    parts = _read_parts(reviews)
+    if world.state is not None:
+        for opened in (checkpoint, other):
+            if opened is not None:
+                _check_same(opened.folder, reviews.entry, world)
+    evaluation = _Evaluation(config, context, checkpoint, reviews, parts, world)
+    evaluation.answer(other)
+    world.leave()
+    return evaluation.finish() if world.is_main else None
+
+
+def _check_files(config: EvaluateConfig) -> None:
+    """Refuse files that cannot be written, and what lacks an extra, before any work is done."""
+    from polarity_cli.evaluation.page import check_page
+
+    for flag, path in (("--errors", config.errors), ("--predictions", config.predictions), ("--suspects", config.suspects)):
+        check_row_file(path, flag)
+    check_page(config.report, suspects=config.suspects is not None)
+
+
+def _open_checkpoint(name: str | Path | None, context: Context, world: World) -> Checkpoint:
+    """Return the checkpoint that the main process finds; on a machine that lacks its folder, the same one from the Hub."""
+    mine = find_checkpoint(name, context) if world.is_main else None
+    answer = world.broadcast((mine.folder, mine.called) if mine else None)
+    if mine is not None or answer is None:
+        return mine or find_checkpoint(name, context)
+    folder, called = answer
+    return Checkpoint.open(folder, called) if folder.is_dir() or called is None else find_checkpoint(called, context)
+
+
+def _read_parts(reviews: ReviewsToScore) -> list[TokenizedSplit]:
+    """Return the splits that are scored.
+
+    Raises:
+        UsageError: there is no such split.
+    """
+    from polarity_cli.data.tokenized import read_split
+
     splits = reviews.manifest.splits
-    missing = [name for name in reviews.names if name not in splits]
-    if missing or not reviews.names:
+    if not reviews.names or any(name not in splits for name in reviews.names):
         raise UsageError(
             f"--split {reviews.split}: {reviews.source} has no such split; it has {', '.join(sorted(splits))}.",
             hint="Choose one of those, or --split all for every row.",
         )
-    from polarity_cli.data.tokenized import read_split
-
-    parts = [read_split(reviews.entry.folder / f"{name}.arrow") for name in reviews.names]
-    if world.state is not None:
-        _check_same(folder, reviews.entry, world)
-    n_seen = _count_seen(folder, parts, context) if config.sources else None
-    metrics = _score(checkpoint, reviews, parts, config, context, world)
-    world.leave()
-    n_rows = sum(map(len, parts))
-    scored = f"{n_rows:,} {'row' if n_rows == 1 else 'rows'}, {reviews.in_words}"
-    left_out = dict(reviews.manifest.left_out)
-    return EvaluateResult(checkpoint.name, reviews.source, reviews.split, scored, left_out, metrics, config.errors, n_seen)
-
-
-def _find_checkpoint(config: EvaluateConfig, context: Context, world: World) -> Checkpoint:
-    """Return the checkpoint that the main process finds; on a machine that lacks its folder, the same one from the Hub."""
-    mine = find_checkpoint(config.checkpoint, context) if world.is_main else None
-    answer = world.broadcast((mine.folder, mine.called) if mine else None)
-    if mine is not None or answer is None:
-        return mine or find_checkpoint(config.checkpoint, context)
-    folder, called = answer
-    return Checkpoint.open(folder, called) if folder.is_dir() or called is None else find_checkpoint(called, context)
+    return [read_split(reviews.entry.folder / f"{name}.arrow") for name in reviews.names]
 
 
 def _check_same(folder: Path, entry: Entry, world: World) -> None:
@@ -103,88 +98,148 @@ def _check_same(folder: Path, entry: Entry, world: World) -> None:
         )
 
 
-def _score(
-    checkpoint: Checkpoint,
-    reviews: ReviewsToScore,
-    parts: list[TokenizedSplit],
-    config: EvaluateConfig,
-    context: Context,
-    world: World,
-) -> dict[str, float | None]:
+class _Evaluation:
+    """One evaluation: what all processes answer together, and what the main one then finds."""
+
+    def __init__(
+        self,
+        config: EvaluateConfig,
+        context: Context,
+        checkpoint: Checkpoint,
+        reviews: ReviewsToScore,
+        parts: list[TokenizedSplit],
+        world: World,
+    ) -> None:
+        import numpy as np
+
+        self._config, self._context, self._checkpoint = config, context, checkpoint
+        self._reviews, self._parts, self._world = reviews, parts, world
+        self._token_ids = [ids for part in parts for ids in part.get_ids(range(len(part)))]
+        self._y_true = np.concatenate([part.labels for part in parts])
+        self._threshold = config.threshold
+        if config.threshold is None and checkpoint.threshold is not None:
+            self._threshold = checkpoint.threshold.positive
+        self._served: Answers | None = None
+        self._contest: Contest | None = None
+
+    def answer(self, other: Checkpoint | None) -> None:
+        """Answer the reviews, by the graph that `predict` takes too where another was asked for, and by another checkpoint."""
+        from polarity_cli.evaluation.against import hold_contest, let_other_answer
+        from polarity_cli.evaluation.answers import AnswerOptions, open_to_answer
+
+        config, context = self._config, self._context
+        options = AnswerOptions(precision=config.precision, positive_class=config.positive_class)
+        self._model = open_to_answer(self._checkpoint, options, context, own_texts=self._parts[0].texts[:1000])
+        self._answers = self._run(self._model)
+        served = self._find_served()
+        if served is not None:
+            options = AnswerOptions(precision=served, positive_class=config.positive_class)
+            self._served = self._run(open_to_answer(self._checkpoint, options, context), f"Evaluating {served} too")
+        if other is not None:
+            numbered, text = self.number_reviews(), self._reviews.manifest.text
+            answers = let_other_answer(other, numbered, text, context, precision=config.precision, world=self._world)
+            self._contest = hold_contest(self._y_true, self._answers, answers, (self._checkpoint.name, other.name))
+
+    def _run(self, model: OpenedModel, task: str = "Evaluating") -> Answers:
+        from polarity_cli.evaluation.answers import answer_reviews
+
+        return answer_reviews(
+            model, self._token_ids, threshold=self._threshold, context=self._context, task=task, world=self._world
+        )
+
+    def _find_served(self) -> str | None:
+        """Return the precision that `predict` answers with, where another one was asked for."""
+        from polarity_cli.inference.graphs import find_own_graphs
+
+        own = find_own_graphs(self._checkpoint)
+        is_other = own is not None and self._config.precision is not None and own.default != self._answers.precision
+        return own.default if own is not None and is_other else None
+
+    def number_reviews(self) -> NumberedReviews:
+        """Return the reviews with the files that they were read from, where those are there as they were."""
+        from polarity_cli.data.own_columns import NumberedReviews, SplitWithFiles
+
+        files = find_files(self._checkpoint, self._reviews, self._context)
+        parts = zip(self._reviews.names, self._parts, strict=True)
+        return NumberedReviews([SplitWithFiles(part, files.get(name, ())) for name, part in parts], self._config.read)
+
+    def finish(self) -> EvaluateResult:
+        """Find what is to be found of the answers, and write the files that are asked for."""
+        from polarity_cli.evaluation.known import count_seen, describe_circumstances, read_groups, read_training_rows
+        from polarity_cli.scoring.assessment import Scored, assess
+        from polarity_cli.scoring.checks import find_checks
+
+        config, context, reviews = self._config, self._context, self._reviews
+        numbered = self.number_reviews()
+        n_seen = count_seen(self._checkpoint.folder, self._parts, context) if config.sources else None
+        training = read_training_rows(self._checkpoint, context)
+        scored = Scored(
+            y_true=self._y_true,
+            y_score=self._answers.y_score,
+            threshold=self._answers.threshold,
+            texts=[text for part in self._parts for text in part.iterate_texts()],
+            lengths=_concatenate([part.lengths for part in self._parts]),
+            max_length=int(reviews.manifest.key["max_length"]),
+            groups=read_groups(numbered, config.by, reviews.manifest.text),
+        )
+        with context.observer.track("Looking at the scores"):
+            assessment = assess(scored, training)
+        about = describe_circumstances(
+            reviews.manifest,
+            split=reviews.split,
+            truncation=self._checkpoint.truncation,
+            training=training,
+            n_seen=n_seen or 0,
+        )
+        checks = tuple(find_checks(scored, assessment, about))
+        return self._write(numbered, assessment, checks, n_seen)
+
+    def _write(
+        self, numbered: NumberedReviews, assessment: Assessment, checks: tuple[Check, ...], n_seen: int | None
+    ) -> EvaluateResult:
+        """Write the files that are asked for, and return the result."""
+        from polarity_cli.evaluation.result import EvaluateResult
+        from polarity_cli.evaluation.findings import Findings, write_files
+        from polarity_cli.evaluation.page import write_page
+
+        config, reviews, n_rows = self._config, self._reviews, len(self._y_true)
+        findings = Findings(numbered, self._y_true, self._answers)
+        written = write_files(findings, self._model, config, self._context.observer)
+        result = EvaluateResult(
+            checkpoint=self._checkpoint.name,
+            source=reviews.source,
+            split=reviews.split,
+            scored=f"{n_rows:,} {'row' if n_rows == 1 else 'rows'}, {reviews.in_words}",
+            left_out=dict(reviews.manifest.left_out),
+            answers=self._answers,
+            assessment=assessment,
+            checks=checks,
+            served=self._describe_served(),
+            contest=self._contest,
+            n_seen_in_training=n_seen,
+            errors=config.errors,
+            predictions=config.predictions,
+            suspects=written.suspects,
+            suspects_file=config.suspects,
+            report=config.report,
+        )
+        if config.report is not None:
+            write_page(config.report, result, findings, written, self._checkpoint)
+        return result
+
+    def _describe_served(self) -> Served | None:
+        from polarity_cli.evaluation.result import Served
+        from polarity_cli.scoring.metrics import compute_metrics
+
+        served = self._served
+        if served is None:
+            return None
+        metrics = compute_metrics(self._y_true, served.y_score, threshold=served.threshold)
+        n_flipped = int((served.y_pred != self._answers.y_pred).sum())
+        return Served(precision=served.precision, metrics=metrics, n_flipped=n_flipped)
+
+
+def _concatenate(arrays: Sequence[Any]) -> Any:
     import numpy as np
 
-    from polarity_cli.encoder.agreement import load_checkpoint
-    from polarity_cli.inference.scores import compute_scores
-    from polarity_cli.scoring.metrics import compute_metrics
-
-    with context.observer.track("Loading the checkpoint"):
-        loaded = load_checkpoint(checkpoint, positive_class=config.positive_class)
-        engine = loaded.make_engine()
-    token_ids = [ids for part in parts for ids in part.get_ids(range(len(part)))]
-    with context.observer.track("Evaluating", len(token_ids)) as advance:
-        logits = engine.compute_logits(token_ids, advance, world=world)
-    notes = [describe_guess(loaded.class_names, config.positive_class), *loaded.notes, _SIGMOID if loaded.sigmoid else None]
-    for note in notes:
-        if note is not None:
-            context.observer.note(note)
-    y_score = compute_scores(logits)[:, loaded.positive]
-    confidence = compute_scores(logits, sigmoid=loaded.sigmoid).max(1)
-    y_true = np.concatenate([part.labels for part in parts])
-    if config.errors is not None and world.is_main:
-        _write_mistakes(config, find_numbered(checkpoint, reviews, parts, config, context), y_true, y_score, confidence)
-    return compute_metrics(y_true, y_score)
-
-
-def _count_seen(folder: Path, parts: list[TokenizedSplit], context: Context) -> int | None:
-    """Return how many reviews stood in the checkpoint's training split, and say so where there are some."""
-    from polarity_cli.checkpoint.training_texts import find_hashes, read_hashes
-
-    try:
-        hashes = read_hashes(folder)
-    except CheckpointError as error:
-        context.observer.warn(f"{error} Whether reviews stood in training is not looked at.")
-        return None
-    if hashes is None:
-        return None
-    n_seen = sum(int(find_hashes(hashes, map(review_key, part.iterate_texts())).sum()) for part in parts)
-    if n_seen:
-        n_all = sum(map(len, parts))
-        context.observer.warn(f"{n_seen:,} of the {n_all:,} reviews scored stood in the training split; their scores say little.")
-    return n_seen
-
-
-def find_numbered(
-    checkpoint: Checkpoint, reviews: ReviewsToScore, parts: list[TokenizedSplit], config: EvaluateConfig, context: Context
-) -> NumberedReviews:
-    """Return the reviews with the files that they were read from, where those are there as they were."""
-    files = find_files(checkpoint, reviews, context)
-    return NumberedReviews(
-        [SplitWithFiles(part, files.get(name, ())) for name, part in zip(reviews.names, parts, strict=True)], config.read
-    )
-
-
-def _write_mistakes(
-    config: EvaluateConfig,
-    reviews: NumberedReviews,
-    y_true: NDArray[np.int64],
-    y_score: NDArray[np.float64],
-    confidence: NDArray[np.float64],
-) -> None:
-    """Write the mistakes to the file that is asked for, the most confident first."""
-    import numpy as np
-
-    from polarity_cli.scoring.row_files import write_rows
-
-    assert config.errors is not None  # else nobody asks
-    y_pred = (y_score >= 0.5).astype(np.int64)
-    wrong = np.flatnonzero(y_pred != y_true)
-    numbers = wrong[np.argsort(-confidence[wrong], kind="stable")].tolist()
-    added = [
-        {
-            "expected": LABEL_NAMES[int(y_true[number])],
-            "predicted": LABEL_NAMES[int(y_pred[number])],
-            "score": round(float(confidence[number]), 6),
-        }
-        for number in numbers
-    ]
-    write_rows(config.errors, reviews, numbers, added, flag="--errors", escaped=config.escape_formulas)
+    return np.concatenate(arrays)

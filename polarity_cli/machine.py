@@ -61,3 +61,9 @@ def choose_threads() -> int:
     """Return the number of threads to compute with: `OMP_NUM_THREADS` if set, else `count_threads`."""
     value = os.environ.get("OMP_NUM_THREADS", "")
     return int(value) if value.isdecimal() and int(value) > 0 else count_threads()
+
+
+def has_gpu() -> bool:
+    """Tell whether this process can use a GPU, without importing torch: a driver's device is there, and nothing hides it."""
+    hidden = any(os.environ.get(name) in ("", "-1") for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"))
+    return not hidden and any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/kfd"))

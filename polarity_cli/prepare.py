@@ -221,4 +221,5 @@ def _describe(reviews: LabelledReviews, source: Source, encoder: EncoderLocation
         "labels": {value: _name_meaning(meaning) for value, meaning in reviews.meanings.items()},
         "rule": reviews.rule.to_json(),
         "left_out": reviews.left_out,
+        "blank": reviews.blank,
     }

@@ -141,6 +141,16 @@ _MODEL: dict[str, Flag] = {
     "checkpoint": Flag(help=_CHECKPOINT, default=_ANY_CHECKPOINT),
     "positive_class": Flag(metavar="NAME", help="The model's class that means positive, or 0 or 1.", default="by its names"),
     "precision": Flag(metavar="int8|fp32", default="int8, where it was found to agree with the model"),
+    "evaluate.precision": Flag(
+        metavar="int8|fp32|weights",
+        help="What answers: a graph, or the weights through torch.",
+        default="the graph that predict answers with; the weights where there is none, or a GPU",
+    ),
+    "threshold": Flag(
+        metavar="P",
+        help="Answer positive from this probability of positive on.",
+        default="the checkpoint's own, else 0.5",
+    ),
 }
 _TRAINING: dict[str, Flag] = {
     "recipe": Flag(
@@ -202,6 +212,14 @@ _OUTPUT: dict[str, Flag] = {
         metavar="FILE",
         help="Write the mistakes to a .csv, .tsv, .jsonl, .parquet or .xlsx file, the most confident first.",
     ),
+    "predictions": Flag(metavar="FILE", help="Write every review with its scores of both classes, to a file of such a format."),
+    "suspects": Flag(metavar="FILE", help="Write the reviews whose labels are likely to be wrong, the likeliest first."),
+    "against": Flag(metavar="CHECKPOINT", help="Compare with another checkpoint on the same reviews."),
+    "fail_if_worse": Flag(help="Exit with 1 where the checkpoint is really worse than that of --against."),
+    "by": Flag(
+        metavar="COLUMNS", help="Score each value of these columns by itself, too.", parse=values.split_names, is_list=True
+    ),
+    "report": Flag(metavar="FILE", help="Write a page that shows all of it: FILE.html."),
     "output": Flag(
         names=("--output", "-o"),
         metavar="FILE",

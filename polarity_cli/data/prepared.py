@@ -52,6 +52,8 @@ class PreparedManifest:
     left_out: Mapping[str, Any]
     """Rows that are in no split, by why."""
     splits: Mapping[str, SplitCounts]
+    blank: Mapping[str, int]
+    """Rows in which a text column is blank, by column; nothing in entries of earlier versions."""
     notes: tuple[str, ...]
     """Told whenever these reviews are used."""
 
@@ -67,6 +69,8 @@ class PreparedManifest:
         names = {name: manifest.get(name) for name in ("source", "encoder", "label")}
         lists = {name: manifest.get(name) for name in ("text", "notes")}
         _require(isinstance(splits, dict) and {f"{name}.arrow" for name in splits} == set(manifest.get("files") or ()))
+        blank = manifest.get("blank", {})
+        _require(isinstance(blank, dict) and all(type(n) is int for n in blank.values()))
         _require(isinstance(labels, dict) and all(isinstance(meaning, str) for meaning in labels.values()))
         _require(all(isinstance(value, dict) for value in mappings.values()))
         _require(all(isinstance(name, str) for name in [*names.values(), revision or ""]))
@@ -75,6 +79,7 @@ class PreparedManifest:
             splits={name: SplitCounts.from_json(counts) for name, counts in (splits or {}).items()},
             labels=labels or {},
             revision=revision,
+            blank=blank,
             **mappings,  # type: ignore[arg-type]
             **names,  # type: ignore[arg-type]
             text=tuple(lists["text"] or ()),

@@ -35,6 +35,8 @@ class LabelledReviews:
     left_out: dict[str, Any]
     """Rows that were left out, by reason: `no_text`, `no_label`, `broken`, and `neither` by label."""
     notes: tuple[str, ...]
+    blank: dict[str, int] = field(default_factory=dict)
+    """Rows in which a text column is blank, by column, where several make the text."""
 
 
 _Row = tuple[str, str, str, int, int]
@@ -86,6 +88,7 @@ class _Reader:
         self._without = {"text": _Places(), "label": _Places()}
         self._has_more = False
         self._passed_over: set[str] = set()
+        self._blank: dict[str, int] = {}
 
     def read_split(self, split: str, paths: tuple[Path, ...], limit: int | None) -> None:
         """Collect the first `limit` rows of a split (None: all) and count their labels."""
@@ -105,7 +108,7 @@ class _Reader:
                 encoding = stream.encoding
                 records = settle(reading.records, self._config.on_error, self._losses, self._observer, encoding=encoding)
                 left = None if limit is None else limit - n_read
-                n_read += self._take(islice(records, left), rows, tally, number)
+                n_read += self._take(islice(records, left), rows, tally, number, reading.text)
                 self._has_more = self._has_more or (limit is not None and n_read >= limit and next(records, None) is not None)
         if split != "train" and set(tally.counts) == {"-1"} and "-1" not in self._tally.counts:
             rows.clear()  # as GLUE hides the labels of its test sets
@@ -115,7 +118,7 @@ class _Reader:
             self._has_more = False
             self._notes.append(f"Read the first {limit:,} rows of {self._name}; --rows all reads every row.")
 
-    def _take(self, records: Iterator[Record], rows: list[_Row], tally: LabelTally, file: int) -> int:
+    def _take(self, records: Iterator[Record], rows: list[_Row], tally: LabelTally, file: int, columns: tuple[str, ...]) -> int:
         """Append the records that have a text and a label to `rows`; return how many records were read."""
         n_records = 0
         for n_records, record in enumerate(records, 1):  # noqa: B007
@@ -140,6 +143,9 @@ class _Reader:
                 self._without["label"].add(record.where)
                 continue
             rows.append((record.text, key, record.where, record.row, file))
+            for column in columns if len(columns) > 1 else ():
+                if not str(record.fields.get(column) or "").strip():
+                    self._blank[column] = self._blank.get(column, 0) + 1
         return n_records
 
     def _read_texts(self, stream: Stream) -> Reading:
@@ -205,7 +211,7 @@ class _Reader:
             "neither": neither,
         }
         notes = [*self._notes, *labels.notes, *self._note_left_out()]
-        return LabelledReviews(splits, *self._columns, labels.rule, labels.meanings, left_out, tuple(notes))
+        return LabelledReviews(splits, *self._columns, labels.rule, labels.meanings, left_out, tuple(notes), self._blank)
 
     def _note_left_out(self) -> list[str]:
         notes = [

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import pyarrow as pa
@@ -63,10 +64,14 @@ class TokenizedSplit:
         """Return a review's text."""
         return str(self.table["text"][index])
 
+    @property
+    def texts(self) -> Sequence[str]:
+        """All reviews' texts, each read when it is asked for."""
+        return _Texts(self.table["text"])
+
     def iterate_texts(self) -> Iterator[str]:
         """Yield all reviews' texts in order."""
-        for chunk in self.table["text"].chunks:
-            yield from map(str, chunk)
+        yield from self.texts
 
     def get_where(self, index: int) -> str:
         """Return the file and row that a review was read from, for messages."""
@@ -75,6 +80,27 @@ class TokenizedSplit:
     def get_place(self, index: int) -> tuple[int, int]:
         """Return the number of a review's file, counted from 0, and of its row in that file, counted from 1."""
         return int(self.table["file"][index].as_py()), int(self.table["row"][index].as_py())
+
+
+class _Texts(Sequence[str]):
+    """The texts of a split, which stay in the file until they are asked for."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        self._column = column
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        return _Texts(self._column[index]) if isinstance(index, slice) else str(self._column[index])
+
+    def __iter__(self) -> Iterator[str]:
+        for chunk in self._column.chunks:
+            yield from map(str, chunk)
 
 
 def write_split(
