@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry
@@ -25,6 +26,7 @@ from polarity_cli.inference.graphs import (
     place_cached_graphs,
 )
 from polarity_cli.inference.precision import choose_precision
+from polarity_cli.inference.threshold import find_threshold, report_threshold
 from polarity_cli.records import Observer
 
 if TYPE_CHECKING:
@@ -73,12 +75,17 @@ def open_predictor(
             entry = _export_into_cache(loaded, place, key, context.observer)
     cached = open_cached_graphs(entry)
     if cached is not None:
-        precision, choice = choose_precision(cached, config.precision, cached.load_tokenizer(), own_texts)
+        positive = find_positive_class(cached.class_names, config.positive_class, checkpoint.name)
+        threshold = find_threshold(checkpoint, config.threshold, positive)
+        precision, choice = choose_precision(
+            cached, config.precision, cached.load_tokenizer(), own_texts, positive=positive, threshold=threshold
+        )
         graph = cached.read(precision)
         if graph:
             _tell(context, choice, *cached.notes)
-            return _predict_with_graph(checkpoint, cached, graph, config, context)
-    return _predict_with_torch(loaded or _load_with_torch(checkpoint, config, check=not is_checked), config, context)
+            return _predict_with_graph(checkpoint, replace(cached, default=precision), graph, config, context)
+    loaded = loaded or _load_with_torch(checkpoint, config, check=not is_checked)
+    return _predict_with_torch(checkpoint, loaded, config, context)
 
 
 def _load_with_torch(checkpoint: Checkpoint, config: PredictConfig, *, check: bool = True) -> TorchCheckpoint:
@@ -87,16 +94,19 @@ def _load_with_torch(checkpoint: Checkpoint, config: PredictConfig, *, check: bo
     return load_checkpoint(checkpoint, positive_class=config.positive_class, check=check)
 
 
-def _predict_with_torch(loaded: TorchCheckpoint, config: PredictConfig, context: Context) -> Predictor:
+def _predict_with_torch(checkpoint: Checkpoint, loaded: TorchCheckpoint, config: PredictConfig, context: Context) -> Predictor:
     from polarity_cli.inference.predictor import Predictor
 
     _tell(context, describe_guess(loaded.class_names, config.positive_class), *loaded.notes)
+    report_threshold(checkpoint, config.threshold, loaded.positive, context.observer)
     return Predictor(
         loaded.make_engine(),
         loaded.make_tokenizer(),
         positive=loaded.positive,
+        threshold=find_threshold(checkpoint, config.threshold, loaded.positive),
         min_confidence=config.min_confidence,
         sigmoid=loaded.sigmoid,
+        name="torch",
     )
 
 
@@ -109,12 +119,15 @@ def _predict_with_graph(
 
     positive = find_positive_class(graphs.class_names, config.positive_class, checkpoint.name)
     _tell(context, describe_guess(graphs.class_names, config.positive_class))
+    report_threshold(checkpoint, config.threshold, positive, context.observer)
     return Predictor(
         GraphEngine(graph, name=str(graphs.folder), n_threads=choose_threads()),
         graphs.load_tokenizer(),
         positive=positive,
+        threshold=find_threshold(checkpoint, config.threshold, positive),
         min_confidence=config.min_confidence,
         sigmoid=graphs.sigmoid,
+        name=config.precision or graphs.default,
     )
 
 
