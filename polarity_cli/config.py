@@ -210,8 +210,10 @@ class PredictConfig:
     escape_formulas: bool = False
     text: tuple[str, ...] | None = None
     """Columns of structured records that make the text; None takes those that the checkpoint was trained on."""
+    threshold: float | None = None
+    """From this probability of positive on the label is positive; None takes the checkpoint's own, else the likelier class."""
     min_confidence: float = 0.0
-    """Below this probability the label is `uncertain`."""
+    """Below this probability of the label that would be given it is `uncertain`."""
     positive_class: str | None = None
     """The model's class that means positive, by its name or as 0 or 1; None goes by the usual names."""
     precision: str | None = None
@@ -224,6 +226,7 @@ class PredictConfig:
         check_choice("--on-error", self.on_error, ON_ERROR)
         if self.precision is not None:
             check_choice("--precision", self.precision, PRECISIONS)
+        check_threshold(self.threshold)
         require(
             0 <= self.min_confidence <= 1,
             f"--min-confidence {self.min_confidence}: expected a probability from 0 to 1.",

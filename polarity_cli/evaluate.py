@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from polarity_cli.distributed.cache_group import take_turns
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.errors import UsageError
 from polarity_cli.evaluation.reviews_to_score import ReviewsToScore, find_files, find_reviews
+from polarity_cli.records import SilentObserver
 from polarity_cli.scoring.row_files import check_row_file
 
 if TYPE_CHECKING:
@@ -116,9 +118,6 @@ class _Evaluation:
         self._reviews, self._parts, self._world = reviews, parts, world
         self._token_ids = [ids for part in parts for ids in part.get_ids(range(len(part)))]
         self._y_true = np.concatenate([part.labels for part in parts])
-        self._threshold = config.threshold
-        if config.threshold is None and checkpoint.threshold is not None:
-            self._threshold = checkpoint.threshold.positive
         self._served: Answers | None = None
         self._contest: Contest | None = None
 
@@ -128,13 +127,16 @@ class _Evaluation:
         from polarity_cli.evaluation.answers import AnswerOptions, open_to_answer
 
         config, context = self._config, self._context
-        options = AnswerOptions(precision=config.precision, positive_class=config.positive_class)
+        options = AnswerOptions(
+            precision=config.precision, positive_class=config.positive_class, threshold=config.threshold
+        )
         self._model = open_to_answer(self._checkpoint, options, context, own_texts=self._parts[0].texts[:1000])
         self._answers = self._run(self._model)
         served = self._find_served()
         if served is not None:
-            options = AnswerOptions(precision=served, positive_class=config.positive_class)
-            self._served = self._run(open_to_answer(self._checkpoint, options, context), f"Evaluating {served} too")
+            quiet = replace(context, observer=SilentObserver())  # what there is to say was said
+            opened = open_to_answer(self._checkpoint, replace(options, precision=served), quiet)
+            self._served = self._run(opened, f"Evaluating {served} too")
         if other is not None:
             numbered, text = self.number_reviews(), self._reviews.manifest.text
             answers = let_other_answer(other, numbered, text, context, precision=config.precision, world=self._world)
@@ -143,9 +145,7 @@ class _Evaluation:
     def _run(self, model: OpenedModel, task: str = "Evaluating") -> Answers:
         from polarity_cli.evaluation.answers import answer_reviews
 
-        return answer_reviews(
-            model, self._token_ids, threshold=self._threshold, context=self._context, task=task, world=self._world
-        )
+        return answer_reviews(model, self._token_ids, context=self._context, task=task, world=self._world)
 
     def _find_served(self) -> str | None:
         """Return the precision that `predict` answers with, where another one was asked for."""

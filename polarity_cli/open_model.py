@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from polarity_cli.cache.entries import Entry, Manifest, Place, find_entry
 from polarity_cli.cache.new_entry import open_or_begin
@@ -29,6 +29,7 @@ from polarity_cli.inference.graphs import (
     place_cached_graphs,
 )
 from polarity_cli.inference.precision import choose_precision
+from polarity_cli.inference.threshold import find_threshold, report_threshold
 from polarity_cli.records import Observer
 
 if TYPE_CHECKING:
@@ -42,11 +43,6 @@ _MOST_CHECKED = 1000
 """Built-in reviews on which the graphs of a foreign checkpoint are checked at most."""
 
 
-class _TokenizerOwner(Protocol):
-    def load_tokenizer(self) -> ReviewTokenizer:
-        """Return what turns texts into token ids."""
-
-
 @dataclass(frozen=True)
 class OpenedModel:
     """A checkpoint that is ready to answer."""
@@ -54,12 +50,14 @@ class OpenedModel:
     engine: GraphEngine | TorchEngine
     precision: str
     """What answers: `int8` or `fp32`, a graph, or `weights`."""
-    class_names: Mapping[int, str]
     positive: int
     """The index of the class that means positive."""
+    threshold: float | None
+    """From this probability of positive on the answer is positive; None where the likelier class answers."""
     sigmoid: bool
     """Whether its head scores each class by itself."""
-    tokenizer_owner: _TokenizerOwner
+    source: TorchCheckpoint | GraphFolder
+    """What it was opened from."""
 
     def load_tokenizer(self) -> ReviewTokenizer:
         """Return what turns texts into token ids for it.
@@ -67,7 +65,7 @@ class OpenedModel:
         Raises:
             CheckpointError: the tokenizer is missing or damaged.
         """
-        return self.tokenizer_owner.load_tokenizer()
+        return self.source.load_tokenizer()
 
 
 def open_model(
@@ -76,6 +74,7 @@ def open_model(
     *,
     precision: str | None = None,
     positive_class: str | None = None,
+    threshold: float | None = None,
     own_texts: Sequence[str] = (),
     makes_graphs: bool = True,
 ) -> OpenedModel:
@@ -86,6 +85,7 @@ def open_model(
         context: where graphs are kept, and who is told.
         precision: `int8` or `fp32` asks for that graph, `weights` for torch; None takes the graph that was found to agree.
         positive_class: the class that means positive; None goes by the usual names.
+        threshold: from which probability of positive on the answer is positive; None takes the checkpoint's own.
         own_texts: some of the texts that will be answered, where they are known. On them int8 is compared with full precision
             where nothing says that it was checked on texts like them.
         makes_graphs: whether a checkpoint without graphs gets them now, if `precision` is None; else torch answers.
@@ -93,8 +93,9 @@ def open_model(
     Raises:
         CheckpointError: the checkpoint is damaged, not of two classes, or would be read here in another way than it should.
     """
+    opener = _Opener(checkpoint, context, positive_class, threshold)
     if precision == WEIGHTS:
-        return _open_weights(_load_with_torch(checkpoint, positive_class), positive_class, context)
+        return opener.open_weights(opener.load_with_torch())
     place, key = place_cached_graphs(checkpoint, context.cache_dir)
     own, lost = find_own_graphs(checkpoint), f"{checkpoint.name} has no graph to predict with"
     if own is not None and not fit_together(own, context.cache_dir):
@@ -105,7 +106,7 @@ def open_model(
     if own is not None:
         graph = own.read(precision)
         if graph:
-            return _open_graph(checkpoint, own, graph, precision or own.default, positive_class, context)
+            return opener.open_graph(own, graph, precision or own.default)
         lost = own.describe_loss(precision)
         if not makes_graphs and precision is None:
             context.observer.warn(f"{lost}; the weights answer.")
@@ -114,54 +115,67 @@ def open_model(
     if entry is None or entry.manifest["graphs"] is None:
         require_extra("train", f"{lost}; answering without one")
     if entry is None and (makes_graphs or precision is not None):
-        loaded = _load_with_torch(checkpoint, positive_class)
+        loaded = opener.load_with_torch()
         context.observer.note(f"{lost}; one is made now, once. That takes a minute.")
         with context.observer.track("Exporting the checkpoint"):
             entry = _export_into_cache(loaded, place, key, context.observer)
     cached = open_cached_graphs(entry) if entry is not None else None
     if cached is not None:
-        chosen, choice = choose_precision(cached, precision, cached.load_tokenizer(), own_texts)
+        positive = find_positive_class(cached.class_names, positive_class, checkpoint.name)
+        chosen, choice = choose_precision(
+            cached,
+            precision,
+            cached.load_tokenizer(),
+            own_texts,
+            positive=positive,
+            threshold=find_threshold(checkpoint, threshold, positive),
+        )
         graph = cached.read(chosen)
         if graph:
             _tell(context, choice, *cached.notes)
-            return _open_graph(checkpoint, cached, graph, chosen, positive_class, context)
-    loaded = loaded or _load_with_torch(checkpoint, positive_class, check=not is_checked)
-    return _open_weights(loaded, positive_class, context)
+            return opener.open_graph(cached, graph, chosen)
+    return opener.open_weights(loaded or opener.load_with_torch(check=not is_checked))
 
 
-def _load_with_torch(checkpoint: Checkpoint, positive_class: str | None, *, check: bool = True) -> TorchCheckpoint:
-    from polarity_cli.encoder.agreement import load_checkpoint
+@dataclass(frozen=True)
+class _Opener:
+    """What a checkpoint is opened with: the class that is asked for, and the threshold."""
 
-    return load_checkpoint(checkpoint, positive_class=positive_class, check=check)
+    checkpoint: Checkpoint
+    context: Context
+    positive_class: str | None
+    threshold: float | None
 
+    def load_with_torch(self, *, check: bool = True) -> TorchCheckpoint:
+        from polarity_cli.encoder.agreement import load_checkpoint
 
-def _open_weights(loaded: TorchCheckpoint, positive_class: str | None, context: Context) -> OpenedModel:
-    _tell(context, describe_guess(loaded.class_names, positive_class), *loaded.notes)
-    return OpenedModel(
-        loaded.make_engine(),
-        WEIGHTS,
-        loaded.class_names,
-        loaded.positive,
-        loaded.sigmoid,
-        loaded,
-    )
+        return load_checkpoint(self.checkpoint, positive_class=self.positive_class, check=check)
 
+    def open_weights(self, loaded: TorchCheckpoint) -> OpenedModel:
+        _tell(self.context, describe_guess(loaded.class_names, self.positive_class), *loaded.notes)
+        return self._open(loaded.make_engine(), loaded, loaded.positive, WEIGHTS)
 
-def _open_graph(
-    checkpoint: Checkpoint,
-    graphs: GraphFolder,
-    graph: bytes,
-    precision: str,
-    positive_class: str | None,
-    context: Context,
-) -> OpenedModel:
-    from polarity_cli.inference.onnx_engine import GraphEngine
-    from polarity_cli.machine import choose_threads
+    def open_graph(self, graphs: GraphFolder, graph: bytes, precision: str) -> OpenedModel:
+        from polarity_cli.inference.onnx_engine import GraphEngine
+        from polarity_cli.machine import choose_threads
 
-    positive = find_positive_class(graphs.class_names, positive_class, checkpoint.name)
-    _tell(context, describe_guess(graphs.class_names, positive_class))
-    engine = GraphEngine(graph, name=str(graphs.folder), n_threads=choose_threads())
-    return OpenedModel(engine, precision, graphs.class_names, positive, graphs.sigmoid, graphs)
+        positive = find_positive_class(graphs.class_names, self.positive_class, self.checkpoint.name)
+        _tell(self.context, describe_guess(graphs.class_names, self.positive_class))
+        engine = GraphEngine(graph, name=str(graphs.folder), n_threads=choose_threads())
+        return self._open(engine, graphs, positive, precision)
+
+    def _open(
+        self, engine: GraphEngine | TorchEngine, source: TorchCheckpoint | GraphFolder, positive: int, precision: str
+    ) -> OpenedModel:
+        report_threshold(self.checkpoint, self.threshold, positive, self.context.observer)
+        return OpenedModel(
+            engine=engine,
+            precision=precision,
+            positive=positive,
+            threshold=find_threshold(self.checkpoint, self.threshold, positive),
+            sigmoid=source.sigmoid,
+            source=source,
+        )
 
 
 def _tell(context: Context, *notes: str | None) -> None:

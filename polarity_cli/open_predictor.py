@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from polarity_cli.checkpoint.checkpoint import Checkpoint
 from polarity_cli.config import Context, PredictConfig
-from polarity_cli.open_model import open_model
+from polarity_cli.open_model import WEIGHTS, open_model
 
 if TYPE_CHECKING:
     from polarity_cli.inference.predictor import Predictor
@@ -21,13 +21,22 @@ def open_predictor(
     Raises:
         CheckpointError: see `open_model`, whose arguments these are.
     """
-    model = open_model(checkpoint, context, precision=config.precision, positive_class=config.positive_class, own_texts=own_texts)
+    model = open_model(
+        checkpoint,
+        context,
+        precision=config.precision,
+        positive_class=config.positive_class,
+        threshold=config.threshold,
+        own_texts=own_texts,
+    )
     from polarity_cli.inference.predictor import Predictor
 
     return Predictor(
         model.engine,
         model.load_tokenizer(),
         positive=model.positive,
+        threshold=model.threshold,
         min_confidence=config.min_confidence,
         sigmoid=model.sigmoid,
+        name="torch" if model.precision == WEIGHTS else model.precision,
     )

@@ -13,13 +13,15 @@ from polarity_cli.checkpoint.choose import find_checkpoint
 from polarity_cli.config import Context, PredictConfig
 from polarity_cli.data.reading import Reading, read_texts
 from polarity_cli.errors import DataError, UsageError
-from polarity_cli.formats import find_format, is_readable, open_path, open_pipe
-from polarity_cli.formats.class_folders import list_classes
+from polarity_cli.formats import find_format, open_path, open_pipe
 from polarity_cli.formats.on_error import Losses, settle
 from polarity_cli.formats.output_file import TABLES, check_extra, open_output
 from polarity_cli.formats.record import Record, Stream
 from polarity_cli.formats.results import DocumentWriter, Names, Writer, admit, make_writer, name_results
+from polarity_cli.inference.input_files import list_input_files
+from polarity_cli.inference.meter import Meter
 from polarity_cli.inference.stream import predict_stream
+from polarity_cli.inference.tally import Tally
 from polarity_cli.open_predictor import open_predictor
 from polarity_cli.plan_output import STDIN, PredictInput, PredictOutput, Target, is_for_person, plan_output, plan_texts
 
@@ -47,6 +49,7 @@ class Predicted:
 
     n_records: int = 0
     losses: Losses = field(default_factory=Losses)
+    tally: Tally = field(default_factory=Tally)
 
 
 def predict(
@@ -84,17 +87,29 @@ def predict(
     for text in texts:
         if text != STDIN and os.path.isfile(text):
             context.observer.note(f"{text} is a file; its name is labelled. Its rows: polarity predict --input {text}")
-    labelling = _Labelling(config, context, checkpoint, stdin=stdin, terminal=terminal, as_json=as_json)
-    if any(part.is_slow for part in inputs):
-        labelling.load(())
-    for output in outputs:
-        labelling.write(output)
-    labelling.done.losses.report(context.observer, config.on_error)
-    return labelling.done
+    paths = [part.path for part in inputs if part.path is not None]
+    # Where answers go to the terminal, a bar would stand among them.
+    is_among_answers = terminal is not None and any(_is_stdout(output.path) for output in outputs)
+    with Meter(() if is_among_answers else paths, context.observer) as meter:
+        labelling = _Labelling(config, context, checkpoint, meter, stdin=stdin, terminal=terminal, as_json=as_json)
+        if any(part.is_slow for part in inputs):
+            labelling.load(())
+        for output in outputs:
+            labelling.write(output)
+    done = labelling.done
+    done.losses.report(context.observer, config.on_error)
+    if paths:
+        answered_by = f"{checkpoint.name} in {labelling.load(()).name}"
+        context.observer.note(done.tally.describe(done.losses, config.on_error, answered_by=answered_by))
+    return done
+
+
+def _is_stdout(path: Path | None) -> bool:
+    return path is None or str(path) == STDIN
 
 
 def _look_at(output: Path | None) -> Target:
-    if output is None or str(output) == STDIN:
+    if output is None or _is_stdout(output):
         return Target()
     return Target(exists=output.exists(), is_folder=output.is_dir(), is_file=output.is_file())
 
@@ -112,42 +127,12 @@ def _find_inputs(config: PredictConfig, context: Context, texts: Sequence[str]) 
     if texts or config.input == (STDIN,):
         return plan_texts(texts or config.input, input_format=config.input_format)
     inputs = []
-    for path in [path for name in config.input for path in _expand(name, context)]:
+    for path in [path for name in config.input for path in list_input_files(name, context)]:
         is_folder = path.is_dir()
         format = "text" if is_folder else find_format(path, flag="--input", option=config.input_format)
         inputs.append(PredictInput(path, format, is_file=path.is_file(), is_folder=is_folder))
         check_extra(format)
     return inputs
-
-
-def _expand(name: str, context: Context) -> list[Path]:
-    """Return the files of a path, a glob or a folder.
-
-    Raises:
-        UsageError: there are none.
-    """
-    from polarity_cli.data.sources import expand, find_source
-
-    paths = expand(name)
-    if not paths:
-        raise UsageError(f"--input {name}: no such file or folder.")
-    (path, *_) = paths
-    if len(paths) > 1 or not path.is_dir() or list_classes(path):
-        return paths
-    files = sorted(inner for inner in path.iterdir() if inner.is_file() and not inner.name.startswith((".", "_")))
-    readable = [file for file in files if is_readable(file)]
-    if not readable and any(inner.is_dir() for inner in path.iterdir()):
-        source = find_source(name, rows=None, context=context)
-        for note in source.notes:
-            context.observer.note(note)
-        return [file for paths in source.files.values() for file in paths]
-    if not readable:
-        raise UsageError(f"--input {name}: no file of a known format in it.", hint="Name the files, with --input-format.")
-    over = [file.name for file in files if not is_readable(file)]
-    if over:
-        shown = ", ".join(over[:10]) + (f" and {len(over) - 10:,} more" if len(over) > 10 else "")
-        context.observer.note(f"{name}: passed over {shown}.")
-    return readable
 
 
 class _Labelling:
@@ -158,13 +143,14 @@ class _Labelling:
         config: PredictConfig,
         context: Context,
         checkpoint: Checkpoint,
+        meter: Meter,
         *,
         stdin: Callable[[], IO[bytes]] | None,
         terminal: Terminal | None,
         as_json: bool,
     ) -> None:
         self.done = Predicted()
-        self._config, self._context, self._checkpoint = config, context, checkpoint
+        self._config, self._context, self._checkpoint, self._meter = config, context, checkpoint, meter
         self._stdin, self._terminal, self._as_json = stdin, terminal, as_json
         self._predictor: Predictor | None = None
         self._about: dict[str, object] = {"checkpoint": checkpoint.name, "inputs": list(config.input)}
@@ -188,11 +174,15 @@ class _Labelling:
                         f"{stream.name}: its columns are {', '.join(own[:8])}, not {', '.join(columns[:8])} as before.",
                         hint="Write each to a file of its own, --output FOLDER, or --format jsonl.",
                     )
+                if part.path is not None:
+                    self._meter.begin(part.path, stream.format)
                 self._label(_admit(reading, output.format, names, columns), writer, sink)
+                self._meter.end()
                 stream.close()  # not where it failed: a thread that waits for a pipe would keep it from closing
             self._about |= {"n_records": self.done.n_records, "left_out": self.done.losses.to_json()}
             if writer is not None:
                 writer.finish()
+        self.done.tally.end()
 
     def _open(self, part: PredictInput) -> Stream:
         if part.texts is not None:
@@ -217,12 +207,13 @@ class _Labelling:
         if self._predictor is None:
             with self._context.observer.track("Loading the checkpoint"):
                 self._predictor = open_predictor(self._checkpoint, self._config, self._context, own_texts=first_texts)
+            self._about["threshold"] = self._predictor.threshold
         return self._predictor
 
     def _make_writer(
         self, output: PredictOutput, sink: IO[bytes], stream: Stream, columns: Sequence[str], names: Names
     ) -> Writer:
-        terminal = self._terminal if output.path is None or str(output.path) == STDIN else None
+        terminal = self._terminal if _is_stdout(output.path) else None
         if terminal and is_for_person(self._config) and not self._as_json:
             return terminal.make_writer(sink)
         if terminal:
@@ -233,11 +224,14 @@ class _Labelling:
 
     def _label(self, records: Iterator[Record], writer: Writer, sink: IO[bytes]) -> None:
         settled = settle(records, self._config.on_error, self.done.losses, self._context.observer)
+        self.done.tally.begin()
         for chunk in predict_stream(settled, self.load(()), explain=self._config.explain):
             for record, prediction in chunk:
                 writer.write(record, prediction)
             sink.flush()
             self.done.n_records += len(chunk)
+            self.done.tally.add(prediction for _, prediction in chunk)
+            self._meter.advance(len(chunk), chunk[-1][0])
 
 
 def _admit(reading: Reading, format: str, names: Names, columns: Sequence[str]) -> Iterator[Record]:

@@ -37,7 +37,7 @@ class Prediction:
     label: str
     """`negative`, `positive`, `uncertain`, or empty for a blank record."""
     score: float | None
-    """Probability of `label`, 0 to 1 (of the likelier class where the label is `uncertain`); None for a blank record."""
+    """Probability of `label`, 0 to 1 (where that is `uncertain`, of what it would have been); None for a blank record."""
     words: tuple[tuple[str, float], ...] | None = None
     """Each word with the log-odds of positive that it adds: how much they fall when the word is left out. None unless asked."""
 
@@ -101,6 +101,24 @@ def describe_meanings(labels: object, *, quote: Callable[[str], str] = str) -> s
     return ", ".join(shown) + more
 
 
+class Advance(Protocol):
+    """What a task calls as it goes on."""
+
+    def __call__(self, n: int, /, *, done: float | None = None, text: str = "") -> None:
+        """Show that so many more units are done.
+
+        Args:
+            n: units, those of the task's total.
+            done: the share of all work, 0 to 1, that is done by now, where units are unlike each other; else they tell. The first
+                one is where the task begins, which need not be 0.
+            text: what to say beside it, such as the epoch.
+        """
+
+
+def ignore_progress(n: int, /, *, done: float | None = None, text: str = "") -> None:
+    """Show nothing."""
+
+
 class Observer(Protocol):
     """Receives notes, warnings and progress; the command line shows them, a test may record them."""
 
@@ -110,8 +128,12 @@ class Observer(Protocol):
     def warn(self, message: str) -> None:
         """Show a sentence that `--quiet` does not hide: rows were lost, or a file has changed."""
 
-    def track(self, task: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
-        """Show the progress of a task of `total` units; the block gets a function that advances it by so many."""
+    @property
+    def shows_progress(self) -> bool:
+        """Whether anybody sees what `track` shows, so that it is worth finding out."""
+
+    def track(self, task: str, total: int | None = None, *, unit: str = "") -> AbstractContextManager[Advance]:
+        """Show the progress of a task of `total` units, which are called `unit`; the block gets what it calls as it goes on."""
 
     def countdown(self, reason: str, seconds: float) -> None:
         """Show why the program waits, and return after so many seconds."""
@@ -127,9 +149,14 @@ class SilentObserver:
         """Treat it as a note."""
         self.note(message)
 
-    def track(self, task: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
+    @property
+    def shows_progress(self) -> bool:
+        """Say that nobody looks."""
+        return False
+
+    def track(self, task: str, total: int | None = None, *, unit: str = "") -> AbstractContextManager[Advance]:
         """Show no progress."""
-        return nullcontext(lambda n: None)
+        return nullcontext(ignore_progress)
 
     def countdown(self, reason: str, seconds: float) -> None:
         """Wait."""

@@ -30,7 +30,7 @@ from polarity_cli.checkpoint.classes import check_head, find_positive_class, rea
 from polarity_cli.checkpoint.manifest import MANIFEST, Manifest, read_manifest
 from polarity_cli.checkpoint.model_folder import ModelFolder
 from polarity_cli.errors import CacheError, CheckpointError, UsageError
-from polarity_cli.records import Observer
+from polarity_cli.records import Observer, Threshold
 
 HISTORY = "history.jsonl"
 KIND = "checkpoints"
@@ -108,6 +108,11 @@ class Checkpoint:
     def max_length(self) -> int | None:
         """The most tokens of a text; None where only the encoder's own limit is known."""
         return self.manifest.max_length if self.manifest else None
+
+    @property
+    def threshold(self) -> Threshold | None:
+        """From which probability on it answers positive, as training found; None where the likelier class answers."""
+        return self.manifest.threshold if self.manifest else None
 
     @property
     def class_names(self) -> dict[int, str]:

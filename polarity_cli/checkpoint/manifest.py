@@ -1,6 +1,7 @@
 """A checkpoint's manifest, polarity.json, as typed values: what is read of it by `evaluate`, `predict` and `train`.
 
-A manifest may come from anywhere, and older ones lack what was added since: `read`, `on_error`, `rule` and `more_sources`.
+A manifest may come from anywhere, and older ones lack what was added since: `read`, `on_error`, `rule`,
+`more_sources` and `threshold`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from polarity_cli.checkpoint.folder_check import is_plain_name
 from polarity_cli.config import SHORTEST_LENGTH, TRUNCATIONS, DataConfig, ReadOptions
 from polarity_cli.data.labels import LabelRule
 from polarity_cli.errors import UsageError
+from polarity_cli.records import LABEL_NAMES, Threshold
 
 MANIFEST = "polarity.json"
+FOUND_ON = ("validation", "out of fold")
+"""The reviews that a threshold may be found on."""
 _LONGEST = 1_000_000
 """Tokens: no encoder reads more of a text."""
 
@@ -93,6 +97,8 @@ class Manifest:
     truncation: str
     graphs: object
     """What the export found; see `inference/graphs`."""
+    threshold: Threshold | None = None
+    """From which probability on it answers positive; None where the likelier class answers."""
 
     @classmethod
     def from_json(cls, value: object) -> Manifest:
@@ -112,6 +118,7 @@ class Manifest:
             max_length=max_length,
             truncation=manifest["truncation"],
             graphs=manifest.get("graphs"),
+            threshold=None if manifest.get("threshold") is None else _read_threshold(manifest["threshold"]),
         )
 
 
@@ -132,6 +139,16 @@ def _read(value: Any, *types: type) -> Any:
     """Return a value of one of the types, exactly: true is no number."""
     _require(type(value) in types)
     return value
+
+
+def _read_threshold(value: object) -> Threshold:
+    threshold = _read(value, dict)
+    names = ("positive", "target_precision", "precision", "recall")
+    shares = {name: _read(threshold.get(name), int, float) for name in names}
+    _require(all(0 <= share <= 1 for share in shares.values()))
+    n, of, found_on = _read(threshold.get("n"), int), threshold.get("of"), threshold.get("found_on")
+    _require(n >= 1 and of in LABEL_NAMES and found_on in FOUND_ON)
+    return Threshold(of=of, n=n, found_on=found_on, **shares)
 
 
 def _read_texts(value: object) -> tuple[str, ...]:

@@ -7,13 +7,14 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from polarity_cli.cache.layout import default_cache_dir
 from polarity_cli.cli.options import Call
 from polarity_cli.config import Context
+from polarity_cli.records import Advance, ignore_progress
 from polarity_cli.text import clean_text, escape_unprintable, make_printable
 
 
@@ -40,52 +41,41 @@ class Console:
         else:
             print(message, file=sys.stderr, flush=True)
 
-    @contextmanager
-    def track(self, task: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-        """Show a bar (or, without a total, a spinner) while the block runs."""
-        if self._quiet or not sys.stderr.isatty():
-            yield lambda n: None
-            return
-        from rich.console import Console as RichConsole
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            SpinnerColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+    @property
+    def shows_progress(self) -> bool:
+        """Whether anybody sees a bar."""
+        return not self._quiet and sys.stderr.isatty()
 
-        columns = [TextColumn("{task.description}", markup=False)]
-        counted = [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-        shown = [*columns, *(counted if total else [SpinnerColumn(), TimeElapsedColumn()])]
-        with Progress(*shown, console=RichConsole(stderr=True), transient=True) as bars:
-            number = bars.add_task(make_printable(task, keep=""), total=total)
-            outer, self._bars = self._bars, bars
+    @contextmanager
+    def track(self, task: str, total: int | None = None, *, unit: str = "") -> Iterator[Advance]:
+        """Show a bar (or, as long as nothing says how much there is to do, a spinner) while the block runs."""
+        if not self.shows_progress:
+            yield ignore_progress
+            return
+        from polarity_cli.cli.bars import Bar, make_bars
+
+        outer = self._bars
+        with make_bars() if outer is None else nullcontext(outer) as self._bars:
+            bar = Bar(self._bars, task, total, unit)
             try:
-                yield lambda n: bars.advance(number, n)
+                yield bar
             finally:
+                self._bars.remove_task(bar.task)
                 self._bars = outer
 
     def countdown(self, reason: str, seconds: float) -> None:
         """Print why nothing goes on and wait so many seconds; on a terminal, count them below what is printed."""
-        if self._quiet or not sys.stderr.isatty():
+        if not self.shows_progress:
             self.note(f"{reason}; trying again in {seconds:.0f} s.")
             time.sleep(seconds)
             return
         self.note(f"{reason}.")
         ends = time.monotonic() + seconds
-        has_bars = self._bars is not None
-        with nullcontext() if has_bars else self.track(""):
-            number = self._bars.add_task("", total=None) if has_bars else self._bars.task_ids[-1]
-            try:
-                while (left := ends - time.monotonic()) > 0:
-                    self._bars.update(number, description=f"Trying again in {math.ceil(left)} s")
-                    time.sleep(min(left, 0.2))
-            finally:
-                if has_bars:
-                    self._bars.remove_task(number)
+        with self.track(""):
+            number = self._bars.task_ids[-1]
+            while (left := ends - time.monotonic()) > 0:
+                self._bars.update(number, description=f"Trying again in {math.ceil(left)} s")
+                time.sleep(min(left, 0.2))
 
 
 def make_context(call: Call, *, silent: bool = False) -> Context:

@@ -148,8 +148,8 @@ _MODEL: dict[str, Flag] = {
     ),
     "threshold": Flag(
         metavar="P",
-        help="Answer positive from this probability of positive on.",
-        default="the checkpoint's own, else 0.5",
+        help="Answer positive from this probability of it on; the score, that of the label given, may then be below 0.5.",
+        default="the checkpoint's own, else the likelier class",
     ),
 }
 _TRAINING: dict[str, Flag] = {
@@ -237,7 +237,7 @@ _OUTPUT: dict[str, Flag] = {
         default="predicted_ where either is taken",
     ),
     "escape_formulas": Flag(help=_FORMULAS),
-    "min_confidence": Flag(metavar="P", help="Answer `uncertain` below this probability."),
+    "min_confidence": Flag(metavar="P", help="Answer `uncertain` where the score would be below this probability."),
     "explain": Flag(help="Show what each word adds, by leaving it out; a terminal or JSON only. As slow as it says."),
     "json": Flag(help="Print one JSON document on standard output.", envvar=("POLARITY_JSON",)),
     "quiet": Flag(names=("--quiet", "-q"), help="No progress and no notes; warnings stay.", envvar=("POLARITY_QUIET",)),

@@ -57,8 +57,7 @@ def let_other_answer(
     texts = _read_texts(other, reviews, text, context)
     model = open_to_answer(other, options, context, own_texts=texts[:1000])
     token_ids = model.load_tokenizer().encode([text or " " for text in texts])
-    threshold = other.threshold.positive if other.threshold else None
-    return answer_reviews(model, token_ids, threshold=threshold, context=context, task=f"Evaluating {other.name}", world=world)
+    return answer_reviews(model, token_ids, context=context, task=f"Evaluating {other.name}", world=world)
 
 
 def _read_texts(other: Checkpoint, reviews: NumberedReviews, text: Sequence[str], context: Context) -> list[str]:

@@ -56,9 +56,10 @@ class AnswerOptions:
     """How a checkpoint is asked."""
 
     precision: str | None = None
+    """None takes what `predict` answers with."""
     positive_class: str | None = None
     threshold: float | None = None
-    """None takes the checkpoint's own, else 0.5."""
+    """From which on the answer is positive; None takes the checkpoint's own, else 0.5."""
 
 
 def open_to_answer(
@@ -76,6 +77,7 @@ def open_to_answer(
             context,
             precision=precision,
             positive_class=options.positive_class,
+            threshold=options.threshold,
             own_texts=own_texts,
             makes_graphs=False,
         )
@@ -88,7 +90,6 @@ def answer_reviews(
     model: OpenedModel,
     token_ids: Sequence[TokenIds],
     *,
-    threshold: float | None,
     context: Context,
     task: str = "Evaluating",
     world: World = ALONE,
@@ -98,7 +99,6 @@ def answer_reviews(
     Args:
         model: see `open_to_answer`.
         token_ids: of its tokenizer.
-        threshold: from which on the answer is positive; None is 0.5.
         context: who is shown progress.
         task: what the progress is called.
         world: the processes that share the work.
@@ -113,11 +113,11 @@ def answer_reviews(
     order = [1 - model.positive, model.positive]
     shown = compute_scores(logits, sigmoid=model.sigmoid)[:, order]
     # The two scores of a sigmoid head are compared, as its label is; with a threshold its own score of positive counts.
-    y_score = shown[:, 1] if threshold is not None else compute_scores(logits)[:, model.positive]
+    y_score = shown[:, 1] if model.threshold is not None else compute_scores(logits)[:, model.positive]
     return Answers(
         y_score=y_score,
         shown=shown,
-        threshold=USUAL_THRESHOLD if threshold is None else threshold,
+        threshold=USUAL_THRESHOLD if model.threshold is None else model.threshold,
         precision=model.precision,
         seconds=time.perf_counter() - started,
     )

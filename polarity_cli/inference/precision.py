@@ -11,8 +11,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from polarity_cli.machine import choose_threads
+from polarity_cli.records import POSITIVE
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from polarity_cli.data.tokenizing import ReviewTokenizer
     from polarity_cli.inference.graphs import GraphFolder
 
@@ -26,11 +30,25 @@ _LONGEST_S = 1.0
 
 
 def choose_precision(
-    graphs: GraphFolder, option: str | None, tokenizer: ReviewTokenizer, own_texts: Sequence[str]
+    graphs: GraphFolder,
+    option: str | None,
+    tokenizer: ReviewTokenizer,
+    own_texts: Sequence[str],
+    *,
+    positive: int = POSITIVE,
+    threshold: float | None = None,
 ) -> tuple[str, str | None]:
     """Return the precision to predict with, and what to say of the choice.
 
     int8 is taken where it was found to agree on the built-in reviews, and on as many of `own_texts` as a second allows.
+
+    Args:
+        graphs: to choose from.
+        option: the precision that is asked for.
+        tokenizer: theirs.
+        own_texts: some of the texts that will be labelled.
+        positive: the index of the positive class.
+        threshold: the probability of positive from which on a text is positive; None takes the likelier class.
     """
     if option is not None or graphs.default == "fp32":
         return option or "fp32", None
@@ -39,13 +57,15 @@ def choose_precision(
         return "int8", "int8 answers, which was checked on built-in English reviews alone; --precision fp32 answers as the model."
     if len(texts) <= FEW:
         return "fp32", None
-    n_compared, n_flipped = _compare(graphs, tokenizer, texts)
+    n_compared, n_flipped = _compare(graphs, tokenizer, texts, positive=positive, threshold=threshold)
     if n_flipped <= (MOST_FLIPPED * n_compared if n_compared >= _MOST_COMPARED else 0):
         return "int8", None
     return "fp32", f"int8 turns {n_flipped} of {n_compared} of these texts round; full precision answers, which is slower."
 
 
-def _compare(graphs: GraphFolder, tokenizer: ReviewTokenizer, texts: Sequence[str]) -> tuple[int, int]:
+def _compare(
+    graphs: GraphFolder, tokenizer: ReviewTokenizer, texts: Sequence[str], *, positive: int, threshold: float | None
+) -> tuple[int, int]:
     """Return how many texts were compared, and how many labels int8 flips."""
     from polarity_cli.inference.onnx_engine import GraphEngine
 
@@ -58,7 +78,10 @@ def _compare(graphs: GraphFolder, tokenizer: ReviewTokenizer, texts: Sequence[st
     n_compared = n_flipped = 0
     try:
         for start in range(0, len(token_ids), _SLICE):
-            full, small = (engine.compute_logits(token_ids[start : start + _SLICE]).argmax(1) for engine in engines)
+            part = token_ids[start : start + _SLICE]
+            full, small = (
+                _find_positive(engine.compute_logits(part), positive, threshold, sigmoid=graphs.sigmoid) for engine in engines
+            )
             n_compared, n_flipped = n_compared + len(full), n_flipped + int((full != small).sum())
             if time.monotonic() > ends:
                 break
@@ -66,3 +89,13 @@ def _compare(graphs: GraphFolder, tokenizer: ReviewTokenizer, texts: Sequence[st
         for engine in engines:
             engine.close()
     return n_compared, n_flipped
+
+
+def _find_positive(logits: NDArray[np.float64], positive: int, threshold: float | None, *, sigmoid: bool) -> NDArray[np.bool_]:
+    """Return which texts are positive, `(N,) bool`, from logits `(N, 2)`."""
+    from polarity_cli.inference.scores import compute_scores
+
+    scores = logits if threshold is None else compute_scores(logits, sigmoid=sigmoid)
+    least = scores[:, 1 - positive] if threshold is None else threshold
+    found: NDArray[np.bool_] = scores[:, positive] >= least
+    return found

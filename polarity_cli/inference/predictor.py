@@ -42,11 +42,30 @@ class Predictor:
     """A loaded checkpoint."""
 
     def __init__(
-        self, engine: Engine, tokenizer: ReviewTokenizer, *, positive: int, min_confidence: float = 0.0, sigmoid: bool = False
+        self,
+        engine: Engine,
+        tokenizer: ReviewTokenizer,
+        *,
+        positive: int,
+        threshold: float | None = None,
+        min_confidence: float = 0.0,
+        sigmoid: bool = False,
+        name: str = "",
     ) -> None:
-        """Take an engine, its tokenizer, the index of the positive class, and whether each class is scored by itself."""
+        """Take what answers.
+
+        Args:
+            engine: from token ids to logits.
+            tokenizer: from texts to token ids.
+            positive: the index of the positive class.
+            threshold: the probability of positive from which on the label is positive; None takes the likelier class.
+            min_confidence: the probability of the label below which it is `uncertain`.
+            sigmoid: whether each class is scored by itself.
+            name: what runs: `int8`, `fp32` or `torch`.
+        """
         self._engine, self._tokenizer, self._positive = engine, tokenizer, positive
         self._min_confidence, self._sigmoid = min_confidence, sigmoid
+        self.threshold, self.name = threshold, name
 
     def start(self, texts: Sequence[str], *, explain: bool = False) -> Callable[[], list[Prediction]]:
         """Begin to predict texts, and return what waits for a prediction for each, in order; a blank text gets an empty label."""
@@ -104,8 +123,8 @@ class Predictor:
         return odds
 
     def _decide(self, positive: float, negative: float) -> Prediction:
-        label = POSITIVE if positive >= negative else 1 - POSITIVE
-        confidence = max(positive, negative)
+        is_positive = positive >= (negative if self.threshold is None else self.threshold)
+        confidence = positive if is_positive else negative
         if confidence < self._min_confidence:
             return Prediction("uncertain", confidence)
-        return Prediction(LABEL_NAMES[label], confidence)
+        return Prediction(LABEL_NAMES[POSITIVE if is_positive else 1 - POSITIVE], confidence)

@@ -1,0 +1,175 @@
+"""How far the labelling of files has come, as a share of their bytes. Used by the verb `predict` where a bar is shown.
+
+Records are read ahead of those that are labelled, so it goes by where the last labelled one stands in its file: its line, or its
+row. Where each line stands is found by a thread that reads the file once more, in a fraction of the time of labelling it.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+from polarity_cli.errors import DataError
+from polarity_cli.formats.class_folders import list_classes
+from polarity_cli.formats.compression import open_bytes, report_damage
+from polarity_cli.formats.record import Record
+from polarity_cli.records import Advance, Observer
+
+_BLOCK = 1 << 16
+"""Bytes within which lines are taken as equally long."""
+
+
+class _Places(Protocol):
+    """Where the records of a file stand in it."""
+
+    def find_share(self, record: Record) -> float | None:
+        """Return the share of the file up to a record, 0 to 1; None where it is not known (yet)."""
+
+    def close(self) -> None:
+        """Look no further."""
+
+
+class Meter:
+    """A bar for the labelling of some files, shown from the first label to the end of the block."""
+
+    def __init__(self, paths: Sequence[Path], observer: Observer) -> None:
+        """Take files, and folders of classes, in the order in which they are labelled; nothing is shown without any."""
+        self._observer, self._is_shown = observer, bool(paths) and observer.shows_progress
+        self._sizes = [_measure(path) for path in paths] if self._is_shown else []
+        self._n_done = 0
+        self._places: _Places = _Nowhere()
+        self._advance: Advance | None = None
+
+    def __enter__(self) -> Meter:
+        self._stack = ExitStack()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._places.close()
+        self._stack.close()
+
+    def begin(self, path: Path, format: str) -> None:
+        """Begin to label the next file."""
+        if not self._is_shown:
+            return
+        self._places = _find_places(path, format)
+        if self._advance is None:
+            self._advance = self._stack.enter_context(self._observer.track("Labelling", unit="reviews"))
+            self._advance(0, done=0.0 if len(self._sizes) > 1 else None)
+
+    def advance(self, n: int, last: Record) -> None:
+        """Take it that so many more records of the file are labelled, up to `last`."""
+        if self._advance is not None:
+            self._advance(n, done=self.find_share(last))
+
+    def end(self) -> None:
+        """End with the file."""
+        self._places.close()
+        self._n_done, self._places = self._n_done + 1, _Nowhere()
+
+    def find_share(self, record: Record) -> float | None:
+        """Return the share of the bytes of all files, 0 to 1, up to a record of the current one; None where it is not known."""
+        share = self._places.find_share(record)
+        if share is None and len(self._sizes) == 1:
+            return None
+        done = sum(self._sizes[: self._n_done]) + self._sizes[self._n_done] * (share or 0.0)
+        return done / max(1, sum(self._sizes))
+
+
+class _Nowhere:
+    """A file of which nobody knows how many records it holds: a workbook, a JSON document, a pipe."""
+
+    def find_share(self, record: Record) -> float | None:
+        return None
+
+    def close(self) -> None:
+        pass
+
+
+class _Rows:
+    """A file or folder with so many records."""
+
+    def __init__(self, total: int) -> None:
+        self._total = max(1, total)
+
+    def find_share(self, record: Record) -> float | None:
+        return min(1.0, record.row / self._total)
+
+    def close(self) -> None:
+        pass
+
+
+class Lines:
+    """A file of lines, compressed or not, of which a thread finds out where each line stands."""
+
+    def __init__(self, path: Path) -> None:
+        """Begin to read the file."""
+        self._path, self._stopped = path, threading.Event()
+        self._n_lines: list[int] = []
+        """Line ends up to the end of each block."""
+        self._size: int | None = None
+        """Bytes, decompressed; None until they are all read."""
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def find_share(self, record: Record) -> float | None:
+        """Return the share of the bytes up to a record's line; None until the whole file was read, or where it has no lines."""
+        line = record.where.rpartition(":")[2]
+        if self._size is None or not self._n_lines or not line.isdigit():
+            return None
+        n_before = int(line)
+        block = min(bisect_right(self._n_lines, n_before), len(self._n_lines) - 1)
+        first = self._n_lines[block - 1] if block else 0
+        within = (n_before - first) / max(1, self._n_lines[block] - first)
+        return min(1.0, (block + min(1.0, within)) * _BLOCK / max(1, self._size))
+
+    def wait(self) -> None:
+        """Wait until the file is read."""
+        self._thread.join()
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._stopped.set()
+
+    def _read(self) -> None:
+        n_lines = size = 0
+        counts: list[int] = []
+        try:
+            with report_damage(self._path), open_bytes(self._path) as stream:
+                while not self._stopped.is_set() and (block := stream.read(_BLOCK)):
+                    n_lines, size = n_lines + block.count(b"\n"), size + len(block)
+                    counts.append(n_lines)
+        except DataError:  # who reads its records will say so
+            return
+        self._n_lines = counts if n_lines else []
+        self._size = size
+
+
+def _measure(path: Path) -> int:
+    """Return the bytes of a file or of a folder of classes."""
+    if path.is_dir():
+        return sum(text.stat().st_size for texts in list_classes(path).values() for text in texts)
+    return path.stat().st_size
+
+
+def _find_places(path: Path, format: str) -> _Places:
+    if path.is_dir():
+        return _Rows(sum(map(len, list_classes(path).values())))
+    if format == "parquet":
+        return _count_rows(path)
+    return _Nowhere() if format == "xlsx" or not path.is_file() else Lines(path)
+
+
+def _count_rows(path: Path) -> _Places:
+    """Return the rows of a Parquet file, by the index at its end, which a compressed one hides."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return _Rows(pq.read_metadata(path).num_rows)
+    except (pa.ArrowException, OSError, ValueError):
+        return _Nowhere()
