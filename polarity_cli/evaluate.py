@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from polarity_cli.cache.entries import Entry
 from polarity_cli.cache.hashes import hash_file
@@ -16,18 +15,17 @@ from polarity_cli.distributed.cache_group import take_turns
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.errors import UsageError
 from polarity_cli.evaluation.reviews_to_score import ReviewsToScore, find_files, find_reviews
+from polarity_cli.extras import require_extra
 from polarity_cli.records import SilentObserver
 from polarity_cli.scoring.row_files import check_row_file
 
 if TYPE_CHECKING:
-    from polarity_cli.evaluation.result import EvaluateResult, Served
     from polarity_cli.data.own_columns import NumberedReviews
     from polarity_cli.data.tokenized import TokenizedSplit
     from polarity_cli.evaluation.against import Contest
     from polarity_cli.evaluation.answers import Answers
+    from polarity_cli.evaluation.result import EvaluateResult
     from polarity_cli.open_model import OpenedModel
-    from polarity_cli.scoring.assessment import Assessment
-    from polarity_cli.scoring.values import Check
 
 
 def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE) -> EvaluateResult | None:
@@ -61,7 +59,9 @@ def _check_files(config: EvaluateConfig) -> None:
 
     for flag, path in (("--errors", config.errors), ("--predictions", config.predictions), ("--suspects", config.suspects)):
         check_row_file(path, flag)
-    check_page(config.report, suspects=config.suspects is not None)
+    check_page(config.report)
+    if config.suspects is not None:
+        require_extra("report", "--suspects")
 
 
 def _open_checkpoint(name: str | Path | None, context: Context, world: World) -> Checkpoint:
@@ -127,9 +127,7 @@ class _Evaluation:
         from polarity_cli.evaluation.answers import AnswerOptions, open_to_answer
 
         config, context = self._config, self._context
-        options = AnswerOptions(
-            precision=config.precision, positive_class=config.positive_class, threshold=config.threshold
-        )
+        options = AnswerOptions(precision=config.precision, positive_class=config.positive_class, threshold=config.threshold)
         self._model = open_to_answer(self._checkpoint, options, context, own_texts=self._parts[0].texts[:1000])
         self._answers = self._run(self._model)
         served = self._find_served()
@@ -165,81 +163,24 @@ class _Evaluation:
 
     def finish(self) -> EvaluateResult:
         """Find what is to be found of the answers, and write the files that are asked for."""
-        from polarity_cli.evaluation.known import count_seen, describe_circumstances, read_groups, read_training_rows
-        from polarity_cli.scoring.assessment import Scored, assess
-        from polarity_cli.scoring.checks import find_checks
+        from polarity_cli.evaluation.judge import Judged, judge
+        from polarity_cli.evaluation.known import count_seen, read_training_rows
 
         config, context, reviews = self._config, self._context, self._reviews
-        numbered = self.number_reviews()
-        n_seen = count_seen(self._checkpoint.folder, self._parts, context) if config.sources else None
-        training = read_training_rows(self._checkpoint, context)
-        scored = Scored(
-            y_true=self._y_true,
-            y_score=self._answers.y_score,
-            threshold=self._answers.threshold,
-            texts=[text for part in self._parts for text in part.iterate_texts()],
-            lengths=_concatenate([part.lengths for part in self._parts]),
-            max_length=int(reviews.manifest.key["max_length"]),
-            groups=read_groups(numbered, config.by, reviews.manifest.text),
-        )
-        with context.observer.track("Looking at the scores"):
-            assessment = assess(scored, training)
-        about = describe_circumstances(
-            reviews.manifest,
-            split=reviews.split,
-            truncation=self._checkpoint.truncation,
-            training=training,
-            n_seen=n_seen or 0,
-        )
-        checks = tuple(find_checks(scored, assessment, about))
-        return self._write(numbered, assessment, checks, n_seen)
-
-    def _write(
-        self, numbered: NumberedReviews, assessment: Assessment, checks: tuple[Check, ...], n_seen: int | None
-    ) -> EvaluateResult:
-        """Write the files that are asked for, and return the result."""
-        from polarity_cli.evaluation.result import EvaluateResult
-        from polarity_cli.evaluation.findings import Findings, write_files
-        from polarity_cli.evaluation.page import write_page
-
-        config, reviews, n_rows = self._config, self._reviews, len(self._y_true)
-        findings = Findings(numbered, self._y_true, self._answers)
-        written = write_files(findings, self._model, config, self._context.observer)
-        result = EvaluateResult(
-            checkpoint=self._checkpoint.name,
+        judged = Judged(
+            name=self._checkpoint.name,
+            folder=self._checkpoint.folder,
             source=reviews.source,
             split=reviews.split,
-            scored=f"{n_rows:,} {'row' if n_rows == 1 else 'rows'}, {reviews.in_words}",
-            left_out=dict(reviews.manifest.left_out),
+            in_words=reviews.in_words,
+            truncation=self._checkpoint.truncation,
+            manifest=reviews.manifest,
+            reviews=self.number_reviews(),
             answers=self._answers,
-            assessment=assessment,
-            checks=checks,
-            served=self._describe_served(),
+            open_model=lambda: self._model,
+            training=read_training_rows(self._checkpoint, context),
+            n_seen=count_seen(self._checkpoint.folder, self._parts, context) if config.sources else None,
+            served=self._served,
             contest=self._contest,
-            n_seen_in_training=n_seen,
-            errors=config.errors,
-            predictions=config.predictions,
-            suspects=written.suspects,
-            suspects_file=config.suspects,
-            report=config.report,
         )
-        if config.report is not None:
-            write_page(config.report, result, findings, written, self._checkpoint)
-        return result
-
-    def _describe_served(self) -> Served | None:
-        from polarity_cli.evaluation.result import Served
-        from polarity_cli.scoring.metrics import compute_metrics
-
-        served = self._served
-        if served is None:
-            return None
-        metrics = compute_metrics(self._y_true, served.y_score, threshold=served.threshold)
-        n_flipped = int((served.y_pred != self._answers.y_pred).sum())
-        return Served(precision=served.precision, metrics=metrics, n_flipped=n_flipped)
-
-
-def _concatenate(arrays: Sequence[Any]) -> Any:
-    import numpy as np
-
-    return np.concatenate(arrays)
+        return judge(judged, config, context)

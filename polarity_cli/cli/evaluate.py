@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from pathlib import Path
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from polarity_cli.cli import options
-from polarity_cli.cli.console import format_metrics, make_context, print_json, print_pairs
+from polarity_cli.cli.console import make_context, print_json, print_pairs
 from polarity_cli.cli.options import Call
+from polarity_cli.cli.scores import format_baselines, format_check, format_confusion, format_coverage, format_scores
 from polarity_cli.config import EvaluateConfig
 from polarity_cli.distributed.environment import is_main_process
 from polarity_cli.extras import require_extra
 from polarity_cli.make_config import make_config
+from polarity_cli.records import Observer
+from polarity_cli.scoring.values import Check
+from polarity_cli.text import make_printable
 
 if TYPE_CHECKING:
-    from polarity_cli.evaluate import EvaluateResult
+    from polarity_cli.evaluation.result import EvaluateResult
 
 EXAMPLES = options.paragraphs(
     """
     Examples:
       polarity evaluate ./ckpt
       polarity evaluate ./ckpt new-reviews.csv --errors mistakes.csv
+      polarity evaluate ./ckpt --report report.html
+      polarity evaluate ./ckpt --against ./last-month --fail-if-worse
+      polarity evaluate ./ckpt new-reviews.csv --by product --suspects labels.csv
       polarity evaluate ./ckpt --json | jq .metrics.f1
-      polarity evaluate ./ckpt --processes 4
       polarity evaluate ./another-model reviews.csv --positive-class GOOD
     """
 )
@@ -42,22 +47,63 @@ def command(given: dict[str, Any], call: Call) -> int:
     if n_processes > 1:
         return launch(call.line, n_processes, debug=call.debug)
     context = make_context(call, silent=not is_main_process())
-    world = join_world()
-    result = evaluate(config, context, world)
-    if not world.is_main:
+    result = evaluate(config, context, join_world())
+    if result is None:
         return 0
+    tell_checks(result.checks, context.observer)
     if call.json:
-        print_json({key: str(value) if isinstance(value, Path) else value for key, value in asdict(result).items()})
+        print_json(result.to_json())
     else:
         _print_result(result)
-    return 0
+    return 1 if config.fail_if_worse and result.is_worse else 0
+
+
+def tell_checks(checks: tuple[Check, ...], observer: Observer) -> None:
+    """Say what the checks found: warnings so that `--quiet` does not hide them."""
+    for check in checks:
+        (observer.warn if check.is_warning else observer.note)(format_check(check))
 
 
 def _print_result(result: EvaluateResult) -> None:
-    pairs = {"checkpoint": result.checkpoint, "scored": result.scored}
-    if result.errors is not None:
-        n_mistakes = int(result.metrics["positive_as_negative"] or 0) + int(result.metrics["negative_as_positive"] or 0)
-        pairs["mistakes"] = f"{n_mistakes:,} in {result.errors}"
+    found, answers = result.assessment, result.answers
+    pairs = {"checkpoint": f"{result.checkpoint}, {result.describe_precision()}", "scored": result.scored}
+    if answers.threshold != 0.5:
+        pairs["threshold"] = f"positive from {answers.threshold:.4g} on"
+    print_pairs(pairs)
+    print()
+    for line in (*format_scores(found.metrics, found.intervals), "", *format_confusion(found.metrics), ""):
+        print(line)
+    print_pairs(_list_findings(result))
+
+
+def _list_findings(result: EvaluateResult) -> dict[str, str]:
+    """Return what stands below the tables, and the next command to type."""
+    found, n_mistakes = result.assessment, result.n_mistakes
+    pairs = {"verdict": result.verdict}
+    if found.baselines:
+        pairs["beside"] = format_baselines(found.baselines)
+    if found.coverage:
+        pairs["confidence"] = format_coverage(found.coverage)
+    if result.served is not None:
+        f1, accuracy = result.served.metrics["f1"], result.served.metrics["accuracy"]
+        pairs["served"] = (
+            f"{result.served.precision} answers in predict: {accuracy or 0.0:.3f} right, F1 {f1 or 0.0:.3f}, "
+            f"{result.served.n_flipped:,} answered otherwise"
+        )
+    for one in [one for one in found.slices if one.is_worse]:
+        pairs[f"worse at {one.group}"] = f"{one.name}: {one.accuracy:.1%} right ({one.interval[0]:.1%}-{one.interval[1]:.1%}), {one.n:,}"
+    if result.contest is not None:
+        pairs["against"] = result.contest.comparison.verdict
     if result.n_seen_in_training:
         pairs["seen"] = f"{result.n_seen_in_training:,} of them in training"
-    print_pairs({**pairs, **format_metrics(result.metrics)})
+    if result.errors is not None:
+        pairs["mistakes"] = f"{n_mistakes:,} in {result.errors}"
+    if result.predictions is not None:
+        pairs["predictions"] = str(result.predictions)
+    if result.suspects is not None:
+        pairs["suspects"] = f"{len(result.suspects):,} in {result.suspects_file}"
+    if result.report is not None:
+        pairs["report"] = str(result.report)
+    else:
+        pairs["next"] = f"polarity evaluate {shlex.quote(make_printable(result.checkpoint))} --report report.html"
+    return pairs

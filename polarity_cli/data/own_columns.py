@@ -10,6 +10,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from polarity_cli.config import ReadOptions
 from polarity_cli.data.tokenized import TokenizedSplit
 from polarity_cli.formats import open_path
@@ -44,6 +47,20 @@ class NumberedReviews:
 
     def __len__(self) -> int:
         return sum(len(part.split) for part in self.parts)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """`(N,)`: 0 negative, 1 positive."""
+        return np.concatenate([part.split.labels for part in self.parts])
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """`(N,)`: tokens in each review."""
+        return np.concatenate([part.split.lengths for part in self.parts])
+
+    def list_texts(self) -> list[str]:
+        """Return all reviews' texts."""
+        return [text for part in self.parts for text in part.split.iterate_texts()]
 
     @property
     def files(self) -> set[Path]:

@@ -73,7 +73,9 @@ def _read_texts(other: Checkpoint, reviews: NumberedReviews, text: Sequence[str]
             hint="Name the reviews: polarity evaluate CHECKPOINT reviews.csv --against OTHER",
         )
     if not set(other.text) <= set(own.columns):
-        context.observer.note(f"{other.name} was trained on {wanted}, which these reviews lack; it reads what the other one reads.")
+        context.observer.note(
+            f"{other.name} was trained on {wanted}, which these reviews lack; it reads what the other one reads."
+        )
         return [reviews.get_text(number) for number in numbers]
     context.observer.note(f"{other.name} reads {wanted}, as it was trained.")
     return [join_text(str(own.rows.get(number, {}).get(column) or "") for column in other.text or ()) for number in numbers]
@@ -81,9 +83,7 @@ def _read_texts(other: Checkpoint, reviews: NumberedReviews, text: Sequence[str]
 
 def hold_contest(y_true: NDArray[np.int64], first: Answers, other: Answers, names: tuple[str, str]) -> Contest:
     """Return how two checkpoints compare, the second of which is the other one."""
-    comparison = compare(
-        y_true, first.y_score, other.y_score, thresholds=(first.threshold, other.threshold), names=names
-    )
+    comparison = compare(y_true, first.y_score, other.y_score, thresholds=(first.threshold, other.threshold), names=names)
     apart = np.flatnonzero(first.y_pred != other.y_pred)
     order = apart[np.argsort(-np.abs(first.y_score - other.y_score)[apart], kind="stable")]
     return Contest(names[1], comparison, tuple(order.tolist()), other)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +82,7 @@ class Written:
     """None where nobody asked."""
 
 
-def write_files(findings: Findings, model: OpenedModel, config: EvaluateConfig, observer: Observer) -> Written:
+def write_files(findings: Findings, open_model: Callable[[], OpenedModel], config: EvaluateConfig, observer: Observer) -> Written:
     """Write the mistakes, the predictions and the suspects, as far as they are asked for, and return what a page needs of them.
 
     Raises:
@@ -90,7 +90,8 @@ def write_files(findings: Findings, model: OpenedModel, config: EvaluateConfig, 
     """
     escaped, shows_page = config.escape_formulas, config.report is not None
     most = MOST_EXPLAINED if config.errors is not None else MOST_SHOWN if shows_page else 0
-    words = explain(findings, model, findings.mistakes[:most], observer)
+    numbers = findings.mistakes[:most]
+    words = explain(findings, open_model(), numbers, observer) if numbers else []
     suspects = findings.find_suspects() if config.suspects is not None or shows_page else None
     if config.errors is not None:
         n_mistakes = write_mistakes(config.errors, findings, words, escaped=escaped)
@@ -105,8 +106,6 @@ def write_files(findings: Findings, model: OpenedModel, config: EvaluateConfig, 
 
 def explain(findings: Findings, model: OpenedModel, numbers: Sequence[int], observer: Observer) -> list[Words]:
     """Return, for each of these reviews, its words with the log-odds of positive that each adds."""
-    if not numbers:
-        return []
     predictor = Predictor(model.engine, model.load_tokenizer(), positive=model.positive, sigmoid=model.sigmoid)
     words: list[Words] = []
     with observer.track("Looking for the words that decided", len(numbers)) as advance:

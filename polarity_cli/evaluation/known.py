@@ -47,7 +47,7 @@ def count_seen(folder: Path, parts: Iterable[TokenizedSplit], context: Context) 
 
 
 def describe_circumstances(
-    manifest: PreparedManifest, *, split: str, truncation: str, training: TrainingRows | None, n_seen: int
+    manifest: PreparedManifest, *, split: str, truncation: str, training: TrainingRows | None, n_seen: int, is_weighted: bool
 ) -> Circumstances:
     """Return what the checks need to know of how reviews were read."""
     n_used = sum(counts.n_rows for counts in manifest.splits.values())
@@ -61,6 +61,7 @@ def describe_circumstances(
         chose_epoch=split == "validation",
         n_read=n_used + n_neither,
         n_neither=n_neither,
+        is_weighted=is_weighted,
         blank_columns={column: n / max(1, n_used) for column, n in manifest.blank.items()},
     )
 

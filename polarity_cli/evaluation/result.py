@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polarity_cli.evaluation.answers import Answers
+from polarity_cli.evaluation.verdict import describe_verdict
 from polarity_cli.scoring.assessment import Assessment
 from polarity_cli.scoring.values import Check, Metrics, Suspect
 
@@ -36,8 +37,10 @@ class EvaluateResult:
     source: str
     split: str
     """The split that was scored, or `all`."""
-    scored: str
-    """What was scored, in words and rows."""
+    in_words: str
+    """What of the source was scored, without the number of rows."""
+    commands: tuple[str, ...] = ()
+    """Command lines that find the same again."""
     left_out: dict[str, Any]
     """Rows of the source that were not scored, by why."""
     answers: Answers
@@ -59,6 +62,34 @@ class EvaluateResult:
         """The metrics, by name."""
         return self.assessment.metrics
 
+    @property
+    def scored(self) -> str:
+        """What was scored, in words and rows."""
+        n = len(self.answers.y_score)
+        return f"{n:,} {'row' if n == 1 else 'rows'}, {self.in_words}"
+
+    @property
+    def verdict(self) -> str:
+        """How good the checkpoint is, in one sentence."""
+        found = self.assessment
+        return describe_verdict(found.metrics, found.intervals, found.baselines, self.checks)
+
+    @property
+    def n_mistakes(self) -> int:
+        """Reviews that are answered wrongly."""
+        return int(self.metrics["positive_as_negative"] or 0) + int(self.metrics["negative_as_positive"] or 0)
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether it is worse than the other checkpoint, by more than chance explains."""
+        contest = self.contest.comparison if self.contest else None
+        return contest is not None and contest.is_real and contest.only_first_right < contest.only_second_right
+
+    def describe_precision(self) -> str:
+        """Return what answered, in words."""
+        precision = self.answers.precision
+        return "the weights, by torch" if precision == "weights" else f"the graph {precision}"
+
     def to_json(self) -> dict[str, Any]:
         """Return it as plain values, by the schema `SCHEMA`."""
         answers, found = self.answers, self.assessment
@@ -70,6 +101,7 @@ class EvaluateResult:
             "source": self.source,
             "split": self.split,
             "scored": self.scored,
+            "verdict": self.verdict,
             "precision": answers.precision,
             "threshold": answers.threshold,
             "seconds": round(answers.seconds, 3),

@@ -105,7 +105,7 @@ def _slice(scored: Scored) -> list[Slice]:
 
 def _compare_with_baselines(scored: Scored, training: TrainingRows) -> tuple[Baseline, ...]:
     """Return the baselines, each with an interval of how much better the model is in macro F1."""
-    fitted = score_baselines(training.texts, training.labels, scored.texts)
+    fitted = score_baselines(training.texts, training.labels, scored.texts).fitted
     described = describe_baselines(fitted, scored.y_true)
     return tuple(
         replace(
