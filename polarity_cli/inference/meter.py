@@ -124,8 +124,9 @@ class Lines:
         n_before = int(line)
         block = min(bisect_right(self._n_lines, n_before), len(self._n_lines) - 1)
         first = self._n_lines[block - 1] if block else 0
-        within = (n_before - first) / max(1, self._n_lines[block] - first)
-        return min(1.0, (block + min(1.0, within)) * _BLOCK / max(1, self._size))
+        within = min(1.0, (n_before - first) / max(1, self._n_lines[block] - first))
+        begins, ends = block * _BLOCK, min((block + 1) * _BLOCK, self._size)
+        return (begins + within * (ends - begins)) / self._size
 
     def wait(self) -> None:
         """Wait until the file is read."""

@@ -19,7 +19,7 @@ from polarity_cli.encoder.loading import load_tokenizer
 from polarity_cli.encoder.tokenizer import open_tokenizer
 from polarity_cli.encoder.top import split_model
 from polarity_cli.features.store import FeatureStore, describe_trunk
-from polarity_cli.records import EpochRecord, Observer, StepRecord
+from polarity_cli.records import Advance, EpochRecord, Observer, StepRecord
 from polarity_cli.training.describe import list_settings
 from polarity_cli.training.examples import make_examples
 from polarity_cli.training.fine_tuner import Examples, FineTuner
@@ -53,6 +53,22 @@ def load_frozen(location: EncoderLocation, unfreeze: int | All, observer: Observ
     if head is not None:
         observer.note(head.note)
     return model, freeze(model, unfreeze)
+
+
+class _StepsShown:
+    """A training bar: reviews, the epoch and the loss.
+
+    It goes by tokens: the batches of a run hold as many tokens each, of few long reviews or of many short ones.
+    """
+
+    def __init__(self, advance: Advance, *, n_tokens: int, n_epochs: int) -> None:
+        self._advance, self._n_tokens, self._n_epochs, self._n_done = advance, n_tokens, n_epochs, 0
+
+    def __call__(self, records: Sequence[StepRecord]) -> None:
+        """Show further steps; the first ones may be those of an earlier run."""
+        self._n_done += sum(record.n_tokens for record in records)
+        text = f"epoch {records[-1].epoch} of {self._n_epochs}, loss {records[-1].loss:.3f}" if records else ""
+        self._advance(sum(record.n_reviews for record in records), done=self._n_done / self._n_tokens, text=text)
 
 
 class Run:
@@ -134,11 +150,12 @@ class Run:
         plan = self._plan_epochs(train)
         state = self._make_state(plan, resumable)
         hold_signals = resumable.hold_signals(state) if resumable else nullcontext()
-        progress_bar = self.context.observer.track("Training", len(train) * config.epochs)
+        progress_bar = self.context.observer.track("Training", len(train) * config.epochs, unit="reviews")
         with self._open_trackers(), progress_bar as advance, hold_signals:
-            advance(sum(record.n_reviews for record in state.history if isinstance(record, StepRecord)))
+            show = _StepsShown(advance, n_tokens=int(train.split.lengths.sum()) * config.epochs, n_epochs=config.epochs)
+            show([record for record in state.history if isinstance(record, StepRecord)])
             for event in fit(state, plan, train=train, validation=self.examples.get("validation"), config=config):
-                self._report(event, advance, step=state.progress.step)
+                self._report(event, show, step=state.progress.step)
                 if resumable is not None:
                     resumable.record(state, is_end=isinstance(event, EpochDone) and event.is_last)
         return state.history
@@ -186,11 +203,11 @@ class Run:
             for tracker in self.accelerator.trackers:
                 tracker.finish()
 
-    def _report(self, event: Event, advance: Callable[[int], None], *, step: int) -> None:
+    def _report(self, event: Event, show: Callable[[Sequence[StepRecord]], None], *, step: int) -> None:
         """Tell the observer and the tracker what was done up to `step`."""
         if isinstance(event, StepsDone):
+            show(event.records)
             for record in event.records:
-                advance(record.n_reviews)
                 self._log({"loss": record.loss, "learning_rate": record.learning_rate}, step=record.step)
         elif isinstance(event, EpochDone):
             epoch, scores = event.record, event.record.validation or {}
