@@ -91,7 +91,9 @@ def _list_findings(result: EvaluateResult) -> dict[str, str]:
             f"{result.served.n_flipped:,} answered otherwise"
         )
     for one in [one for one in found.slices if one.is_worse]:
-        pairs[f"worse at {one.group}"] = f"{one.name}: {one.accuracy:.1%} right ({one.interval[0]:.1%}-{one.interval[1]:.1%}), {one.n:,}"
+        pairs[f"worse at {one.group}"] = (
+            f"{one.name}: {one.accuracy:.1%} right ({one.interval[0]:.1%}-{one.interval[1]:.1%}), {one.n:,}"
+        )
     if result.contest is not None:
         pairs["against"] = result.contest.comparison.verdict
     if result.n_seen_in_training:

@@ -6,9 +6,12 @@ Every process of a run makes one, and all call the same methods at the same time
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from polarity_cli.config import All, Context, TrainConfig
 from polarity_cli.data.batches import Batch, plan_epoch
@@ -146,34 +149,50 @@ class Run:
             DivergedError: a loss is not finite.
             UsageError, CacheError: as `ResumableRun.find_state`.
         """
+        plan = self.plan_epochs()
+        self._note_few_steps(plan)
+        with self._open_trackers():
+            return self.fit_plan(plan, resumable, validation=self.examples.get("validation"))
+
+    def fit_plan(
+        self, plan: Sequence[Sequence[Batch]], resumable: ResumableRun | None, *, validation: Examples | None, fold: str = ""
+    ) -> list[Record]:
+        """Train on the batches of each epoch as `fit` does; `fold` says in words which part of the run it is."""
         config, train = self.config, self.examples["train"]
-        plan = self._plan_epochs(train)
         state = self._make_state(plan, resumable)
         hold_signals = resumable.hold_signals(state) if resumable else nullcontext()
-        progress_bar = self.context.observer.track("Training", len(train) * config.epochs, unit="reviews")
-        with self._open_trackers(), progress_bar as advance, hold_signals:
-            show = _StepsShown(advance, n_tokens=int(train.split.lengths.sum()) * config.epochs, n_epochs=config.epochs)
+        n_tokens = sum(int(train.split.lengths[batch].sum()) for epoch in plan for batch in epoch)
+        progress_bar = self.context.observer.track(
+            fold or "Training", sum(len(batch) for epoch in plan for batch in epoch), unit="reviews"
+        )
+        with progress_bar as advance, hold_signals:
+            show = _StepsShown(advance, n_tokens=n_tokens, n_epochs=config.epochs)
             show([record for record in state.history if isinstance(record, StepRecord)])
-            for event in fit(state, plan, train=train, validation=self.examples.get("validation"), config=config):
-                self._report(event, show, step=state.progress.step)
+            for event in fit(state, plan, train=train, validation=validation, config=config):
+                if not fold:
+                    self._report(event, step=state.progress.step)
+                if isinstance(event, StepsDone):
+                    show(event.records)
                 if resumable is not None:
                     resumable.record(state, is_end=isinstance(event, EpochDone) and event.is_last)
         return state.history
 
-    def _plan_epochs(self, train: Examples) -> list[list[Batch]]:
-        """Return the batches of each epoch, and note it where they are few."""
-        config = self.config
-        plan = [
-            plan_epoch(train.split.lengths, batch_size=config.batch_size, seed=config.data.seed, epoch=epoch)
+    def plan_epochs(self, rows: NDArray[np.int64] | None = None) -> list[list[Batch]]:
+        """Return the batches of each epoch, of some rows of the train split or of all."""
+        config, lengths = self.config, self.examples["train"].split.lengths
+        rows = np.arange(len(lengths)) if rows is None else rows
+        return [
+            [rows[batch] for batch in plan_epoch(lengths[rows], batch_size=config.batch_size, seed=config.data.seed, epoch=epoch)]
             for epoch in range(1, config.epochs + 1)
         ]
+
+    def _note_few_steps(self, plan: Sequence[Sequence[Batch]]) -> None:
         n_steps = sum(map(len, plan))
         if n_steps < _FEW_STEPS:
             enough = -(-_FEW_STEPS // len(plan[0]))
             self.context.observer.note(
-                f"{len(train):,} training reviews give {n_steps} steps, which is few; try --epochs {enough}."
+                f"{len(self.examples['train']):,} training reviews give {n_steps} steps, which is few; try --epochs {enough}."
             )
-        return plan
 
     def _make_state(self, plan: Sequence[Sequence[Batch]], resumable: ResumableRun | None) -> TrainingState:
         """Return the state to train from: in all processes that which the main one finds on disk, or a new one."""
@@ -203,10 +222,9 @@ class Run:
             for tracker in self.accelerator.trackers:
                 tracker.finish()
 
-    def _report(self, event: Event, show: Callable[[Sequence[StepRecord]], None], *, step: int) -> None:
+    def _report(self, event: Event, *, step: int) -> None:
         """Tell the observer and the tracker what was done up to `step`."""
         if isinstance(event, StepsDone):
-            show(event.records)
             for record in event.records:
                 self._log({"loss": record.loss, "learning_rate": record.learning_rate}, step=record.step)
         elif isinstance(event, EpochDone):
