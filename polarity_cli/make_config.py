@@ -33,4 +33,6 @@ def make_train_config(given: Mapping[str, Any]) -> TrainConfig:
     """Return a training run's config: the recipe's values, and over them those given; see `make_config`."""
     recipe = given.get("recipe", TrainConfig.recipe)
     check_choice("--recipe", recipe, tuple(sorted(RECIPES)))
-    return make_config(TrainConfig, {**asdict(RECIPES[recipe]), **given})
+    # With folds every review is scored by a top that did not see it, so none is set aside unless that is asked for.
+    divided = {"test": 0.0, "validation": 0.0} if given.get("folds") is not None else {}
+    return make_config(TrainConfig, {**asdict(RECIPES[recipe]), **divided, **given})

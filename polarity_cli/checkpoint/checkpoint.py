@@ -166,6 +166,8 @@ def find_newest(cache_dir: Path, observer: Observer) -> Path:
     folders = list_checkpoints(cache_dir)
     for folder in reversed(folders):
         manifest = read_manifest(folder)
+        if manifest is not None and manifest.is_refused:
+            continue
         if manifest is not None and are_whole(folder, manifest.files, Place(cache_dir, KIND, folder.name).notes):
             return folder
         observer.warn(f"{folder}: not as it was written; it is passed over.")

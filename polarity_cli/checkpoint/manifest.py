@@ -98,6 +98,10 @@ class Manifest:
     graphs: object
     """What the export found; see `inference/graphs`."""
     threshold: Threshold | None = None
+    n_folds: int | None = None
+    """Folds whose scores are in the checkpoint; see `checkpoint/out_of_fold`."""
+    is_refused: bool = False
+    """Whether the run required more of it than it has, so that it was not published."""
     """From which probability on it answers positive; None where the likelier class answers."""
 
     @classmethod
@@ -119,6 +123,8 @@ class Manifest:
             truncation=manifest["truncation"],
             graphs=manifest.get("graphs"),
             threshold=None if manifest.get("threshold") is None else _read_threshold(manifest["threshold"]),
+            n_folds=_read_folds(manifest.get("folds")),
+            is_refused=isinstance(manifest.get("required"), dict) and manifest["required"].get("met") is False,
         )
 
 
@@ -139,6 +145,14 @@ def _read(value: Any, *types: type) -> Any:
     """Return a value of one of the types, exactly: true is no number."""
     _require(type(value) in types)
     return value
+
+
+def _read_folds(value: object) -> int | None:
+    if value is None:
+        return None
+    n = _read(_read(value, dict).get("n"), int)
+    _require(2 <= n <= 1000)
+    return int(n)
 
 
 def _read_threshold(value: object) -> Threshold:

@@ -165,6 +165,18 @@ _TRAINING: dict[str, Flag] = {
     "learning_rate": Flag(help="Highest learning rate."),
     "weight_decay": Flag(help="AdamW's weight decay."),
     "warmup": Flag(metavar="SHARE", help="Share of the steps in which the learning rate rises."),
+    "class_weights": Flag(metavar="balanced", help="Let both classes count alike, however rare one is.", default="each review counts"),
+    "folds": Flag(
+        metavar="K",
+        help="Score every review by a top that did not see it, for one pass through the frozen blocks; then train on all.",
+        default="one split",
+    ),
+    "target_precision": Flag(
+        metavar="SHARE",
+        help="Keep the threshold from which on so many answers of a class are right, and answer by it.",
+        default="none",
+    ),
+    "of": Flag(metavar="positive|negative", help="The class of --target-precision."),
     "patience": Flag(metavar="EPOCHS", help="Stop after so many epochs without a better validation F1.", default="never"),
 }
 _RUN: dict[str, Flag] = {
@@ -207,6 +219,12 @@ _OUTPUT: dict[str, Flag] = {
     "graphs": Flag(
         names=("--graphs/--no-graphs",),
         help="End by writing the graphs that predict runs; else they are made when it needs them.",
+    ),
+    "require": Flag(
+        metavar="F1|baseline",
+        help="Publish nothing worse than this F1, or than the majority class and TF-IDF; exit with 1.",
+        default="publish whatever comes",
+        parse=values.parse_requirement,
     ),
     "errors": Flag(
         metavar="FILE",

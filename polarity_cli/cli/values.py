@@ -72,6 +72,19 @@ def parse_count(value: str, flag: str, *, least: int) -> int | All:
     return number
 
 
+def parse_requirement(value: str, flag: str) -> float | str:
+    """Return a share such as 0.85, or `baseline` as it is.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if value == "baseline":
+        return value
+    if not re.fullmatch(r"[0-9]*\.?[0-9]+", value):
+        raise UsageError(f"{flag} {value}: expected an F1 such as 0.85, or baseline.")
+    return float(value)
+
+
 _UNITS = {"": 1, **{f"{prefix}B": 1000**power for power, prefix in enumerate(("", "K", "M", "G", "T"))}}
 _UNITS |= {f"{prefix}IB": 1024**power for power, prefix in enumerate(("K", "M", "G", "T"), 1)}
 

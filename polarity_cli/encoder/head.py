@@ -33,6 +33,14 @@ class Head:
         return self.positive is not None
 
 
+def scale_logits(model: PreTrainedModel, factor: float) -> None:
+    """Multiply both logits of a model by a factor, in the weights of its last layer: every program that loads them reads it so."""
+    layer = model.get_submodule(find_family(model.config).head[-1])
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.mul_(factor)
+
+
 def find_head(encoder: ModelFolder) -> Head | None:
     """Return what becomes of a checkpoint's classifier; None for a plain encoder, which has none.
 

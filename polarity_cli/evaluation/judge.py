@@ -5,7 +5,7 @@ Used by the verbs `evaluate` and `train`, whose scores come from different place
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +19,10 @@ from polarity_cli.evaluation.known import describe_circumstances, read_groups
 from polarity_cli.evaluation.page import write_page
 from polarity_cli.evaluation.result import EvaluateResult, Served
 from polarity_cli.open_model import OpenedModel
-from polarity_cli.scoring.assessment import Scored, TrainingRows, assess
+from polarity_cli.scoring.assessment import Assessment, Scored, TrainingRows, assess
 from polarity_cli.scoring.checks import find_checks
 from polarity_cli.scoring.metrics import compute_metrics
+from polarity_cli.scoring.values import Check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +54,29 @@ class Judged:
     """Command lines that find the same again, for the page."""
 
 
+@dataclass(frozen=True)
+class Looked:
+    """What was found of some answers, before anything is written."""
+
+    scored: Scored
+    assessment: Assessment
+    checks: tuple[Check, ...]
+
+
 def judge(judged: Judged, config: EvaluateConfig, context: Context) -> EvaluateResult:
     """Return all that is found of some answers, and write the files that `config` asks for.
 
     Raises:
         UsageError: a file cannot be written, or `config.by` names a column that is not there.
+    """
+    return report(judged, look(judged, context, by=config.by), config, context)
+
+
+def look(judged: Judged, context: Context, *, by: Sequence[str] = ()) -> Looked:
+    """Return what is found of some answers.
+
+    Raises:
+        UsageError: `by` names a column that is not there.
     """
     reviews, answers, manifest = judged.reviews, judged.answers, judged.manifest
     scored = Scored(
@@ -67,7 +86,7 @@ def judge(judged: Judged, config: EvaluateConfig, context: Context) -> EvaluateR
         texts=reviews.list_texts(),
         lengths=reviews.lengths,
         max_length=int(manifest.key["max_length"]),
-        groups=read_groups(reviews, config.by, manifest.text),
+        groups=read_groups(reviews, by, manifest.text),
     )
     with context.observer.track("Looking at the scores"):
         assessment = assess(scored, judged.training)
@@ -79,7 +98,17 @@ def judge(judged: Judged, config: EvaluateConfig, context: Context) -> EvaluateR
         n_seen=judged.n_seen or 0,
         is_weighted=judged.is_weighted,
     )
-    findings = Findings(reviews, scored.y_true, answers)
+    return Looked(scored, assessment, tuple(find_checks(scored, assessment, about)))
+
+
+def report(judged: Judged, looked: Looked, config: EvaluateConfig, context: Context) -> EvaluateResult:
+    """Write the files that `config` asks for, and return the result.
+
+    Raises:
+        UsageError: a file cannot be written.
+    """
+    scored, manifest = looked.scored, judged.manifest
+    findings = Findings(judged.reviews, scored.y_true, judged.answers)
     written = write_files(findings, judged.open_model, config, context.observer)
     result = EvaluateResult(
         checkpoint=judged.name,
@@ -88,9 +117,9 @@ def judge(judged: Judged, config: EvaluateConfig, context: Context) -> EvaluateR
         in_words=judged.in_words,
         commands=judged.commands,
         left_out=dict(manifest.left_out),
-        answers=answers,
-        assessment=assessment,
-        checks=tuple(find_checks(scored, assessment, about)),
+        answers=judged.answers,
+        assessment=looked.assessment,
+        checks=looked.checks,
         served=_describe_served(scored, judged),
         contest=judged.contest,
         n_seen_in_training=judged.n_seen,

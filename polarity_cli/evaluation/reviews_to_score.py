@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -187,17 +188,33 @@ def find_files(checkpoint: Checkpoint, reviews: ReviewsToScore, context: Context
     if source is None and checkpoint.manifest is not None:
         trained = checkpoint.manifest.data
         names = (trained.source, *trained.more_sources)
-        try:
-            source = find_source(names, rows=trained.rows, context=replace(context, offline=True))
-            if source.identify() != trained.files:
-                source = None
-        except (UsageError, HubError):
-            source = None
-    if source is None:
-        context.observer.note(
-            f"{reviews.source} is not there as it was read: the mistakes are written without its other columns."
-        )
-        return {}
+        return find_trained_files(names, trained.rows, trained.files, reviews.names, context)
+    return name_files(source, reviews.names) if source is not None else {}
+
+
+def find_trained_files(
+    names: tuple[str, ...], rows: int | None, identity: object, splits: Sequence[str], context: Context
+) -> dict[str, tuple[Path, ...]]:
+    """Return the files that a training run's splits were read from; none, with a note, where they are not there as they were.
+
+    Args:
+        names: the sources.
+        rows: that were read of them; None is all.
+        identity: what they were known by; see `Source.identify`.
+        splits: whose files are wanted.
+        context: where fetched files are kept, and who is told.
+    """
+    try:
+        source = find_source(names, rows=rows, context=replace(context, offline=True))
+        if source.identify() == identity:
+            return name_files(source, splits)
+    except (UsageError, HubError):
+        pass
+    context.observer.note(f"{names[0]} is not there as it was read: its other columns are not known.")
+    return {}
+
+
+def name_files(source: Source, splits: Sequence[str]) -> dict[str, tuple[Path, ...]]:
+    """Return the files of each split; those that were divided from the train files have their rows there."""
     own = source.files
-    # Splits that were divided from the train files have their rows there.
-    return {name: own.get(name, own.get("train", ())) for name in reviews.names}
+    return {name: own.get(name, own.get("train", ())) for name in splits}

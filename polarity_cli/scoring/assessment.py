@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from polarity_cli.scoring.baselines import describe_baselines, score_baselines
+from polarity_cli.scoring.baselines import FittedBaseline, describe_baselines, score_baselines
 from polarity_cli.scoring.compare import compute_difference_interval
 from polarity_cli.scoring.intervals import compute_intervals
 from polarity_cli.scoring.metrics import compute_metrics
@@ -56,6 +56,8 @@ class TrainingRows:
 
     texts: Sequence[str]
     labels: NDArray[np.int64]
+    folds: NDArray[np.int64] | None = None
+    """`(N,)`: the fold of each, where they are themselves what is scored, each by a model that did not see its fold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +83,8 @@ def assess(scored: Scored, training: TrainingRows | None) -> Assessment:
     The baselines are fitted on `training`, in which copies of the reviews are looked for too.
     """
     y_true, y_score, threshold = scored.y_true, scored.y_score, scored.threshold
-    copies = find_near_copies(scored.texts, training.texts) if training is not None else None
+    is_apart = training is not None and training.folds is None
+    copies = find_near_copies(scored.texts, training.texts) if training is not None and is_apart else None
     return Assessment(
         metrics=compute_metrics(y_true, y_score, threshold=threshold),
         intervals=compute_intervals(y_true, y_score, threshold=threshold),
@@ -105,7 +108,7 @@ def _slice(scored: Scored) -> list[Slice]:
 
 def _compare_with_baselines(scored: Scored, training: TrainingRows) -> tuple[Baseline, ...]:
     """Return the baselines, each with an interval of how much better the model is in macro F1."""
-    fitted = score_baselines(training.texts, training.labels, scored.texts).fitted
+    fitted = _fit_baselines(scored, training)
     described = describe_baselines(fitted, scored.y_true)
     return tuple(
         replace(
@@ -120,3 +123,24 @@ def _compare_with_baselines(scored: Scored, training: TrainingRows) -> tuple[Bas
         )
         for baseline, own in zip(described, fitted, strict=True)
     )
+
+
+def _fit_baselines(scored: Scored, training: TrainingRows) -> Sequence[FittedBaseline]:
+    """Return the baselines' scores; where the training rows are scored themselves, of each fold by the others."""
+    if training.folds is None:
+        return score_baselines(training.texts, training.labels, scored.texts).fitted
+    by_name: dict[str, list[FittedBaseline]] = {}
+    numbers = [np.flatnonzero(training.folds == fold) for fold in range(int(training.folds.max()) + 1)]
+    for held_out in numbers:
+        rows = np.flatnonzero(~np.isin(np.arange(len(training.folds)), held_out))
+        texts, own = ([scored.texts[index] for index in part.tolist()] for part in (rows, held_out))
+        for baseline in score_baselines(texts, training.labels[rows], own).fitted:
+            by_name.setdefault(baseline.name, []).append(baseline)
+    joined = []
+    for parts in by_name.values():
+        if len(parts) == len(numbers):
+            y_score = np.zeros(len(training.folds))
+            for held_out, part in zip(numbers, parts, strict=True):
+                y_score[held_out] = part.y_score
+            joined.append(replace(parts[0], y_score=y_score))
+    return joined

@@ -56,6 +56,7 @@ class FineTuner:
 
     def __post_init__(self) -> None:
         self._wrapped_top: nn.Module | None = None
+        self._class_weights: Tensor | None = None
         if self.trunk is not None:
             self.trunk.to(self.accelerator.device)
         self.top.to(self.accelerator.device)
@@ -67,8 +68,24 @@ class FineTuner:
         With several processes the top begins with the main one's weights, and `train_step` takes the mean of all gradients.
         """
         with report_lost():
+            if self._wrapped_top is not None:  # of an earlier fold, whose optimizer is let go
+                self.accelerator.free_memory()
+                return self.accelerator.prepare(optimizer)  # type: ignore[no-any-return]
             self._wrapped_top, prepared = self.accelerator.prepare(self.top, optimizer)
         return prepared  # type: ignore[no-any-return]
+
+    def weigh_classes(self, weights: str | None, labels: NDArray[np.int64]) -> None:
+        """Let each review's loss count by its class from now on: `balanced` gives both classes the same sum, None each review.
+
+        Args:
+            weights: `balanced` or None.
+            labels: `(N,)`, of the reviews that are trained on; both classes are among them.
+        """
+        self._class_weights = None
+        if weights is not None:
+            counts = np.bincount(labels, minlength=2)
+            shares = len(labels) / (2 * counts)
+            self._class_weights = torch.tensor(shares, dtype=torch.float32, device=self.accelerator.device)
 
     def seed_step(self, step: int) -> None:
         """Seed a step's dropout by its number and the rank, where there are several processes.
@@ -99,10 +116,17 @@ class FineTuner:
             part = batch[:1]  # all must take part in adding up
         labels = torch.from_numpy(examples.split.labels[part]).to(self.accelerator.device)  # (B,)
         with report_lost():
-            loss = nn.functional.cross_entropy(self.forward(examples, part, top=self._wrapped_top), labels) * weight
+            loss = self._compute_loss(self.forward(examples, part, top=self._wrapped_top), labels) * weight
             self.accelerator.backward(loss * n)  # the gradients' mean over processes is taken
             total: Tensor = self.accelerator.reduce(loss.detach(), "sum")
         return total
+
+    def _compute_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean cross-entropy of logits `(B, 2)`, each review's times the weight of its class."""
+        if self._class_weights is None:
+            return nn.functional.cross_entropy(logits, labels)
+        losses = nn.functional.cross_entropy(logits, labels, reduction="none")  # (B,)
+        return (losses * self._class_weights[labels]).mean()
 
     def forward_trunk(self, input_ids: Tensor, mask: Tensor) -> Tensor:
         """Return the hidden states at the cut for token ids and mask `(B, T)`; the ids themselves where there is no trunk."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,7 +43,17 @@ _MACHINE = "the machine"
 class ResumableRun:
     """The run that publishes to one folder, and its states on disk."""
 
-    def __init__(self, folder: Path, out: Path, run: Mapping[str, Any], observer: Observer, *, fresh: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        out: Path,
+        run: Mapping[str, Any],
+        observer: Observer,
+        *,
+        fresh: bool,
+        signals: Signals | None = None,
+        part: str = "",
+    ) -> None:
         """Look at what an interrupted run left.
 
         Args:
@@ -51,18 +62,21 @@ class ResumableRun:
             run: what makes the run what it is: flags and their values, and what they stand for.
             observer: who is told of a state that is torn or cannot be written.
             fresh: whether to drop what an interrupted run left.
+            signals: of the run that this one is a fold of.
+            part: which part of it this is, for messages: ` of fold 2`.
 
         Raises:
             UsageError: an interrupted run was another than `run`.
         """
         self.folder, self._out, self._run, self._observer = folder, out, dict(run), observer
-        self.signals = Signals()
+        self.signals, self._part = signals or Signals(), part
+        self._fold: ResumableRun | None = None
         self._has_learned = False
         self._saved_step: int | None = None
         self._due = time.monotonic() + SAVE_EVERY_S
         remove_leftovers(folder)
         if fresh:
-            clear_states(folder)
+            self.finish()
         self._refuse_another()
 
     @property
@@ -73,7 +87,12 @@ class ResumableRun:
 
     def _read_interrupted_run(self) -> dict[str, Any] | None:
         """Return what makes the interrupted run what it is; None where there is none."""
-        return next((run for run in map(read_run, find_states(self.folder)) if run is not None), None)
+        states = [state for folder in (self.folder, *self._list_folds()) for state in find_states(folder)]
+        return next((run for run in map(read_run, states) if run is not None), None)
+
+    def _list_folds(self) -> list[Path]:
+        """Return the folders of the run's folds."""
+        return sorted(self.folder.glob("fold-*"))
 
     def _refuse_another(self) -> None:
         """Raise UsageError where the interrupted run was another than this one, as far as this one is described yet."""
@@ -158,20 +177,35 @@ class ResumableRun:
                     self._save(state)
                 raise
 
+    def open_fold(self, number: int) -> ResumableRun:
+        """Return one fold of this run, counted from 1, whose states lie in a folder of their own inside this one's.
+
+        Its last state stays until the run is finished: a run that goes on scores from it what the fold did not see.
+        """
+        folder, part = self.folder / f"fold-{number}", f" of fold {number}"
+        self._fold = ResumableRun(
+            folder, self._out, self._run, self._observer, fresh=False, signals=self.signals, part=part
+        )
+        return self._fold
+
     def describe_saved(self) -> str:
         """Return what of the run is on disk, as a sentence without its end."""
+        if self._fold is not None and not self._has_learned:
+            return self._fold.describe_saved()
         if self._saved_step is not None:
-            return f"What was learned up to step {self._saved_step:,} is kept"
-        return "Nothing of what was learned is kept" if self._has_learned else "Nothing was learned yet"
+            return f"What was learned up to step {self._saved_step:,}{self._part} is kept"
+        return f"Nothing{self._part} of what was learned is kept" if self._has_learned else "Nothing was learned yet"
 
     @property
     def goes_on(self) -> bool:
         """Whether the same command resumes this run, and does not start over."""
-        return self._saved_step is not None
+        return self._saved_step is not None or any(map(find_states, self._list_folds()))
 
     def finish(self) -> None:
         """Remove the states: the checkpoint is published, or the run cannot come to a good end."""
         clear_states(self.folder)
+        for folder in self._list_folds():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

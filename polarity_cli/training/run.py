@@ -150,9 +150,12 @@ class Run:
             UsageError, CacheError: as `ResumableRun.find_state`.
         """
         plan = self.plan_epochs()
+        self.fine_tuner.weigh_classes(self.config.class_weights, self.examples["train"].split.labels)
         self._note_few_steps(plan)
         with self._open_trackers():
-            return self.fit_plan(plan, resumable, validation=self.examples.get("validation"))
+            # With folds no epoch is chosen, so that the model is one like those that were scored.
+            validation = self.examples.get("validation") if self.config.folds is None else None
+            return self.fit_plan(plan, resumable, validation=validation)
 
     def fit_plan(
         self, plan: Sequence[Sequence[Batch]], resumable: ResumableRun | None, *, validation: Examples | None, fold: str = ""
@@ -239,13 +242,3 @@ class Run:
     def _log(self, values: Mapping[str, float | None], *, step: int) -> None:
         if self.config.track:
             self.accelerator.log(dict(values), step=step)
-
-    def score(self, history: Sequence[Record]) -> dict[str, dict[str, float | None]]:
-        """Return the metrics of the weights that training ended with, by split: validation from `history`, test scored now."""
-        best = [r for r in history if isinstance(r, EpochRecord) and r.is_best][-1]
-        metrics = {"validation": best.validation} if best.validation else {}
-        test = self.examples.get("test")
-        if test is not None:
-            with self.context.observer.track("Evaluating the test split", len(test)) as advance:
-                metrics["test"] = self.fine_tuner.score(test, advance)
-        return metrics

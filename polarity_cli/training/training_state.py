@@ -77,14 +77,14 @@ class TrainingState:
             top=self.fine_tuner.get_top(),
             best=self._best,
             optimizer=self.optimizer.state_dict(),
-            random=_get_random_states(),
+            random=get_random_states(),
         )
 
     def restore(self, saved: SavedState) -> None:
         """Stand where `saved` stood, the random generators included."""
         self.fine_tuner.restore_top(saved.top)
         self.optimizer.load_state_dict(saved.optimizer)
-        _set_random_states(saved.random)
+        set_random_states(saved.random)
         self.progress, self.history, self._best = saved.progress, list(saved.history), saved.best
 
 
@@ -93,7 +93,7 @@ def _rank(metrics: Metrics) -> tuple[float, float]:
     return metrics["f1"] or 0.0, -(metrics["log_loss"] or 0.0)
 
 
-def _get_random_states() -> dict[str, Tensor]:
+def get_random_states() -> dict[str, Tensor]:
     """Return the states of torch's random generators, of the CPU and of each GPU."""
     states = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
@@ -101,8 +101,8 @@ def _get_random_states() -> dict[str, Tensor]:
     return states
 
 
-def _set_random_states(states: Mapping[str, Tensor]) -> None:
-    """Put back what `_get_random_states` gave; a run that goes on beside another number of GPUs draws anew on them."""
+def set_random_states(states: Mapping[str, Tensor]) -> None:
+    """Put back what `get_random_states` gave; a run that goes on beside another number of GPUs draws anew on them."""
     torch.set_rng_state(states["cpu"])
     on_gpus = [states[name] for name in sorted(states) if name.startswith("cuda")]
     if on_gpus and torch.cuda.device_count() == len(on_gpus):
