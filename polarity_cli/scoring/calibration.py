@@ -50,9 +50,9 @@ def fit_temperature(y_true: Labels, log_odds: LogOdds) -> Temperature | str:
         a model 1.5 times as sure                         81.7%   95.0%   99.0%  100.0%
         what a model pays that was right before, nats     0.018   0.007   0.003   0.001
 
-    Mistakes tell most of it, and good models make few: with 95.6% right and 1.5 times as sure, fits on 200 to 500 reviews with
-    10 to 19 mistakes helped in 96% to 98% of the draws and cost 0.004 nats at most; with 5 to 9 mistakes they helped in 86%
-    and cost up to 0.044.
+    Mistakes tell most of it, and good models make few. With labels drawn from the same log-odds, made so large that 95.6% are
+    right, and a model 1.5 times as sure: fits on 200 to 500 reviews with 10 to 19 mistakes helped in 96% to 98% of the draws
+    and cost 0.004 nats at most; with 5 to 9 mistakes, on 200 or 300 reviews, they helped in 86% and cost up to 0.044.
 
     Args:
         y_true: `(N,)`, 0 negative, 1 positive.
