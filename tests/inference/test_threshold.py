@@ -57,10 +57,8 @@ def test_label_is_positive_from_the_threshold_on_with_the_score_of_the_label(tok
     assert [prediction.label for prediction in found] == ["positive", "positive", "negative", "negative"]
     assert [prediction.score for prediction in found] == pytest.approx([0.9, 0.8, 0.3, 0.8])
     low = answer(make_logits(0.3, 0.2), tokenizer, threshold=0.25)
-    assert [(prediction.label, prediction.score) for prediction in low] == [
-        ("positive", pytest.approx(0.3)),
-        ("negative", pytest.approx(0.8)),
-    ]
+    assert [prediction.label for prediction in low] == ["positive", "negative"]
+    assert [prediction.score for prediction in low] == pytest.approx([0.3, 0.8])
 
 
 def test_score_that_equals_the_threshold_is_positive(tokenizer: ReviewTokenizer) -> None:
@@ -107,9 +105,7 @@ def test_precisions_are_compared_by_the_labels_that_the_threshold_gives(positive
     assert without.tolist() == (logits.argmax(axis=1) == positive).tolist()
 
 
-def test_graphs_and_torch_answer_by_the_same_threshold(
-    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_graphs_and_torch_answer_by_the_same_threshold(tiny_checkpoint: Path, tmp_path: Path) -> None:
     texts, labels = ["great", "awful", "a great but boring book", "it was the best"], []
     context = Context(cache_dir=tmp_path)
     checkpoint = find_checkpoint(tiny_checkpoint, context)
