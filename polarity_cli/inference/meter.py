@@ -7,7 +7,7 @@ row. Where each line stands is found by a thread that reads the file once more, 
 from __future__ import annotations
 
 import threading
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -122,7 +122,7 @@ class Lines:
         if self._size is None or not self._n_lines or not line.isdigit():
             return None
         n_before = int(line)
-        block = min(bisect_right(self._n_lines, n_before), len(self._n_lines) - 1)
+        block = min(bisect_left(self._n_lines, n_before), len(self._n_lines) - 1)
         first = self._n_lines[block - 1] if block else 0
         within = min(1.0, (n_before - first) / max(1, self._n_lines[block] - first))
         begins, ends = block * _BLOCK, min((block + 1) * _BLOCK, self._size)

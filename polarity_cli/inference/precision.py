@@ -7,7 +7,8 @@ flipped by int8 where none of those was.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from polarity_cli.machine import choose_threads
@@ -57,14 +58,18 @@ def choose_precision(
         return "int8", "int8 answers, which was checked on built-in English reviews alone; --precision fp32 answers as the model."
     if len(texts) <= FEW:
         return "fp32", None
-    n_compared, n_flipped = _compare(graphs, tokenizer, texts, positive=positive, threshold=threshold)
+    decide = partial(_find_positive, positive=positive, threshold=threshold, sigmoid=graphs.sigmoid)
+    n_compared, n_flipped = _compare(graphs, tokenizer, texts, decide)
     if n_flipped <= (MOST_FLIPPED * n_compared if n_compared >= _MOST_COMPARED else 0):
         return "int8", None
     return "fp32", f"int8 turns {n_flipped} of {n_compared} of these texts round; full precision answers, which is slower."
 
 
 def _compare(
-    graphs: GraphFolder, tokenizer: ReviewTokenizer, texts: Sequence[str], *, positive: int, threshold: float | None
+    graphs: GraphFolder,
+    tokenizer: ReviewTokenizer,
+    texts: Sequence[str],
+    decide: Callable[[NDArray[np.float64]], NDArray[np.bool_]],
 ) -> tuple[int, int]:
     """Return how many texts were compared, and how many labels int8 flips."""
     from polarity_cli.inference.onnx_engine import GraphEngine
@@ -79,9 +84,7 @@ def _compare(
     try:
         for start in range(0, len(token_ids), _SLICE):
             part = token_ids[start : start + _SLICE]
-            full, small = (
-                _find_positive(engine.compute_logits(part), positive, threshold, sigmoid=graphs.sigmoid) for engine in engines
-            )
+            full, small = (decide(engine.compute_logits(part)) for engine in engines)
             n_compared, n_flipped = n_compared + len(full), n_flipped + int((full != small).sum())
             if time.monotonic() > ends:
                 break
@@ -91,7 +94,7 @@ def _compare(
     return n_compared, n_flipped
 
 
-def _find_positive(logits: NDArray[np.float64], positive: int, threshold: float | None, *, sigmoid: bool) -> NDArray[np.bool_]:
+def _find_positive(logits: NDArray[np.float64], *, positive: int, threshold: float | None, sigmoid: bool) -> NDArray[np.bool_]:
     """Return which texts are positive, `(N,) bool`, from logits `(N, 2)`."""
     from polarity_cli.inference.scores import compute_scores
 
