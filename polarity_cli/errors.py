@@ -42,6 +42,10 @@ class DivergedError(PolarityError):
     """Training reached values that are infinite or NaN; going on from the same state would repeat that."""
 
 
+class RequirementError(PolarityError):
+    """A checkpoint is not as good as was required, and is not published."""
+
+
 class InterruptedRunError(PolarityError):
     """A signal ended a training run; with `goes_on` the same command resumes it.
 

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from polarity_cli.open_model import OpenedModel
 
 
-def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE) -> EvaluateResult | None:
+def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE, *, command: str = "") -> EvaluateResult | None:
     """Score a checkpoint on labelled reviews: of a source its test split or all of it, else those of the training run.
 
-    With several processes all call this and share the answering; the main one returns the result, the others None.
+    With several processes all call this and share the answering; the main one returns the result, the others None. `command` is
+    the command line, which the report shows.
 
     Raises:
         PolarityError: the checkpoint, the data or the command line is wrong; each kind as its room raises it.
@@ -50,7 +51,7 @@ def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE) -> 
     evaluation = _Evaluation(config, context, checkpoint, reviews, parts, world)
     evaluation.answer(other)
     world.leave()
-    return evaluation.finish() if world.is_main else None
+    return evaluation.finish(command) if world.is_main else None
 
 
 def _check_files(config: EvaluateConfig) -> None:
@@ -161,7 +162,7 @@ class _Evaluation:
         parts = zip(self._reviews.names, self._parts, strict=True)
         return NumberedReviews([SplitWithFiles(part, files.get(name, ())) for name, part in parts], self._config.read)
 
-    def finish(self) -> EvaluateResult:
+    def finish(self, command: str) -> EvaluateResult:
         """Find what is to be found of the answers, and write the files that are asked for."""
         from polarity_cli.evaluation.judge import Judged, judge
         from polarity_cli.evaluation.known import count_seen, read_training_rows
@@ -182,5 +183,6 @@ class _Evaluation:
             n_seen=count_seen(self._checkpoint.folder, self._parts, context) if config.sources else None,
             served=self._served,
             contest=self._contest,
+            commands=(command,) if command else (),
         )
         return judge(judged, config, context)

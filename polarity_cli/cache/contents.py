@@ -93,6 +93,7 @@ def _find(folder: Path, depth: int, above: str = "") -> Iterator[str]:
                 yield from _find(path, depth - 1, f"{name}/")
             if folder.name == "runs" and not path.is_symlink():
                 yield from (f"{name}/{inner.name}" for inner in path.glob(".state-*"))
+                yield from (f"{name}/{inner.parent.name}/{inner.name}" for inner in path.glob("fold-*/.state-*"))
 
 
 def _describe(place: Place) -> CacheItem | None:
@@ -128,6 +129,7 @@ def _measure(folder: Path) -> tuple[int, int]:
 def _read_manifest(place: Place) -> tuple[str, str | None]:
     """Return an entry's description, and the fingerprint of the reviews that it needs or None; its manifest may hold anything."""
     states = sorted(place.folder.glob("state-*"), reverse=True) if place.kind == "runs" else []
+    states += sorted(place.folder.glob("fold-*/state-*")) if place.kind == "runs" else []
     folder = states[0] if states else place.folder
     manifest = read_json(folder / _MANIFESTS.get(place.kind, MANIFEST))
     if manifest is None:

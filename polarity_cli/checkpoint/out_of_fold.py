@@ -1,7 +1,7 @@
-"""The scores out of fold that a run with `--folds` keeps in its checkpoint: `evaluate` looks at them where there is no test split.
+"""The scores out of fold that a run with `--folds` keeps: `evaluate` looks at them where there is no test split.
 
-    out_of_fold.npy     `(N,) float32`: the probability of positive of each review of the train split, in its order, from a top
-                        that did not see it
+out_of_fold.npy     `(N,) float32`: the probability of positive of each review of the train split, in its order, from a top
+                    that did not see it
 """
 
 from __future__ import annotations
@@ -42,4 +42,5 @@ def read_scores(folder: Path, *, n: int) -> NDArray[np.float64] | None:
         raise CheckpointError(f"{path}: not the scores of a run with --folds.") from error
     if scores.shape != (n,) or scores.dtype != np.float32 or not bool(((scores >= 0) & (scores <= 1)).all()):
         raise CheckpointError(f"{path}: not the scores of {n:,} reviews.", hint="Copy the checkpoint again, or train it again.")
-    return scores.astype(np.float64)
+    y_score: NDArray[np.float64] = scores.astype(np.float64)
+    return y_score

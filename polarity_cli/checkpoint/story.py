@@ -73,7 +73,7 @@ def _read_blocks(manifest: dict[str, Any]) -> Blocks | None:
     plan, encoder = manifest.get("freeze_plan"), manifest.get("encoder")
     if not isinstance(plan, dict) or not isinstance(encoder, dict):
         return None
-    counts = {name: plan.get(name) for name in ("n_blocks", "cut", "n_trainable", "n_frozen")}
+    counts: dict[str, Any] = {name: plan.get(name) for name in ("n_blocks", "cut", "n_trainable", "n_frozen")}
     if any(type(count) is not int or count < 0 for count in counts.values()) or not counts["cut"] <= counts["n_blocks"] <= 1000:
         return None
     name = encoder.get("hub_id") or Path(str(encoder.get("name"))).name

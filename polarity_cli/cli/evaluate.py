@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from polarity_cli.cli import options
 from polarity_cli.cli.console import make_context, print_json, print_pairs
-from polarity_cli.cli.options import Call
+from polarity_cli.cli.options import Call, format_line
 from polarity_cli.cli.scores import format_baselines, format_check, format_confusion, format_coverage, format_scores
 from polarity_cli.config import EvaluateConfig
 from polarity_cli.distributed.environment import is_main_process
@@ -47,7 +47,7 @@ def command(given: dict[str, Any], call: Call) -> int:
     if n_processes > 1:
         return launch(call.line, n_processes, debug=call.debug)
     context = make_context(call, silent=not is_main_process())
-    result = evaluate(config, context, join_world())
+    result = evaluate(config, context, join_world(), command=format_line(call.line))
     if result is None:
         return 0
     tell_checks(result.checks, context.observer)

@@ -165,7 +165,9 @@ _TRAINING: dict[str, Flag] = {
     "learning_rate": Flag(help="Highest learning rate."),
     "weight_decay": Flag(help="AdamW's weight decay."),
     "warmup": Flag(metavar="SHARE", help="Share of the steps in which the learning rate rises."),
-    "class_weights": Flag(metavar="balanced", help="Let both classes count alike, however rare one is.", default="each review counts"),
+    "class_weights": Flag(
+        metavar="balanced", help="Let both classes count alike, however rare one is.", default="each review counts"
+    ),
     "folds": Flag(
         metavar="K",
         help="Score every review by a top that did not see it, for one pass through the frozen blocks; then train on all.",

@@ -6,10 +6,11 @@ A command says which config it fills and which flags it takes beside that; see `
 from __future__ import annotations
 
 import inspect
+import shlex
 import textwrap
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,6 +38,11 @@ class Call:
     quiet: bool = False
     offline: bool = False
     debug: bool = False
+
+
+def format_line(line: Sequence[str]) -> str:
+    """Return a command line as it can be typed again; empty where it is not known."""
+    return f"polarity {shlex.join(line)}" if line else ""
 
 
 EVERYWHERE = ("cache_dir", "json", "quiet", "offline", "debug")

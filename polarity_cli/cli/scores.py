@@ -32,8 +32,8 @@ def format_scores(metrics: Metrics, intervals: Bounds) -> Iterator[str]:
     """Yield the lines of the table of metrics: value, and 95% interval in brackets."""
     yield f"{'':<{_NAME}}" + "".join(f"{title:<{_CELL}}" for title in ("precision", "recall", "F1")) + f"{'reviews':>8}"
     for name, (*shares, count) in _ROWS.items():
-        cells = "".join(f"{format_value(metrics, intervals, key):<{_CELL}}" for key in shares)
-        yield f"{name:<{_NAME}}{cells}{int(metrics.get(count) or 0):>8,}"
+        row = "".join(f"{format_value(metrics, intervals, key):<{_CELL}}" for key in shares)
+        yield f"{name:<{_NAME}}{row}{int(metrics.get(count) or 0):>8,}"
     yield ""
     cells = [f"{title:<18} {format_value(metrics, intervals, key):<{_CELL}}" for title, key in _OTHERS]
     for start in range(0, len(cells), 2):
@@ -60,8 +60,8 @@ def format_confusion(metrics: Metrics) -> Iterator[str]:
 def format_baselines(baselines: Sequence[Baseline]) -> str:
     """Return how the baselines do, as one text."""
     shown = [
-        f"{baseline.description}: {baseline.metrics['accuracy'] or 0.0:.3f} right, macro F1 {baseline.metrics['f1_macro'] or 0.0:.3f}"
-        for baseline in baselines
+        f"{one.description}: {one.metrics['accuracy'] or 0.0:.3f} right, macro F1 {one.metrics['f1_macro'] or 0.0:.3f}"
+        for one in baselines
     ]
     return "; ".join(shown)
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from polarity_cli.cli import options, values
 from polarity_cli.cli.console import format_metrics, make_context, print_json, print_pairs
-from polarity_cli.cli.options import Call
+from polarity_cli.cli.evaluate import tell_checks
+from polarity_cli.cli.options import Call, format_line
+from polarity_cli.cli.scores import format_baselines, format_confusion, format_value
 from polarity_cli.config import SAMPLE, TrainConfig
 from polarity_cli.distributed.environment import is_main_process
+from polarity_cli.errors import RequirementError
 from polarity_cli.extras import require_extra
 from polarity_cli.make_config import make_train_config
 from polarity_cli.records import describe_meanings
+from polarity_cli.text import make_printable
 
 if TYPE_CHECKING:
     from polarity_cli.encoder.freeze import FreezePlan
-    from polarity_cli.train import TrainResult
+    from polarity_cli.evaluation.result import EvaluateResult
+    from polarity_cli.publish_run import TrainResult
+
+SCHEMA = "polarity/train/1"
+"""The version of the JSON document; see `schemas/`."""
 
 EXAMPLES = options.paragraphs(
     """
@@ -23,6 +32,8 @@ EXAMPLES = options.paragraphs(
       polarity train --sample
       polarity train --unfreeze 2
       polarity train reviews.csv --encoder sample --rows all --out ./reviews-model
+      polarity train reviews.csv --encoder sample --folds 5 --report report.html
+      polarity train reviews.csv --encoder sample --target-precision 0.95 --of negative
       polarity train --recipe article
       polarity train --plan --unfreeze 3 --encoder sample
       polarity train --rows all --processes 8 --batch-size 256
@@ -46,10 +57,16 @@ def command(given: dict[str, Any], call: Call) -> int:
     n_processes = check_processes(call.processes)
     if n_processes > 1:
         return launch(call.line, n_processes, debug=call.debug)
-    result = train(config, make_context(call, silent=not is_main_process()), join_world())
-    if result is not None:
-        _print_result(result, as_json=call.json)
-    return 0
+    context = make_context(call, silent=not is_main_process())
+    result = train(config, context, join_world(), command=format_line(call.line))
+    if result is None:
+        return 0
+    if result.evaluation is not None:
+        tell_checks(result.evaluation.checks, context.observer)
+    _print_result(result, as_json=call.json)
+    if result.refusal is None:
+        return 0
+    raise RequirementError(f"{result.refusal} {config.out} is as it was.", hint=f"The checkpoint is in {result.checkpoint}.")
 
 
 def _print_plan(plan: FreezePlan, *, as_json: bool) -> None:
@@ -82,15 +99,60 @@ def _describe_end(manifest: dict[str, Any]) -> dict[str, str]:
 
 def _print_result(result: TrainResult, *, as_json: bool) -> None:
     if as_json:
-        print_json({"checkpoint": str(result.out), "in_cache": str(result.checkpoint), **result.manifest})
+        print_json(
+            {
+                "schema": SCHEMA,
+                "checkpoint": str(result.out),
+                "in_cache": str(result.checkpoint),
+                "published": result.refusal is None,
+                **result.manifest,
+            }
+        )
         return
     plan, data = result.manifest["freeze_plan"], result.manifest["data"]
     pairs = {
         "labels": f"{data['label']}: {describe_meanings(data['labels'])}".removesuffix(": "),
         "trained": f"{plan['n_trainable']:,} of {plan['n_trainable'] + plan['n_frozen']:,} parameters",
         **_describe_end(result.manifest),
+        **_describe_scores(result.manifest),
     }
-    for split, metrics in result.manifest["metrics"].items():
+    print_pairs(pairs)
+    if result.evaluation is not None:
+        print("", *format_confusion(result.evaluation.metrics), "", sep="\n")
+        print_pairs(_describe_evaluation(result, result.evaluation))
+    else:
+        print_pairs(_describe_place(result))
+
+
+def _describe_scores(manifest: dict[str, Any]) -> dict[str, str]:
+    """Return the scores of each split, the spread of the folds, and what calibration came to."""
+    pairs = {}
+    for split, metrics in manifest["metrics"].items():
         shown = format_metrics(metrics)
         pairs[split] = f"F1 {shown['f1']}, accuracy {shown['accuracy']}, {shown['n']} reviews"
-    print_pairs({**pairs, "checkpoint": str(result.out)})
+    folds, calibration, threshold = (manifest.get(name) for name in ("folds", "calibration", "threshold"))
+    if folds:
+        pairs["folds"] = f"{folds['n']}: F1 {folds['f1_mean']:.4f} on average, {folds['f1_deviation']:.4f} apart (standard deviation)"
+    if calibration and "temperature" in calibration:
+        before, after = calibration["calibration_error_before"], calibration["calibration_error_after"]
+        pairs["calibrated"] = f"temperature {calibration['temperature']:.3f}, calibration error {before:.3f} to {after:.3f}"
+    if threshold:
+        pairs["threshold"] = f"{threshold['positive']:.4f}: {threshold['precision']:.1%} of `{threshold['of']}` right"
+    return pairs
+
+
+def _describe_evaluation(result: TrainResult, found: EvaluateResult) -> dict[str, str]:
+    """Return the verdict with what stands beside it, where the checkpoint is, and the next command."""
+    pairs = {"F1": format_value(found.metrics, found.assessment.intervals, "f1"), "verdict": found.verdict}
+    if found.assessment.baselines:
+        pairs["beside"] = format_baselines(found.assessment.baselines)
+    if found.report is not None:
+        pairs["report"] = str(found.report)
+    return pairs | _describe_place(result)
+
+
+def _describe_place(result: TrainResult) -> dict[str, str]:
+    if result.refusal is not None:
+        return {"checkpoint": f"{result.checkpoint}, not published"}
+    out = shlex.quote(make_printable(str(result.out)))
+    return {"checkpoint": str(result.out), "next": f'polarity predict --checkpoint {out} "great product"'}

@@ -34,7 +34,7 @@ class Head:
 
 
 def scale_logits(model: PreTrainedModel, factor: float) -> None:
-    """Multiply both logits of a model by a factor, in the weights of its last layer: every program that loads them reads it so."""
+    """Multiply both logits of a model by a factor, in the weights of its last layer, so that every program reads it so."""
     layer = model.get_submodule(find_family(model.config).head[-1])
     with torch.no_grad():
         for parameter in layer.parameters():

@@ -103,9 +103,7 @@ def _find_threshold(
     if config.target_precision is None or found_on is None:
         return None
     y_true, y_score = labels[found_on], y_scores[found_on]
-    threshold = find_threshold(
-        y_true, y_score, target_precision=config.target_precision, of=config.of, found_on=found_on
-    )
+    threshold = find_threshold(y_true, y_score, target_precision=config.target_precision, of=config.of, found_on=found_on)
     if threshold is None:
         best = describe_best(y_true, y_score, config.of)
         reached = f"the best is {best[0]:.3f}" if best else "too few reviews are answered so"
@@ -121,9 +119,7 @@ def _find_threshold(
     return threshold
 
 
-def _describe_folds(
-    y_true: NDArray[np.int64], y_score: Scores, folds: NDArray[np.int64], threshold: float
-) -> dict[str, Any]:
+def _describe_folds(y_true: NDArray[np.int64], y_score: Scores, folds: NDArray[np.int64], threshold: float) -> dict[str, Any]:
     """Return how many folds there are, and each one's F1, with their mean and standard deviation."""
     by_fold: Sequence[float] = [
         compute_metrics(y_true[folds == fold], y_score[folds == fold], threshold=threshold)["f1"] or 0.0

@@ -183,9 +183,7 @@ class ResumableRun:
         Its last state stays until the run is finished: a run that goes on scores from it what the fold did not see.
         """
         folder, part = self.folder / f"fold-{number}", f" of fold {number}"
-        self._fold = ResumableRun(
-            folder, self._out, self._run, self._observer, fresh=False, signals=self.signals, part=part
-        )
+        self._fold = ResumableRun(folder, self._out, self._run, self._observer, fresh=False, signals=self.signals, part=part)
         return self._fold
 
     def describe_saved(self) -> str:

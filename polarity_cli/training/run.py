@@ -22,7 +22,7 @@ from polarity_cli.encoder.loading import load_tokenizer
 from polarity_cli.encoder.tokenizer import open_tokenizer
 from polarity_cli.encoder.top import split_model
 from polarity_cli.features.store import FeatureStore, describe_trunk
-from polarity_cli.records import Advance, EpochRecord, Observer, StepRecord
+from polarity_cli.records import Advance, Observer, StepRecord
 from polarity_cli.training.describe import list_settings
 from polarity_cli.training.examples import make_examples
 from polarity_cli.training.fine_tuner import Examples, FineTuner

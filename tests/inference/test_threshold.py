@@ -18,6 +18,7 @@ from polarity_cli.inference.precision import _find_positive
 from polarity_cli.inference.predictor import Predictor
 from polarity_cli.inference.scores import compute_scores
 from polarity_cli.inference.threshold import describe_threshold
+from polarity_cli.open_model import open_model
 from polarity_cli.open_predictor import open_predictor
 from polarity_cli.records import Prediction, Threshold
 
@@ -113,11 +114,8 @@ def test_graphs_and_torch_answer_by_the_same_threshold(tiny_checkpoint: Path, tm
         predictor = open_predictor(checkpoint, PredictConfig(threshold=0.93, precision=precision), context)
         assert (predictor.threshold, predictor.name) == (0.93, precision)
         labels.append([prediction.label for prediction in predictor.predict(texts)])
-    from polarity_cli.open_predictor import _load_with_torch, _predict_with_torch
-
-    config = PredictConfig(threshold=0.93)
-    predictor = _predict_with_torch(checkpoint, _load_with_torch(checkpoint, config, check=False), config, context)
-    assert (predictor.threshold, predictor.name) == (0.93, "torch")
+    model = open_model(checkpoint, context, precision="weights", threshold=0.93)
+    predictor = Predictor(model.engine, model.load_tokenizer(), positive=model.positive, threshold=model.threshold)
     labels.append([prediction.label for prediction in predictor.predict(texts)])
     assert labels[0] == labels[1] == labels[2]
 
