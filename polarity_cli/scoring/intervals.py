@@ -1,0 +1,117 @@
+"""How far the metrics of these reviews may lie from those of all reviews like them: a 95% interval for each.
+
+Next on the road: the table that `evaluate` prints, and the report.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polarity_cli.scoring.bootstrap import bootstrap_reviews
+from polarity_cli.scoring.metrics import METRICS, THRESHOLD
+from polarity_cli.scoring.resampled_metrics import RankedReviews, compute_resampled_metrics, rank_reviews
+from polarity_cli.scoring.values import Interval, Intervals
+
+Floats = NDArray[np.float64]
+_NULL_DRAWS = 9_999
+
+
+def compute_intervals(
+    y_true: NDArray[np.int64], y_score: Floats, *, threshold: float = THRESHOLD, seed: int = 0
+) -> Intervals:
+    """Return a 95% interval for each metric that is no count, under its name in `scoring/metrics`.
+
+    By the bootstrap (`scoring/bootstrap`): reviews are drawn again with their scores, and all metrics come from the same draws.
+    Where that tells nothing, as of a model without a mistake, shares of reviews take the exact binomial interval (Clopper,
+    Pearson 1934) and the F1 of a class one from the share J = tp / (tp + fp + fn), of which it is 2J / (1 + J). The
+    calibration error, which chance can only raise, has a rule of its own: `_bound_calibration_error`.
+
+    Args:
+        y_true: `(N,)`, 0 negative, 1 positive.
+        y_score: `(N,)`, probability of positive, 0 to 1.
+        threshold: From which score on the answer is positive.
+        seed: The same again gives the same intervals.
+
+    Returns:
+        None where the reviews do not tell: all of fewer than two reviews, the AUC of one class or of classes that the scores
+        divide without a mistake, precision and macro precision where nothing is answered so.
+    """
+    n = len(y_true)
+    if n < 2:
+        return dict.fromkeys(METRICS)
+    reviews = rank_reviews(y_true, y_score, threshold=threshold)
+
+    def compute(counts: Floats) -> Floats:
+        values = compute_resampled_metrics(reviews, counts)
+        return np.stack([values[name] for name in METRICS])
+
+    found, resampled = bootstrap_reviews(compute, n, seed=seed)
+    intervals = dict(zip(METRICS, map(make_interval, found), strict=True))
+    for name, exact in _bound_shares(reviews).items():
+        intervals[name] = intervals[name] or exact
+    values = resampled[list(METRICS).index("calibration_error")]
+    intervals["calibration_error"] = _bound_calibration_error(reviews, values, seed=seed)
+    return intervals
+
+
+def make_interval(bounds: Floats) -> Interval | None:
+    """Return two bounds, `(2,)`, as an interval; None where one is NaN."""
+    return None if np.isnan(bounds).any() else (float(bounds[0]), float(bounds[1]))
+
+
+def bound_share(part: int, n: int) -> Interval | None:
+    """Return the exact 95% interval of the share `part / n` (Clopper, Pearson 1934); None where n is 0."""
+    from scipy.stats import binomtest
+
+    if not n:
+        return None
+    found = binomtest(part, n).proportion_ci(confidence_level=0.95, method="exact")
+    return float(found.low), float(found.high)
+
+
+def _bound_shares(reviews: RankedReviews) -> Intervals:
+    """Return the exact interval of each metric that is a share of some reviews, or made from one."""
+    answered = np.arange(len(reviews.order)) >= reviews.first_positive_answer
+    true = reviews.is_positive == 1
+    tp, fp = int((true & answered).sum()), int((~true & answered).sum())
+    fn, tn = int((true & ~answered).sum()), int((~true & ~answered).sum())
+    accuracy = bound_share(tp + tn, tp + tn + fp + fn)
+    return {
+        "accuracy": accuracy,
+        "recall_weighted": accuracy,
+        "precision": bound_share(tp, tp + fp),
+        "recall": bound_share(tp, tp + fn),
+        "f1": _bound_f1(tp, tp + fp + fn),
+        "negative_precision": bound_share(tn, tn + fn),
+        "negative_recall": bound_share(tn, tn + fp),
+        "negative_f1": _bound_f1(tn, tn + fp + fn),
+    }
+
+
+def _bound_f1(right: int, n: int) -> Interval | None:
+    """Return the interval of 2J / (1 + J), which rises with the share J = `right / n`."""
+    share = bound_share(right, n)
+    return share and (2 * share[0] / (1 + share[0]), 2 * share[1] / (1 + share[1]))
+
+
+def _bound_calibration_error(reviews: RankedReviews, resampled: Floats, *, seed: int) -> Interval:
+    """Return the interval of the calibration error.
+
+    A bin's share never meets its mean score by chance alone, so that scores which mean just what they say have an error too,
+    and resamples a larger one. The basic bootstrap takes that rise off again: twice the error less the quantiles of the
+    resamples, stretched to hold the error itself. The interval begins at 0 where scores that mean what they say would have an
+    error as large (consistency resampling; Bröcker, Smith 2007, "Increasing the Reliability of Reliability Diagrams"; here by
+    the normal distribution of each bin's number of positive reviews). In simulations of 150 to 1,500 reviews it holds the
+    truth in nine cases of ten or more; the BCa interval never held 0.
+    """
+    scores = reviews.excess + reviews.is_positive
+    gaps = np.add.reduceat(reviews.excess, reviews.bin_starts)
+    spread = np.sqrt(np.add.reduceat(scores * (1 - scores), reviews.bin_starts))
+    by_chance = np.abs(np.random.default_rng(seed).normal(0, spread, (_NULL_DRAWS, len(gaps)))).sum(axis=1)
+    error = np.abs(gaps).sum() / len(scores)
+    middle, most = np.quantile(resampled, [0.5, 0.975])
+    low = 2 * error - most
+    if error <= np.quantile(by_chance, 0.975) / len(scores):
+        low = 0.0
+    return float(np.clip(low, 0, error)), float(min(error + most - middle, 1))
