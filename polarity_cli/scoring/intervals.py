@@ -14,12 +14,10 @@ from polarity_cli.scoring.resampled_metrics import RankedReviews, compute_resamp
 from polarity_cli.scoring.values import Interval, Intervals
 
 Floats = NDArray[np.float64]
-_NULL_DRAWS = 9_999
+_CHANCE_DRAWS = 9_999
 
 
-def compute_intervals(
-    y_true: NDArray[np.int64], y_score: Floats, *, threshold: float = THRESHOLD, seed: int = 0
-) -> Intervals:
+def compute_intervals(y_true: NDArray[np.int64], y_score: Floats, *, threshold: float = THRESHOLD, seed: int = 0) -> Intervals:
     """Return a 95% interval for each metric that is no count, under its name in `scoring/metrics`.
 
     By the bootstrap (`scoring/bootstrap`): reviews are drawn again with their scores, and all metrics come from the same draws.
@@ -50,8 +48,9 @@ def compute_intervals(
     intervals = dict(zip(METRICS, map(make_interval, found), strict=True))
     for name, exact in _bound_shares(reviews).items():
         intervals[name] = intervals[name] or exact
-    values = resampled[list(METRICS).index("calibration_error")]
-    intervals["calibration_error"] = _bound_calibration_error(reviews, values, seed=seed)
+    if intervals["calibration_error"]:
+        values = resampled[list(METRICS).index("calibration_error")]
+        intervals["calibration_error"] = _bound_calibration_error(reviews, values, seed=seed)
     return intervals
 
 
@@ -98,20 +97,19 @@ def _bound_f1(right: int, n: int) -> Interval | None:
 def _bound_calibration_error(reviews: RankedReviews, resampled: Floats, *, seed: int) -> Interval:
     """Return the interval of the calibration error.
 
-    A bin's share never meets its mean score by chance alone, so that scores which mean just what they say have an error too,
-    and resamples a larger one. The basic bootstrap takes that rise off again: twice the error less the quantiles of the
-    resamples, stretched to hold the error itself. The interval begins at 0 where scores that mean what they say would have an
-    error as large (consistency resampling; Bröcker, Smith 2007, "Increasing the Reliability of Reliability Diagrams"; here by
-    the normal distribution of each bin's number of positive reviews). In simulations of 150 to 1,500 reviews it holds the
-    truth in nine cases of ten or more; the BCa interval never held 0.
+    A bin's share hardly ever meets its mean score, so that scores which mean just what they say have an error too, and resamples
+    a larger one still: their quantiles would leave out a true error of 0 nearly always. The lower bound is the basic
+    bootstrap's, twice the error less the upper quantile, which takes that rise off again. It is 0 where scores that mean what
+    they say would often have an error as large (consistency resampling; Bröcker, Smith 2007, "Increasing the Reliability of
+    Reliability Diagrams"; here with the normal distribution for a bin's number of positive reviews). The upper bound is the
+    error and as much as the upper quantile lies above the median. In simulations of 50 to 1,500 reviews, of calibrated and of
+    overconfident scores, the two held the truth in 90 to 99 of 100 cases.
     """
     scores = reviews.excess + reviews.is_positive
     gaps = np.add.reduceat(reviews.excess, reviews.bin_starts)
-    spread = np.sqrt(np.add.reduceat(scores * (1 - scores), reviews.bin_starts))
-    by_chance = np.abs(np.random.default_rng(seed).normal(0, spread, (_NULL_DRAWS, len(gaps)))).sum(axis=1)
-    error = np.abs(gaps).sum() / len(scores)
+    variances = np.add.reduceat(np.clip(scores * (1 - scores), 0, None), reviews.bin_starts)
+    by_chance = np.abs(np.random.default_rng(seed).normal(0, np.sqrt(variances), (_CHANCE_DRAWS, len(gaps)))).sum(axis=1)
+    error = float(np.abs(gaps).sum() / len(scores))
     middle, most = np.quantile(resampled, [0.5, 0.975])
-    low = 2 * error - most
-    if error <= np.quantile(by_chance, 0.975) / len(scores):
-        low = 0.0
-    return float(np.clip(low, 0, error)), float(min(error + most - middle, 1))
+    is_chance = error <= np.quantile(by_chance, 0.975) / len(scores)
+    return 0.0 if is_chance else float(np.clip(2 * error - most, 0, error)), float(min(error + most - middle, 1))

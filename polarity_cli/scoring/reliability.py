@@ -1,7 +1,7 @@
 """Whether scores mean what they say: reviews in bins of like scores, whose mean score stands beside the share that is positive.
 
-Next on the road: `scoring/metrics` makes the calibration error of the bins, `scoring/intervals` its interval, and the report draws
-them.
+Next on the road: `scoring/metrics` makes the calibration error of the bins, `scoring/intervals` its interval, and the report
+draws them.
 """
 
 from __future__ import annotations
