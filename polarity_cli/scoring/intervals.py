@@ -59,39 +59,35 @@ def make_interval(bounds: Floats) -> Interval | None:
     return None if np.isnan(bounds).any() else (float(bounds[0]), float(bounds[1]))
 
 
-def bound_share(part: int, n: int) -> Interval | None:
-    """Return the exact 95% interval of the share `part / n` (Clopper, Pearson 1934); None where n is 0."""
+def bound_share(part: int, n: int) -> Interval:
+    """Return the exact 95% interval of the share `part / n` (Clopper, Pearson 1934); n is 1 or more."""
     from scipy.stats import binomtest
 
-    if not n:
-        return None
     found = binomtest(part, n).proportion_ci(confidence_level=0.95, method="exact")
     return float(found.low), float(found.high)
 
 
-def _bound_shares(reviews: RankedReviews) -> Intervals:
-    """Return the exact interval of each metric that is a share of some reviews, or made from one."""
+def _bound_shares(reviews: RankedReviews) -> dict[str, Interval]:
+    """Return the exact interval of each metric that is a share of some reviews, or made from one; none of no reviews."""
     answered = np.arange(len(reviews.order)) >= reviews.first_positive_answer
     true = reviews.is_positive == 1
     tp, fp = int((true & answered).sum()), int((~true & answered).sum())
     fn, tn = int((true & ~answered).sum()), int((~true & ~answered).sum())
-    accuracy = bound_share(tp + tn, tp + tn + fp + fn)
-    return {
-        "accuracy": accuracy,
-        "recall_weighted": accuracy,
-        "precision": bound_share(tp, tp + fp),
-        "recall": bound_share(tp, tp + fn),
-        "f1": _bound_f1(tp, tp + fp + fn),
-        "negative_precision": bound_share(tn, tn + fn),
-        "negative_recall": bound_share(tn, tn + fp),
-        "negative_f1": _bound_f1(tn, tn + fp + fn),
+    shares = {
+        "accuracy": (tp + tn, tp + tn + fp + fn),
+        "recall_weighted": (tp + tn, tp + tn + fp + fn),
+        "precision": (tp, tp + fp),
+        "recall": (tp, tp + fn),
+        "f1": (tp, tp + fp + fn),
+        "negative_precision": (tn, tn + fn),
+        "negative_recall": (tn, tn + fp),
+        "negative_f1": (tn, tn + fp + fn),
     }
-
-
-def _bound_f1(right: int, n: int) -> Interval | None:
-    """Return the interval of 2J / (1 + J), which rises with the share J = `right / n`."""
-    share = bound_share(right, n)
-    return share and (2 * share[0] / (1 + share[0]), 2 * share[1] / (1 + share[1]))
+    exact = {name: bound_share(part, n) for name, (part, n) in shares.items() if n}
+    for name in {"f1", "negative_f1"} & exact.keys():
+        low, high = exact[name]  # of J, with which F1 rises
+        exact[name] = (2 * low / (1 + low), 2 * high / (1 + high))
+    return exact
 
 
 def _bound_calibration_error(reviews: RankedReviews, resampled: Floats, *, seed: int) -> Interval:

@@ -6,6 +6,8 @@ draws them.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,7 +43,7 @@ def make_bins(y_true: NDArray[np.int64], y_score: NDArray[np.float64]) -> list[B
             mean_score=float(scores[start:end].mean()),
             share_positive=float(truths[start:end].mean()),
         )
-        for start, end in zip(starts, [*starts[1:], len(scores)], strict=True)
+        for start, end in pairwise([*starts, len(scores)])
     ]
 
 

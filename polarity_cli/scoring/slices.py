@@ -131,7 +131,7 @@ def _describe(group: str, name: str, tp: int, tn: int, *, n_positive: int, n: in
         n=n,
         n_positive=n_positive,
         accuracy=right / n,
-        interval=bound_share(right, n) or (0.0, 1.0),
+        interval=bound_share(right, n),
         f1=2 * tp / (tp + concerned) if concerned else None,
         p_value=float(fisher_exact([[right, n - right], [others_right, others - others_right]]).pvalue),
         is_worse=right * others < others_right * n,
