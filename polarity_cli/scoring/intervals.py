@@ -46,8 +46,10 @@ def compute_intervals(y_true: NDArray[np.int64], y_score: Floats, *, threshold: 
 
     found, resampled = bootstrap_reviews(compute, n, seed=seed)
     intervals = dict(zip(METRICS, map(make_interval, found), strict=True))
-    for name, exact in _bound_shares(reviews).items():
-        intervals[name] = intervals[name] or exact
+    for name, (part, whole) in _count_shares(reviews).items():
+        if intervals[name] is None and whole:
+            share = bound_share(part, whole)
+            intervals[name] = _turn_into_f1(share) if name in ("f1", "negative_f1") else share
     if intervals["calibration_error"]:
         values = resampled[list(METRICS).index("calibration_error")]
         intervals["calibration_error"] = _bound_calibration_error(reviews, values, seed=seed)
@@ -67,13 +69,13 @@ def bound_share(part: int, n: int) -> Interval:
     return float(found.low), float(found.high)
 
 
-def _bound_shares(reviews: RankedReviews) -> dict[str, Interval]:
-    """Return the exact interval of each metric that is a share of some reviews, or made from one; none of no reviews."""
+def _count_shares(reviews: RankedReviews) -> dict[str, tuple[int, int]]:
+    """Return for each metric that is a share of some reviews, or made from one, how many of how many."""
     answered = np.arange(len(reviews.order)) >= reviews.first_positive_answer
     true = reviews.is_positive == 1
     tp, fp = int((true & answered).sum()), int((~true & answered).sum())
     fn, tn = int((true & ~answered).sum()), int((~true & ~answered).sum())
-    shares = {
+    return {
         "accuracy": (tp + tn, tp + tn + fp + fn),
         "recall_weighted": (tp + tn, tp + tn + fp + fn),
         "precision": (tp, tp + fp),
@@ -83,11 +85,11 @@ def _bound_shares(reviews: RankedReviews) -> dict[str, Interval]:
         "negative_recall": (tn, tn + fp),
         "negative_f1": (tn, tn + fp + fn),
     }
-    exact = {name: bound_share(part, n) for name, (part, n) in shares.items() if n}
-    for name in {"f1", "negative_f1"} & exact.keys():
-        low, high = exact[name]  # of J, with which F1 rises
-        exact[name] = (2 * low / (1 + low), 2 * high / (1 + high))
-    return exact
+
+
+def _turn_into_f1(share: Interval) -> Interval:
+    """Return the interval of F1 = 2J / (1 + J), which rises with the share J."""
+    return 2 * share[0] / (1 + share[0]), 2 * share[1] / (1 + share[1])
 
 
 def _bound_calibration_error(reviews: RankedReviews, resampled: Floats, *, seed: int) -> Interval:
