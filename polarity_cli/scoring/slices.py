@@ -9,12 +9,14 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polarity_cli.scoring.intervals import bound_share
 from polarity_cli.scoring.metrics import THRESHOLD
+from polarity_cli.scoring.reliability import find_change
 from polarity_cli.scoring.values import Slice
 
 _MOST_SLICES = 20
@@ -61,22 +63,24 @@ def compute_slices(
 def divide_by_length(lengths: Sequence[int] | NDArray[np.int64]) -> list[str]:
     """Return the name of each review's slice when reviews are divided by length into quarters: `8-41 tokens`.
 
-    Reviews of one length are never divided, so that there may be fewer than four slices, of unlike sizes.
+    Reviews of one length are never divided: a bound moves to where the length next changes. So there may be fewer than four
+    slices, of unlike sizes; those that are all cut at 512 tokens have one of their own.
 
     Args:
         lengths: `(N,)`, in tokens.
     """
     values = np.asarray(lengths, dtype=np.int64)
-    if not len(values):
-        return []
-    # Each bound is a length that occurs, so that no slice is empty.
-    bounds = np.unique(np.quantile(values, [0.25, 0.5, 0.75, 1], method="inverted_cdf"))
-    numbers = np.searchsorted(bounds, values, side="left")
-    names = []
-    for number in range(len(bounds)):
-        low, high = int(values[numbers == number].min()), int(values[numbers == number].max())
-        names.append(f"{low}-{high} tokens" if low < high else f"{low} token{'' if low == 1 else 's'}")
+    ordered, n = np.sort(values), len(values)
+    places = [round(n * quarter / 4) for quarter in range(1, 4)]
+    changes = {find_change(ordered, place) for place in places if 0 < place < n}
+    starts = sorted({0, *changes} - {n})
+    names = [_name_lengths(int(ordered[start]), int(ordered[end - 1])) for start, end in pairwise([*starts, n])]
+    numbers = np.searchsorted(ordered[starts[1:]], values, side="right")
     return [names[number] for number in numbers.tolist()]
+
+
+def _name_lengths(low: int, high: int) -> str:
+    return f"{low}-{high} tokens" if low < high else f"{low} token{'' if low == 1 else 's'}"
 
 
 def _tidy(names: Sequence[str]) -> list[str]:

@@ -111,8 +111,8 @@ def test_few_reviews_say_little(n: int, verdict: str) -> None:
     found = compare(np.ones(n, np.int64), np.full(n, 0.9), np.full(n, 0.1), names=NAMES)
     assert found.verdict == verdict
     assert not found.is_real
-    assert found.differences["roc_auc"] is found.intervals["roc_auc"] is None
-    assert found.intervals["accuracy"] is None
+    assert found.differences["roc_auc"] is None
+    assert found.intervals == dict.fromkeys(COMPARED)
 
 
 def test_one_review_answered_alike() -> None:
@@ -130,6 +130,7 @@ def test_difference_interval_is_that_of_the_comparison() -> None:
     assert compute_difference_interval(y_true[:1], first[:1], second[:1]) is None
 
 
+@pytest.mark.slow
 def test_intervals_of_differences_hold_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "_MOST_RESAMPLES", 299)
     generator = np.random.default_rng(2)

@@ -16,7 +16,7 @@ from polarity_cli.scoring.intervals import compute_intervals
 from polarity_cli.scoring.metrics import METRICS, compute_metrics
 
 Reviews = tuple[NDArray[np.int64], NDArray[np.float64]]
-SIMULATED = 400
+SIMULATED = 300
 
 
 def draw_reviews(generator: np.random.Generator, n: int, *, share: float, apart: float = 2.0) -> Reviews:

@@ -109,7 +109,7 @@ def test_no_reviews_have_no_metrics() -> None:
 def test_metrics_of_a_resample_are_those_of_its_reviews(decimals: int) -> None:
     generator = np.random.default_rng(2)
     y_true = generator.integers(0, 2, 120)
-    y_score = np.round(np.clip(0.4 * y_true + 0.6 * generator.random(120), 0, 1), decimals)
+    y_score = np.clip(0.4 * y_true + 0.6 * generator.random(120), 0, 1).round(decimals)
     reviews = rank_reviews(y_true, y_score, threshold=0.45)
     rows = [np.arange(120), *generator.integers(0, 120, (4, 120))]
     counts = np.stack([np.bincount(drawn, minlength=120)[reviews.order] for drawn in rows]).astype(np.float64)

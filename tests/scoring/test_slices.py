@@ -143,6 +143,7 @@ def test_lengths_are_divided_into_quarters() -> None:
         ([3, 9], ["3 tokens", "9 tokens"]),
         ([512] * 9 + [7], ["512 tokens"] * 9 + ["7 tokens"]),
         ([7] * 9 + [512], ["7 tokens"] * 9 + ["512 tokens"]),
+        ([9, 9, 9, 9, 1, 2, 3], ["9 tokens"] * 4 + ["1-2 tokens"] * 2 + ["3 tokens"]),
         ([0, 1, 2, 2, 2, 2, 2, 9], ["0-1 tokens"] * 2 + ["2 tokens"] * 5 + ["9 tokens"]),
     ],
 )
