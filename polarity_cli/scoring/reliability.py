@@ -1,10 +1,12 @@
 """Whether scores mean what they say: reviews in bins of like scores, whose mean score stands beside the share that is positive.
 
-Next on the road: `scoring/metrics` makes the calibration error of the bins, `scoring/intervals` its interval, and the report draws
-them.
+Next on the road: `scoring/metrics` makes the calibration error of the bins, `scoring/intervals` its interval, and the report
+draws them.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +43,7 @@ def make_bins(y_true: NDArray[np.int64], y_score: NDArray[np.float64]) -> list[B
             mean_score=float(scores[start:end].mean()),
             share_positive=float(truths[start:end].mean()),
         )
-        for start, end in zip(starts, [*starts[1:], len(scores)], strict=True)
+        for start, end in pairwise([*starts, len(scores)])
     ]
 
 
@@ -57,14 +59,14 @@ def find_bin_starts(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     n_bins = max(1, min(_MOST_BINS, n // _FEWEST_REVIEWS))
     starts = [0]
     for wanted in (np.arange(1, n_bins) * n / n_bins).round().astype(np.int64).tolist():
-        start = _find_change(scores, wanted)
+        start = find_change(scores, wanted)
         if start - starts[-1] >= _FEWEST_REVIEWS and n - start >= _FEWEST_REVIEWS:
             starts.append(start)
     return np.array(starts, np.int64)
 
 
-def _find_change(scores: NDArray[np.float64], wanted: int) -> int:
-    """Return the place next to `wanted` where a run of equal scores begins or ends."""
-    before = int(np.searchsorted(scores, scores[wanted], side="left"))
-    after = int(np.searchsorted(scores, scores[wanted], side="right"))
+def find_change(values: NDArray[np.float64] | NDArray[np.int64], wanted: int) -> int:
+    """Return the place nearest to `wanted` where a run of equal values begins or ends, 0 to N; the values rise, `(N,)`."""
+    before = int(np.searchsorted(values, values[wanted], side="left"))
+    after = int(np.searchsorted(values, values[wanted], side="right"))
     return before if wanted - before <= after - wanted else after

@@ -25,7 +25,7 @@ class RankedReviews:
     is_positive: Floats
     """`(N,)`, 0 or 1."""
     losses: Floats
-    """`(N, 2)`: log loss in nats, squared error."""
+    """`(2, N)`: log loss in nats, squared error."""
     excess: Floats
     """`(N,)`: score less truth."""
     first_positive_answer: int
@@ -53,7 +53,7 @@ def rank_reviews(y_true: NDArray[np.int64], y_score: Floats, *, threshold: float
     return RankedReviews(
         order=order,
         is_positive=truths,
-        losses=np.stack([-np.log(given), np.square(scores - truths)], axis=1),
+        losses=np.stack([-np.log(given), np.square(scores - truths)]),
         excess=scores - truths,
         first_positive_answer=int(np.searchsorted(scores, threshold, side="left")),
         tie_ends=ends if len(ends) < len(scores) else None,
@@ -74,7 +74,7 @@ def compute_resampled_metrics(reviews: RankedReviews, counts: Floats) -> dict[st
     positive = np.cumsum(counts * reviews.is_positive, axis=1)  # (R, N): positive reviews of this score or lower
     negative = np.cumsum(counts, axis=1) - positive
     n = positive[:, -1] + negative[:, -1]
-    log_loss, brier = (counts @ reviews.losses).T / n
+    log_loss, brier = reviews.losses @ counts.T / n
     gaps = np.abs(np.add.reduceat(counts * reviews.excess, reviews.bin_starts, axis=1))  # (R, bins)
     with np.errstate(divide="ignore", invalid="ignore"):  # NaN is the answer
         return {
@@ -131,7 +131,7 @@ def _compute_rank_metrics(positive: Floats, negative: Floats, tie_ends: NDArray[
     right = n_positive - positive + at  # positive ones of this score or higher
     answered = right + n_negative
     answered[:, 1:] -= negative[:, :-1]
-    precision = np.divide(right, answered, out=np.zeros_like(right), where=answered > 0)
-    average_precision = np.einsum("rs,rs->r", at, precision) / n_positive[:, 0]
+    # Where nothing is answered so, nothing is there to weigh it either: the 1 is never seen.
+    average_precision = np.einsum("rs,rs->r", at, right / np.maximum(answered, 1)) / n_positive[:, 0]
     both = (n_positive > 0) & (n_negative > 0)
     return {"roc_auc": roc_auc, "average_precision": np.where(both[:, 0], average_precision, np.nan)}
