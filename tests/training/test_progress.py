@@ -1,4 +1,4 @@
-"""What a training bar is told: all reviews, the share of the tokens, the epoch and the loss; a resumed run begins where it stood."""
+"""What a training bar is told: all reviews, the share of the tokens, epoch and loss; a resumed run begins where it stood."""
 
 from __future__ import annotations
 
