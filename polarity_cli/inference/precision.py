@@ -58,7 +58,7 @@ def choose_precision(
         return "int8", "int8 answers, which was checked on built-in English reviews alone; --precision fp32 answers as the model."
     if len(texts) <= FEW:
         return "fp32", None
-    decide = partial(_find_positive, positive=positive, threshold=threshold, sigmoid=graphs.sigmoid)
+    decide = partial(_find_positive, graphs, positive=positive, threshold=threshold)
     n_compared, n_flipped = _compare(graphs, tokenizer, texts, decide)
     if n_flipped <= (MOST_FLIPPED * n_compared if n_compared >= _MOST_COMPARED else 0):
         return "int8", None
@@ -94,11 +94,13 @@ def _compare(
     return n_compared, n_flipped
 
 
-def _find_positive(logits: NDArray[np.float64], *, positive: int, threshold: float | None, sigmoid: bool) -> NDArray[np.bool_]:
+def _find_positive(
+    graphs: GraphFolder, logits: NDArray[np.float64], *, positive: int, threshold: float | None
+) -> NDArray[np.bool_]:
     """Return which texts are positive, `(N,) bool`, from logits `(N, 2)`."""
     from polarity_cli.inference.scores import compute_scores
 
-    scores = logits if threshold is None else compute_scores(logits, sigmoid=sigmoid)
+    scores = logits if threshold is None else compute_scores(logits, sigmoid=graphs.sigmoid)
     least = scores[:, 1 - positive] if threshold is None else threshold
     found: NDArray[np.bool_] = scores[:, positive] >= least
     return found

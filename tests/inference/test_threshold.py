@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from polarity_cli.checkpoint.choose import find_checkpoint
 from polarity_cli.config import Context, PredictConfig
 from polarity_cli.data.tokenizing import ReviewTokenizer, TokenIds
-from polarity_cli.inference.graphs import find_own_graphs
+from polarity_cli.inference.graphs import GraphFolder, find_own_graphs
 from polarity_cli.inference.precision import _find_positive
 from polarity_cli.inference.predictor import Predictor
 from polarity_cli.inference.scores import compute_scores
@@ -98,11 +98,12 @@ def test_classes_that_are_scored_by_themselves_have_a_threshold_on_positive_alon
 @pytest.mark.parametrize("sigmoid", [False, True])
 def test_precisions_are_compared_by_the_labels_that_the_threshold_gives(positive: int, sigmoid: bool) -> None:
     logits = np.random.default_rng(0).normal(0, 2, (200, 2))
+    graphs = GraphFolder(Path(), "int8", {}, {0: "a", 1: "b"}, 128, "head", sigmoid=sigmoid)
     scores = compute_scores(logits, sigmoid=sigmoid)[:, positive]
     for threshold in (0.1, 0.5, 0.9):
-        found = _find_positive(logits, positive=positive, threshold=threshold, sigmoid=sigmoid)
+        found = _find_positive(graphs, logits, positive=positive, threshold=threshold)
         assert found.tolist() == [score >= threshold for score in scores.tolist()]
-    without = _find_positive(logits, positive=positive, threshold=None, sigmoid=sigmoid)
+    without = _find_positive(graphs, logits, positive=positive, threshold=None)
     assert without.tolist() == (logits.argmax(axis=1) == positive).tolist()
 
 
