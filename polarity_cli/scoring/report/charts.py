@@ -46,15 +46,15 @@ def draw_histogram(content: ReportContent) -> Chart | None:
         axes = figure.add_subplot()
         middles = edges[:-1] + width / 2
         look = {"width": width * 0.86, "linewidth": 0.8}
-        axes.bar(middles, np.sqrt(positive), color=POSITIVE, edgecolor=POSITIVE, label="positive reviews, upwards", **look)
-        axes.bar(middles, -np.sqrt(negative), color=PAPER, edgecolor=NEGATIVE, hatch="////", label="negative, downwards", **look)
+        axes.bar(middles, np.sqrt(positive), color=POSITIVE, edgecolor=POSITIVE, label="positive reviews, up", **look)
+        axes.bar(middles, -np.sqrt(negative), color=PAPER, edgecolor=NEGATIVE, hatch="////", label="negative, down", **look)
         axes.axhline(0, color=MUTED, linewidth=0.8)
         _mark_threshold(axes, content.threshold)
         ticks = _choose_counts(int(max(positive.max(), negative.max())))
         places = sorted({0, *ticks, *(-tick for tick in ticks)})
         axes.set_yticks([float(np.sign(place) * np.sqrt(abs(place))) for place in places], [f"{abs(place):,}" for place in places])
         _label(axes, "score: probability of positive", "reviews")
-        draw_legend(axes, 1)
+        draw_legend(axes)
         n_positive, n_negative = int(positive.sum()), int(negative.sum())
         above = content.y_score >= content.threshold
         right = int((above & (content.y_true == 1)).sum()), int((~above & (content.y_true == 0)).sum())
@@ -68,7 +68,7 @@ def draw_histogram(content: ReportContent) -> Chart | None:
                 f"{int(positive[-1] + negative[-1]):,} reviews score {edges[-2]:g} or more and "
                 f"{int(positive[0] + negative[0]):,} score less than {edges[1]:g}."
             ),
-            caption="Heights grow with the square root of the count, so that the few reviews in the middle can be seen.",
+            caption="Heights grow with the square root of the count, so that few reviews can be seen. Dotted: the threshold.",
         )
 
 
@@ -101,7 +101,7 @@ def draw_thresholds(content: ReportContent) -> Chart | None:
                 f"Recall falls from {format_fraction(recall[0], 3)} at 0 to {format_fraction(recall[-1], 3)} at 1; "
                 f"precision begins at {format_fraction(precision[0], 3)}."
             ),
-            caption=f"At the present threshold, {content.threshold:g}: {words}.",
+            caption=f"At the present threshold, the dotted line at {content.threshold:g}: {words}.",
         )
 
 
@@ -208,7 +208,7 @@ def _label(axes: Axes, x: str, y: str, *, grid: bool = True) -> None:
 
 
 def _mark_threshold(axes: Axes, threshold: float) -> None:
-    axes.axvline(threshold, color=INK, linewidth=1.2, linestyle=(0, (1, 1.5)), label=f"threshold {threshold:g}")
+    axes.axvline(threshold, color=INK, linewidth=1.2, linestyle=(0, (1, 1.5)))
 
 
 def _choose_counts(most: int) -> list[int]:

@@ -134,8 +134,6 @@ def _replace(key: str, value: str, names: dict[str, str]) -> str:
     if key in _NUMBERS:
         return _DECIMALS.sub(r"\1", " ".join(value.split()))
     value = re.sub(r"#(\w+)", lambda match: f"#{names[match[1]]}" if match[1] in names else match[0], value)
-    if key == "style":
-        for colour, variable in _VARIABLES.items():
-            value = value.replace(colour, variable)
-        value = _FONT.sub("", value)
-    return value
+    for colour, variable in _VARIABLES.items():
+        value = value.replace(colour, variable)
+    return _FONT.sub("", value)
