@@ -52,7 +52,9 @@ def draw_histogram(content: ReportContent) -> Chart | None:
         _mark_threshold(axes, content.threshold)
         ticks = _choose_counts(int(max(positive.max(), negative.max())))
         places = sorted({0, *ticks, *(-tick for tick in ticks)})
-        axes.set_yticks([float(np.sign(place) * np.sqrt(abs(place))) for place in places], [f"{abs(place):,}" for place in places])
+        axes.set_yticks(
+            [float(np.sign(place) * np.sqrt(abs(place))) for place in places], [f"{abs(place):,}" for place in places]
+        )
         _label(axes, "score: probability of positive", "reviews")
         draw_legend(axes)
         n_positive, n_negative = int(positive.sum()), int(negative.sum())
@@ -120,7 +122,9 @@ def draw_reliability(bins: tuple[Bin, ...]) -> Chart | None:
     with drawing() as figure:
         axes, counts = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": (4, 1)})
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (2, 2)), label="perfect")
-        axes.errorbar(scores, shares, yerr=lengths, color=POSITIVE, fmt="o-", linewidth=1.4, markersize=5, label="this checkpoint")
+        axes.errorbar(
+            scores, shares, yerr=lengths, color=POSITIVE, fmt="o-", linewidth=1.4, markersize=5, label="this checkpoint"
+        )
         axes.set_ylim(-0.03, 1.03)
         axes.grid(color=LINE, linewidth=0.6)
         axes.set_ylabel("share positive")

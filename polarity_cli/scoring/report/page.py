@@ -53,21 +53,25 @@ def make_report(content: ReportContent) -> str:
 
     charts = draw_charts(content)
     whiskers, left = tables.place_whiskers(content.slices[:MOST_SLICES])
-    return _make_environment().get_template("page.html.jinja").render(
-        content=content,
-        charts=charts,
-        drawings={name: Markup(chart.svg) for name, chart in charts.items()},
-        sections=[(name, title) for name, title in _SECTIONS.items() if _is_shown(name, content, charts)],
-        style=Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),
-        headlines=tables.list_headlines(content),
-        groups=tables.list_rows(content),
-        confusion=tables.count_cells(content),
-        whiskers=whiskers,
-        whiskers_left=left,
-        boxes=tables.list_boxes(content.blocks) if content.blocks else [],
-        marked=[mark_words(mistake) for mistake in content.mistakes[:MOST_REVIEWS]],
-        most=MOST_REVIEWS,
-        most_slices=MOST_SLICES,
+    return (
+        _make_environment()
+        .get_template("page.html.jinja")
+        .render(
+            content=content,
+            charts=charts,
+            drawings={name: Markup(chart.svg) for name, chart in charts.items()},
+            sections=[(name, title) for name, title in _SECTIONS.items() if _is_shown(name, content, charts)],
+            style=Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),
+            headlines=tables.list_headlines(content),
+            groups=tables.list_rows(content),
+            confusion=tables.count_cells(content),
+            whiskers=whiskers,
+            whiskers_left=left,
+            boxes=tables.list_boxes(content.blocks) if content.blocks else [],
+            marked=[mark_words(mistake) for mistake in content.mistakes[:MOST_REVIEWS]],
+            most=MOST_REVIEWS,
+            most_slices=MOST_SLICES,
+        )
     )
 
 

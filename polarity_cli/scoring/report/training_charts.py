@@ -49,7 +49,9 @@ def draw_validation(epochs: tuple[Epoch, ...]) -> Chart | None:
         axes = panels[0]
         axes.plot(*zip(*scored, strict=True), color=POSITIVE, marker="o", markersize=5, linewidth=1.6, label="F1")
         if best is not None:
-            axes.plot(best.epoch, best.validation_f1, "*", color=NEGATIVE, markeredgecolor=PAPER, markersize=15, label="best epoch")
+            axes.plot(
+                best.epoch, best.validation_f1, "*", color=NEGATIVE, markeredgecolor=PAPER, markersize=15, label="best epoch"
+            )
         axes.set_ylabel("F1")
         draw_legend(axes)
         if lost:

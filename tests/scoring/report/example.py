@@ -52,7 +52,13 @@ def complete(y_true: NDArray[np.int64], y_score: NDArray[np.float64]) -> Metrics
     """Return the metrics of a table, with those that `compute_metrics` may lack."""
     values: Metrics = {"n": len(y_true), "negative_n": int((y_true == 0).sum()), "positive_n": int((y_true == 1).sum())}
     values |= {"negative_precision": 0.9, "negative_recall": 0.91, "negative_f1": 0.905, "f1_weighted": 0.91, "matthews": 0.82}
-    values |= {"precision_macro": 0.91, "recall_macro": 0.91, "average_precision": 0.97, "brier": 0.07, "calibration_error": 0.031}
+    values |= {
+        "precision_macro": 0.91,
+        "recall_macro": 0.91,
+        "average_precision": 0.97,
+        "brier": 0.07,
+        "calibration_error": 0.031,
+    }
     return values | compute_metrics(y_true, y_score)
 
 
@@ -106,7 +112,9 @@ def make_content(n: int = 2_000, seed: int = 0, **changes: Any) -> ReportContent
     losses = [(step, float(0.25 + 0.45 * np.exp(-step / 150) + generator.normal(0, 0.03))) for step in range(900)]
     baselines = (
         Baseline("majority", "always positive", complete(y_true, np.ones(n)), (0.55, 0.61)),
-        Baseline("tf-idf", "logistic regression on words and pairs of words", complete(y_true, 0.2 + 0.6 * y_score), (0.031, 0.058)),
+        Baseline(
+            "tf-idf", "logistic regression on words and pairs of words", complete(y_true, 0.2 + 0.6 * y_score), (0.031, 0.058)
+        ),
     )
     content = ReportContent(
         title="bert-last-4 on reviews.csv",
@@ -141,7 +149,10 @@ def make_content(n: int = 2_000, seed: int = 0, **changes: Any) -> ReportContent
         suspects=tuple(Suspect(i * 7, text, f"reviews.csv:{i + 2}", "negative", 0.02) for i, text in enumerate(REVIEWS[1:4])),
         compared=make_compared(metrics),
         blocks=Blocks("google-bert/bert-base-uncased", 12, 8, False, 28_944_386, 80_539_392),
-        commands=("polarity train reviews.csv --blocks 4 --out ./runs/bert-last-4", "polarity evaluate ./runs/bert-last-4 --report r.html"),
+        commands=(
+            "polarity train reviews.csv --blocks 4 --out ./runs/bert-last-4",
+            "polarity evaluate ./runs/bert-last-4 --report r.html",
+        ),
         versions={"polarity": "0.9.0", "torch": "2.13.0", "scikit-learn": "1.9.0"},
     )
     return dataclasses.replace(content, **changes)

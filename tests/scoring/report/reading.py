@@ -57,7 +57,11 @@ class Page(HTMLParser):
         found = [element for element in self.elements if element.tag == tag]
         for key, value in attributes.items():
             name = key.rstrip("_")
-            found = [e for e in found if value in ((e.attributes.get(name) or "").split() if name == "class" else [e.attributes.get(name)])]
+            found = [
+                e
+                for e in found
+                if value in ((e.attributes.get(name) or "").split() if name == "class" else [e.attributes.get(name)])
+            ]
         return found
 
     def read(self, tag: str, **attributes: str) -> str:
