@@ -12,8 +12,13 @@ from tests.scoring.report.example import simulate
 
 def test_scores_on_an_edge_and_at_both_ends_are_counted_once() -> None:
     negative, positive, edges = count_scores(np.array([0, 0, 1, 1, 1]), np.array([0.0, 0.5, 0.5, 1.0, 0.99]))
-    assert len(edges) == 21 and negative.sum() == 2 and positive.sum() == 3
-    assert negative[0] == 1 and negative[10] == 1 and positive[10] == 1 and positive[19] == 2
+    assert len(edges) == 21
+    assert negative.sum() == 2
+    assert positive.sum() == 3
+    assert negative[0] == 1
+    assert negative[10] == 1
+    assert positive[10] == 1
+    assert positive[19] == 2
 
 
 def test_sweep_is_what_scikit_learn_says_at_each_threshold() -> None:
@@ -28,7 +33,9 @@ def test_sweep_is_what_scikit_learn_says_at_each_threshold() -> None:
 
 def test_sweep_is_nan_where_nothing_is_called_positive() -> None:
     _, precision, recall = sweep_thresholds(np.array([1, 0]), np.array([0.5, 0.5]))
-    assert precision[100] == 0.5 and np.isnan(precision[101]) and recall[101] == 0.0
+    assert precision[100] == 0.5
+    assert np.isnan(precision[101])
+    assert recall[101] == 0.0
     assert np.isnan(sweep_thresholds(np.array([0]), np.array([0.5]))[2]).all()
 
 
@@ -50,7 +57,9 @@ def test_short_and_flat_curves_can_be_thinned() -> None:
 
 def test_losses_are_averaged_by_hand() -> None:
     steps, losses, width = average_losses([(n, float(n % 2)) for n in range(400)])
-    assert (len(steps), width) == (200, 2) and steps[0] == 0.5 and set(losses) == {0.5}
+    assert (len(steps), width) == (200, 2)
+    assert steps[0] == 0.5
+    assert set(losses) == {0.5}
     steps, losses, width = average_losses([(7, 0.25), (8, float("nan"))])
     assert (steps.tolist(), losses.tolist(), width) == ([7.0], [0.25], 1)
     assert len(average_losses([])[0]) == 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import time
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,9 +22,23 @@ from polarity_cli.scoring.values import Slice, Suspect
 from tests.scoring.report.example import complete, make_content, make_mistake
 from tests.scoring.report.reading import Page
 
-ALL_SECTIONS = (
-    "verdict checks confusion metrics scores coverage calibration ranking training slices mistakes suspects comparison encoder reproduce"
-).split()
+ALL_SECTIONS = [
+    "verdict",
+    "checks",
+    "confusion",
+    "metrics",
+    "scores",
+    "coverage",
+    "calibration",
+    "ranking",
+    "training",
+    "slices",
+    "mistakes",
+    "suspects",
+    "comparison",
+    "encoder",
+    "reproduce",
+]
 HOSTILE = (
     "<script>alert(1)</script>",
     "</style></svg><img src=https://example.org/x.png onerror=alert(1)>",
@@ -53,12 +69,12 @@ def without_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("polarity_cli.scoring.report.page.draw_charts", lambda content: draw_once())
 
 
-def make_empty(**changes: object) -> ReportContent:
+def make_empty(**changes: Any) -> ReportContent:
     """Return a content of which every part is missing that can be."""
     y_true, y_score = np.zeros(0, np.int64), np.zeros(0)
     return ReportContent(
         title="empty", verdict="Nothing.", made="2026-05-31", y_true=y_true, y_score=y_score, metrics={}, **changes
-    )  # type: ignore[arg-type]
+    )
 
 
 def test_sections_stand_in_their_order_and_are_well_formed() -> None:
@@ -73,9 +89,11 @@ def test_sections_stand_in_their_order_and_are_well_formed() -> None:
 def test_headings_are_in_order_and_tables_have_scopes() -> None:
     page = read_example()
     levels = [int(element.tag[1]) for element in page.elements if re.fullmatch("h[1-6]", element.tag)]
-    assert levels[0] == 1 and levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
-    assert page.find("th") and all(element.attributes.get("scope") in ("col", "row", "rowgroup") for element in page.find("th"))
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert page.find("th")
+    assert all(element.attributes.get("scope") in ("col", "row", "rowgroup") for element in page.find("th"))
     assert page.find("html")[0].attributes["lang"] == "en"
 
 
@@ -84,10 +102,14 @@ def test_page_names_no_other_place_and_forbids_all_but_its_own_style() -> None:
     policy = next(e for e in page.find("meta") if e.attributes.get("http-equiv") == "Content-Security-Policy").attributes[
         "content"
     ]
-    assert policy is not None and policy.startswith("default-src 'none'; style-src 'unsafe-inline'")
-    assert not page.find("script") and not page.find("img")
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'")
+    assert not page.find("script")
+    assert not page.find("img")
     assert [element.attributes["href"] for element in page.find("link")] == ["data:,"]
-    assert "http://" not in page.source and "https://" not in page.source and "@import" not in page.source
+    assert "http://" not in page.source
+    assert "https://" not in page.source
+    assert "@import" not in page.source
 
 
 def test_verdict_has_its_numbers_with_intervals() -> None:
@@ -106,11 +128,11 @@ def test_confusion_matrix_is_counted_by_hand() -> None:
     assert cells[:4] == ["2 66.7% right", "1 33.3% wrong", "1 50.0% wrong", "1 50.0% right"]
 
 
-def make_empty_with(y_true: np.ndarray, y_score: np.ndarray, **changes: object) -> ReportContent:
-    values: dict[str, object] = {"title": "t", "verdict": "v.", "made": "2026-05-31"}
+def make_empty_with(y_true: np.ndarray, y_score: np.ndarray, **changes: Any) -> ReportContent:
+    values: dict[str, Any] = {"title": "t", "verdict": "v.", "made": "2026-05-31"}
     if "metrics" not in changes:
         values["metrics"] = complete(y_true, y_score)
-    return ReportContent(y_true=y_true, y_score=y_score, **(values | changes))  # type: ignore[arg-type]
+    return ReportContent(y_true=y_true, y_score=y_score, **(values | changes))
 
 
 def test_metrics_stand_beside_their_intervals_and_baselines() -> None:
@@ -141,7 +163,8 @@ def test_words_are_marked_with_strength_and_figure() -> None:
     page = read_example()
     marks = {element.text: element.attributes for element in page.find("mark")}
     assert marks["wonderful"] == {"class": "for-positive", "style": "--w: 1.00", "title": "+1.70"}
-    assert marks["mess."]["class"] == "for-negative" and marks["mess."]["title"] == "\u22121.20"
+    assert marks["mess."]["class"] == "for-negative"
+    assert marks["mess."]["title"] == "\u22121.20"
     assert "slow," not in marks  # too weak to matter
     assert "Towards positive: wonderful +1.70, glad +0.70. Towards negative: mess. \u22121.20, not \u22121.10." in page.read(
         "section", id="mistakes"
@@ -151,7 +174,8 @@ def test_words_are_marked_with_strength_and_figure() -> None:
 def test_encoder_is_drawn_up_to_its_cut() -> None:
     page = read_example()
     boxes = [element.text.split() for element in page.find("li", class_="frozen")]
-    assert len(boxes) == 9 and boxes[0][0].startswith("embeddings")
+    assert len(boxes) == 9
+    assert boxes[0][0].startswith("embeddings")
     assert [" ".join(e.text.split()) for e in page.find("li", class_="is-cut")] == ["the cutblock 8trains"]
     assert len(page.find("li", class_="trains")) == 5
     assert "28.9 million of 109.5 million parameters train (26.4%)" in page.read("section", id="encoder")
@@ -173,9 +197,7 @@ def test_encoder_is_drawn_up_to_its_cut() -> None:
         ({"metrics": {}, "baselines": (), "others": ()}, "metrics"),
     ],
 )
-def test_what_is_missing_leaves_its_section_out(
-    missing: dict[str, object], section: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_missing_leaves_its_section_out(missing: dict[str, Any], section: str, monkeypatch: pytest.MonkeyPatch) -> None:
     without = {"calibration": {"reliability"}, "training": {"loss", "validation"}}.get(section, set())
     drawn = {name: chart for name, chart in draw_once().items() if name not in without}
     monkeypatch.setattr("polarity_cli.scoring.report.page.draw_charts", lambda content: drawn)
@@ -185,8 +207,11 @@ def test_what_is_missing_leaves_its_section_out(
 
 def test_no_reviews_have_a_page_that_says_so() -> None:
     page = Page(make_report(make_empty()))
-    assert page.section_ids == ["verdict"] and "No reviews were scored" in page.read("section", id="verdict")
-    assert not page.find("svg") and not page.find("nav") and page.problems == []
+    assert page.section_ids == ["verdict"]
+    assert "No reviews were scored" in page.read("section", id="verdict")
+    assert not page.find("svg")
+    assert not page.find("nav")
+    assert page.problems == []
 
 
 @pytest.mark.filterwarnings("error")
@@ -209,13 +234,17 @@ def test_hostile_reviews_stay_text(without_drawing: None) -> None:
     )
     source = make_report(content)
     page = Page(source)
-    assert page.problems == [] and page.section_ids == ALL_SECTIONS
-    assert not page.find("script") and not page.find("img")
+    assert page.problems == []
+    assert page.section_ids == ALL_SECTIONS
+    assert not page.find("script")
+    assert not page.find("img")
     assert not [e for e in page.elements if any(name.startswith("on") for name in e.attributes)]
     quotes = [element.text for element in page.find("blockquote")]
-    assert HOSTILE[0] in quotes and HOSTILE[3] in " ".join(quotes)
+    assert HOSTILE[0] in quotes
+    assert HOSTILE[3] in " ".join(quotes)
     assert not set(source) & {"\u202e", "\u2066", "\u200f", "\x07", "\x00", "\x1b", "\ud800"}
-    assert "a" * 10_000 not in source and "(8,800 more characters)" in source
+    assert "a" * 10_000 not in source
+    assert "(8,800 more characters)" in source
     source.encode("utf-8")
 
 
@@ -243,7 +272,8 @@ def test_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     target.write_text("old")
     link.symlink_to(target)
     write_report(link, make_empty())
-    assert link.is_symlink() and target.read_text(encoding="utf-8").endswith("</html>\n")
+    assert link.is_symlink()
+    assert target.read_text(encoding="utf-8").endswith("</html>\n")
     assert sorted(os.listdir(tmp_path)) == ["link.html", "real.html"]
 
 
