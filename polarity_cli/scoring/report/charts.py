@@ -1,4 +1,4 @@
-"""Draw the charts of a page. Used by `report/page`; `report/training_charts` draws those of the training run.
+"""Draw the charts of a page. Used by `scoring/report/page`; `scoring/report/training_charts` draws those of the training run.
 
 Every chart tells its lines apart by form as well as by colour, and says in its description what it shows, with numbers.
 """
@@ -18,9 +18,6 @@ from polarity_cli.scoring.values import Bin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-_MANY_POINTS = 60
-"""With fewer points, each is marked."""
 
 
 def draw_charts(content: ReportContent) -> dict[str, Chart]:
@@ -133,16 +130,16 @@ def draw_reliability(bins: tuple[Bin, ...]) -> Chart | None:
         counts.set_ylim(0, max(bin.n for bin in bins) * 1.15)
         counts.set_yticks([0, max(bin.n for bin in bins)], ["0", f"{max(bin.n for bin in bins):,}"])
         _label(counts, "mean score of the bin", "reviews", grid=False)
-        worst = max(bins, key=lambda bin: abs(bin.share_positive - bin.mean_score))
+        worst = max(bins, key=lambda one: abs(one.share_positive - one.mean_score))
         n_reviews = sum(bin.n for bin in bins)
         return finish(
             figure,
             "reliability",
             title="Reliability diagram",
             description=(
-                f"{count_of(len(bins), 'bin')} of {count_of(n_reviews, 'review')}. The farthest from the diagonal has a mean score "
-                f"of {format_fraction(worst.mean_score, 3)} and {format_share(worst.share_positive)} positive reviews "
-                f"among {worst.n:,}."
+                f"{count_of(len(bins), 'bin')} of {count_of(n_reviews, 'review')}. The farthest from the diagonal has "
+                f"a mean score of {format_fraction(worst.mean_score, 3)} and {format_share(worst.share_positive)} positive "
+                f"reviews among {worst.n:,}."
             ),
             caption="On the dotted line, 80% of the reviews that score 0.8 are positive. Whiskers: 95% intervals.",
         )
@@ -197,7 +194,7 @@ def _draw_precision_recall(content: ReportContent) -> Chart:
             figure,
             "precision-recall",
             title="Precision-recall curve",
-            description=f"The average precision is {average}; chance would give {format_share(share)}, the share of positive reviews.",
+            description=f"The average precision is {average}; chance would give {format_share(share)}, the share of positive.",
             caption="Precision-recall: the price in precision of finding more of the positive reviews.",
         )
 

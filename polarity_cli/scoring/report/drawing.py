@@ -1,6 +1,6 @@
 """Turn a matplotlib figure into SVG that stands inside a page: its colours are the page's, its names are its own.
 
-Used by `report/charts`. Colours here are stand-ins that become CSS variables, so that one drawing serves light, dark and paper.
+Used by `scoring/report/charts`. Colours here are stand-ins that become CSS variables: one drawing serves light, dark and paper.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _VARIABLES = {
     NEGATIVE: "var(--negative)",
     PAPER: "var(--paper)",
 }
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "axes.edgecolor": LINE,
     "axes.labelcolor": MUTED,
     "axes.spines.right": False,

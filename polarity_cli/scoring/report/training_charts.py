@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from polarity_cli.scoring.report.curves import average_losses
 from polarity_cli.scoring.report.drawing import LINE, MUTED, NEGATIVE, PAPER, POSITIVE, Chart, draw_legend, drawing, finish
 from polarity_cli.scoring.report.numbers import count_of, format_fraction
@@ -14,6 +12,8 @@ from polarity_cli.scoring.values import Epoch
 
 def draw_loss(losses: Sequence[tuple[int, float]], epochs: tuple[Epoch, ...]) -> Chart | None:
     """Return the training loss by step, else by epoch; None where neither is known."""
+    from matplotlib.ticker import MaxNLocator
+
     unit = "step" if len(losses) else "epoch"
     steps, values, width = average_losses(losses if len(losses) else [(epoch.epoch, epoch.loss) for epoch in epochs])
     if not len(steps):
@@ -25,7 +25,7 @@ def draw_loss(losses: Sequence[tuple[int, float]], epochs: tuple[Epoch, ...]) ->
         axes.set_ylabel("training loss (nats)")
         axes.set_ylim(0, float(values.max()) * 1.08 or 1.0)
         axes.grid(color=LINE, linewidth=0.6)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         first, last = format_fraction(float(values[0]), 3), format_fraction(float(values[-1]), 3)
         each = f" Each point is the mean of {width:,} {unit}s." if width > 1 else ""
         return finish(
@@ -39,13 +39,15 @@ def draw_loss(losses: Sequence[tuple[int, float]], epochs: tuple[Epoch, ...]) ->
 
 def draw_validation(epochs: tuple[Epoch, ...]) -> Chart | None:
     """Return F1 and log loss on the validation split by epoch, the best epoch marked; None where there was no validation."""
+    from matplotlib.ticker import MaxNLocator
+
     scored = [(epoch.epoch, epoch.validation_f1) for epoch in epochs if epoch.validation_f1 is not None]
     lost = [(epoch.epoch, epoch.validation_log_loss) for epoch in epochs if epoch.validation_log_loss is not None]
     if not scored:
         return None
     best = next((epoch for epoch in epochs if epoch.is_best and epoch.validation_f1 is not None), None)
     with drawing() as figure:
-        panels = np.atleast_1d(figure.subplots(2 if lost else 1, 1, sharex=True))
+        panels = figure.subplots(2 if lost else 1, 1, sharex=True, squeeze=False)[:, 0]
         axes = panels[0]
         axes.plot(*zip(*scored, strict=True), color=POSITIVE, marker="o", markersize=5, linewidth=1.6, label="F1")
         if best is not None:
@@ -61,7 +63,7 @@ def draw_validation(epochs: tuple[Epoch, ...]) -> Chart | None:
             panel.grid(color=LINE, linewidth=0.6)
             panel.margins(0.05, 0.2)
         panels[-1].set_xlabel("epoch")
-        panels[-1].xaxis.get_major_locator().set_params(integer=True)
+        panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         words = f"Best on the validation split: epoch {best.epoch}, F1 {format_fraction(best.validation_f1, 4)}." if best else ""
         line = ", ".join(f"{number}: {format_fraction(value, 3)}" for number, value in scored[:20])
         return finish(

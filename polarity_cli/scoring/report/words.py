@@ -1,4 +1,4 @@
-"""Make the reviews of a page safe and short, and mark the words that moved a score. Used by `report/page`.
+"""Make the reviews of a page safe and short, and mark the words that moved a score. Used by `scoring/report/page`.
 
 Jinja escapes what HTML would run; here go the characters that would turn the line round, and the ten thousandth letter.
 """

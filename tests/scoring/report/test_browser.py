@@ -23,6 +23,21 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (apt-ge
 LEAST_CONTRAST = 4.5
 """Of text against what is behind it: WCAG 2.2, level AA."""
 
+FIND_MISPLACED = """() => [...document.querySelectorAll('.chart svg')].flatMap(svg => {
+    const frame = svg.getBoundingClientRect();
+    const labels = [...svg.querySelectorAll('text')].map(text => [text.textContent, text.getBoundingClientRect()]);
+    const isOutside = box => box.left < frame.left - 2 || box.right > frame.right + 2
+        || box.top < frame.top - 2 || box.bottom > frame.bottom + 2;
+    const overlaps = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+        && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4;
+    return [
+        ...labels.filter(([_, box]) => isOutside(box)).map(([text]) => `${text} is outside`),
+        ...labels.flatMap(([one, a], i) => labels.slice(i + 1)
+            .filter(([_, b]) => overlaps(a, b)).map(([other]) => `${one} on ${other}`)),
+    ];
+})"""
+"""Returns each label of a chart that stands outside its drawing, or on another label."""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -127,16 +142,7 @@ def test_letters_of_charts_are_large_enough_on_a_phone(browser: Browser, address
 
 def test_charts_draw_inside_their_frames_and_labels_do_not_overlap(browser: Browser, address: str) -> None:
     page = open_page(browser, address)
-    found = page.evaluate(
-        """() => [...document.querySelectorAll('.chart svg')].flatMap(svg => {
-            const frame = svg.getBoundingClientRect(), boxes = [...svg.querySelectorAll('text')].map(t => [t.textContent, t.getBoundingClientRect()]);
-            const out = boxes.filter(([_, b]) => b.left < frame.left - 2 || b.right > frame.right + 2 || b.bottom > frame.bottom + 2 || b.top < frame.top - 2);
-            const clash = boxes.flatMap(([t, a], i) => boxes.slice(i + 1).filter(([_, b]) =>
-                Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4
-            ).map(([u]) => `${t} on ${u}`));
-            return [...out.map(([t]) => `${t} is outside`), ...clash];
-        })"""
-    )
+    found = page.evaluate(FIND_MISPLACED)
     assert found == []
     page.context.close()
 
