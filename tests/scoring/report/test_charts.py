@@ -100,10 +100,10 @@ def test_loss_is_of_steps_else_of_epochs() -> None:
     epochs = (Epoch(1, 0.7, None, None, False), Epoch(2, 0.4, None, None, True))
     steps = draw_loss([(0, 0.9), (1, 0.5), (2, float("nan"))], epochs)
     assert steps is not None
-    assert steps.caption == "Training loss from 0.900 to 0.500."
+    assert steps.caption == "Training loss from 0.9 to 0.5."
     by_epoch = draw_loss((), epochs)
     assert by_epoch is not None
-    assert by_epoch.caption == "Training loss from 0.700 to 0.400."
+    assert by_epoch.caption == "Training loss from 0.7 to 0.4."
     assert draw_loss((), ()) is None
     assert draw_loss([(0, float("inf"))], ()) is None
 
@@ -124,3 +124,13 @@ def test_drawing_leaves_the_settings_of_matplotlib_alone_and_ignores_them() -> N
         assert mpl.rcParams["svg.fonttype"] == "path"
         assert mpl.rcParams["font.size"] == 30
     assert before == after
+
+
+def test_single_epoch_stands_between_whole_numbers() -> None:
+    chart = draw_validation((Epoch(1, 0.5, 0.9, None, True),))
+    assert chart is not None
+    labels = [element.text.strip() for element in Page(chart.svg).find("text")]
+    assert {"0", "1", "2"} <= set(labels)
+    tiny = draw_loss([(5, 0.00001)], ())
+    assert tiny is not None
+    assert tiny.caption == "Training loss from 1e-05 to 1e-05."

@@ -61,7 +61,7 @@ def test_only_the_strongest_words_of_a_long_review_are_marked_and_the_rest_is_co
         (None, "-"),
         (1.0, "1.0000"),
         (0.99999, "0.9999"),
-        (0.00001, "0.0001"),
+        (0.00001, "<0.0001"),
         (0.0, "0.0000"),
         (17.2, "17.2000"),
         (-0.5, "-0.5000"),
@@ -72,7 +72,14 @@ def test_fractions_round_to_one_or_nothing_only_where_they_are(value: float | No
 
 
 def test_shares_signs_and_p_values() -> None:
-    assert [numbers.format_share(x) for x in (0, 0.0001, 0.5, 0.99999, 1, None)] == ["0%", "0.1%", "50.0%", "99.9%", "100%", "-"]
+    assert [numbers.format_share(x) for x in (0, 0.0001, 0.5, 0.99999, 1, None)] == [
+        "0%",
+        "<0.1%",
+        "50.0%",
+        ">99.9%",
+        "100%",
+        "-",
+    ]
     assert [numbers.format_signed(x, 2) for x in (1, -1, 0.001, None)] == ["+1.00", "\u22121.00", "0.00", "-"]
     assert [numbers.format_p(x) for x in (0.0, 0.0004, 0.0421, 1.3)] == ["p < 0.001", "p < 0.001", "p = 0.042", "p = 1.000"]
     assert numbers.format_interval((0.5, 1.0)) == "0.5000 to 1.0000"
