@@ -1,4 +1,4 @@
-"""Draw the charts of a page. Used by `report/page`; `report/training_charts` draws those of the training run.
+"""Draw the charts of a page. Used by `scoring/report/page`; `scoring/report/training_charts` draws those of the training run.
 
 Every chart tells its lines apart by form as well as by colour, and says in its description what it shows, with numbers.
 """
@@ -18,9 +18,6 @@ from polarity_cli.scoring.values import Bin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-_MANY_POINTS = 60
-"""With fewer points, each is marked."""
 
 
 def draw_charts(content: ReportContent) -> dict[str, Chart]:
@@ -46,8 +43,8 @@ def draw_histogram(content: ReportContent) -> Chart | None:
         axes = figure.add_subplot()
         middles = edges[:-1] + width / 2
         look = {"width": width * 0.86, "linewidth": 0.8}
-        axes.bar(middles, np.sqrt(positive), color=POSITIVE, edgecolor=POSITIVE, label="positive reviews, upwards", **look)
-        axes.bar(middles, -np.sqrt(negative), color=PAPER, edgecolor=NEGATIVE, hatch="////", label="negative, downwards", **look)
+        axes.bar(middles, np.sqrt(positive), color=POSITIVE, edgecolor=POSITIVE, label="positive reviews, up", **look)
+        axes.bar(middles, -np.sqrt(negative), color=PAPER, edgecolor=NEGATIVE, hatch="////", label="negative, down", **look)
         axes.axhline(0, color=MUTED, linewidth=0.8)
         _mark_threshold(axes, content.threshold)
         ticks = _choose_counts(int(max(positive.max(), negative.max())))
@@ -56,7 +53,7 @@ def draw_histogram(content: ReportContent) -> Chart | None:
             [float(np.sign(place) * np.sqrt(abs(place))) for place in places], [f"{abs(place):,}" for place in places]
         )
         _label(axes, "score: probability of positive", "reviews")
-        draw_legend(axes, 1)
+        draw_legend(axes)
         n_positive, n_negative = int(positive.sum()), int(negative.sum())
         above = content.y_score >= content.threshold
         right = int((above & (content.y_true == 1)).sum()), int((~above & (content.y_true == 0)).sum())
@@ -70,7 +67,7 @@ def draw_histogram(content: ReportContent) -> Chart | None:
                 f"{int(positive[-1] + negative[-1]):,} reviews score {edges[-2]:g} or more and "
                 f"{int(positive[0] + negative[0]):,} score less than {edges[1]:g}."
             ),
-            caption="Heights grow with the square root of the count, so that the few reviews in the middle can be seen.",
+            caption="Heights grow with the square root of the count, so that few reviews can be seen. Dotted: the threshold.",
         )
 
 
@@ -103,7 +100,7 @@ def draw_thresholds(content: ReportContent) -> Chart | None:
                 f"Recall falls from {format_fraction(recall[0], 3)} at 0 to {format_fraction(recall[-1], 3)} at 1; "
                 f"precision begins at {format_fraction(precision[0], 3)}."
             ),
-            caption=f"At the present threshold, {content.threshold:g}: {words}.",
+            caption=f"At the present threshold, the dotted line at {content.threshold:g}: {words}.",
         )
 
 
@@ -133,16 +130,16 @@ def draw_reliability(bins: tuple[Bin, ...]) -> Chart | None:
         counts.set_ylim(0, max(bin.n for bin in bins) * 1.15)
         counts.set_yticks([0, max(bin.n for bin in bins)], ["0", f"{max(bin.n for bin in bins):,}"])
         _label(counts, "mean score of the bin", "reviews", grid=False)
-        worst = max(bins, key=lambda bin: abs(bin.share_positive - bin.mean_score))
+        worst = max(bins, key=lambda one: abs(one.share_positive - one.mean_score))
         n_reviews = sum(bin.n for bin in bins)
         return finish(
             figure,
             "reliability",
             title="Reliability diagram",
             description=(
-                f"{count_of(len(bins), 'bin')} of {count_of(n_reviews, 'review')}. The farthest from the diagonal has a mean score "
-                f"of {format_fraction(worst.mean_score, 3)} and {format_share(worst.share_positive)} positive reviews "
-                f"among {worst.n:,}."
+                f"{count_of(len(bins), 'bin')} of {count_of(n_reviews, 'review')}. The farthest from the diagonal has "
+                f"a mean score of {format_fraction(worst.mean_score, 3)} and {format_share(worst.share_positive)} positive "
+                f"reviews among {worst.n:,}."
             ),
             caption="On the dotted line, 80% of the reviews that score 0.8 are positive. Whiskers: 95% intervals.",
         )
@@ -189,7 +186,8 @@ def _draw_precision_recall(content: ReportContent) -> Chart:
     with drawing() as figure:
         axes = figure.add_subplot()
         axes.axhline(share, color=MUTED, linewidth=1, linestyle=(0, (2, 2)), label="chance")
-        axes.plot(*thin(recall, precision), color=POSITIVE, label=f"average precision {average}")
+        # Steps, as scikit-learn draws it: a straight line between two points promises too much (Davis, Goadrich 2006).
+        axes.plot(*thin(recall, precision), color=POSITIVE, drawstyle="steps-post", label=f"average precision {average}")
         _label(axes, "recall of positive", "precision of positive")
         axes.set_ylim(-0.03, 1.03)
         draw_legend(axes)
@@ -197,7 +195,7 @@ def _draw_precision_recall(content: ReportContent) -> Chart:
             figure,
             "precision-recall",
             title="Precision-recall curve",
-            description=f"The average precision is {average}; chance would give {format_share(share)}, the share of positive reviews.",
+            description=f"The average precision is {average}; chance would give {format_share(share)}, the share of positive.",
             caption="Precision-recall: the price in precision of finding more of the positive reviews.",
         )
 
@@ -212,7 +210,7 @@ def _label(axes: Axes, x: str, y: str, *, grid: bool = True) -> None:
 
 
 def _mark_threshold(axes: Axes, threshold: float) -> None:
-    axes.axvline(threshold, color=INK, linewidth=1.2, linestyle=(0, (1, 1.5)), label=f"threshold {threshold:g}")
+    axes.axvline(threshold, color=INK, linewidth=1.2, linestyle=(0, (1, 1.5)))
 
 
 def _choose_counts(most: int) -> list[int]:

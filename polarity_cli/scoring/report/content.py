@@ -1,4 +1,7 @@
-"""What a report's page shows, as one value. Filled by the verb `evaluate`; next on the road: `report/page`, which draws it."""
+"""What a report's page shows, as one value. The verb `evaluate` fills it.
+
+Next on the road: `scoring/report/page`, which draws it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compute the lines of a page's charts from labels and scores, short enough to draw. Used by `report/charts`."""
+"""Compute the lines of a page's charts from labels and scores, short enough to draw. Used by `scoring/report/charts`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def thin(x: Floats, y: Floats, *, most: int = MOST_POINTS) -> tuple[Floats, Floa
 
 
 def average_losses(losses: Sequence[tuple[int, float]]) -> tuple[Floats, Floats, int]:
-    """Return steps and losses `(<= 200,)`, each the mean of as many steps as the third value says; what is not finite is left out."""
+    """Return steps and losses `(<= 200,)`, each the mean of as many steps as the third value says.
+
+    Losses that are not finite are left out.
+    """
     points = np.asarray(losses, dtype=np.float64).reshape(-1, 2)
     points = points[np.isfinite(points[:, 1])]
     width = max(1, -(-len(points) // MOST_POINTS))

@@ -1,6 +1,6 @@
 """Turn a matplotlib figure into SVG that stands inside a page: its colours are the page's, its names are its own.
 
-Used by `report/charts`. Colours here are stand-ins that become CSS variables, so that one drawing serves light, dark and paper.
+Used by `scoring/report/charts`. Colours here are stand-ins that become CSS variables: one drawing serves light, dark and paper.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _VARIABLES = {
     NEGATIVE: "var(--negative)",
     PAPER: "var(--paper)",
 }
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "axes.edgecolor": LINE,
     "axes.labelcolor": MUTED,
     "axes.spines.right": False,
@@ -134,8 +134,6 @@ def _replace(key: str, value: str, names: dict[str, str]) -> str:
     if key in _NUMBERS:
         return _DECIMALS.sub(r"\1", " ".join(value.split()))
     value = re.sub(r"#(\w+)", lambda match: f"#{names[match[1]]}" if match[1] in names else match[0], value)
-    if key == "style":
-        for colour, variable in _VARIABLES.items():
-            value = value.replace(colour, variable)
-        value = _FONT.sub("", value)
-    return value
+    for colour, variable in _VARIABLES.items():
+        value = value.replace(colour, variable)
+    return _FONT.sub("", value)

@@ -12,14 +12,14 @@ _LEAST_P = 0.001
 
 
 def format_fraction(value: float | None, digits: int = 4) -> str:
-    """Return a number with so many decimals; one just below 1 never reads as 1, nor one just above 0 as 0."""
+    """Return a number with so many decimals; what is just below 1 never reads as 1, nor what is just above 0 as 0."""
     if value is None or not math.isfinite(value):
         return MISSING
     step = 10.0**-digits
     if 1 - step < value < 1:
         value = 1 - step
-    elif 0 < value < step:
-        value = step
+    if 0 < value < step:
+        return f"<{step:.{digits}f}"
     return f"{value:.{digits}f}"
 
 
@@ -29,7 +29,9 @@ def format_share(value: float | None) -> str:
         return MISSING
     if value in (0, 1):
         return f"{value:.0%}"
-    return f"{min(max(value, 0.001), 0.999):.1%}"
+    if value < 0.001:
+        return "<0.1%"
+    return f"{value:.1%}" if value <= 0.999 else ">99.9%"
 
 
 def format_interval(interval: Interval | None, digits: int = 4) -> str:

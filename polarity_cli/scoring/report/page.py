@@ -1,6 +1,6 @@
 """Write a report as one HTML file that asks nobody for anything. Last on the road of `scoring/`: a person reads it.
 
-The page has no script and loads nothing: its policy forbids both. Jinja escapes every text; see `templates/`.
+The page has no script and loads nothing: its policy forbids both. Jinja escapes every text; see the folder `templates`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Lay out the numbers of a page as rows and drawings made of boxes. Used by `report/page`."""
+"""Lay out the numbers of a page as rows and drawings made of boxes. Used by `scoring/report/page`."""
 
 from __future__ import annotations
 

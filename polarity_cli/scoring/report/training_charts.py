@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from polarity_cli.scoring.report.curves import average_losses
 from polarity_cli.scoring.report.drawing import LINE, MUTED, NEGATIVE, PAPER, POSITIVE, Chart, draw_legend, drawing, finish
 from polarity_cli.scoring.report.numbers import count_of, format_fraction
 from polarity_cli.scoring.values import Epoch
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def draw_loss(losses: Sequence[tuple[int, float]], epochs: tuple[Epoch, ...]) -> Chart | None:
@@ -25,8 +27,8 @@ def draw_loss(losses: Sequence[tuple[int, float]], epochs: tuple[Epoch, ...]) ->
         axes.set_ylabel("training loss (nats)")
         axes.set_ylim(0, float(values.max()) * 1.08 or 1.0)
         axes.grid(color=LINE, linewidth=0.6)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        first, last = format_fraction(float(values[0]), 3), format_fraction(float(values[-1]), 3)
+        _count_along(axes, steps.tolist())
+        first, last = f"{values[0]:.3g}", f"{values[-1]:.3g}"
         each = f" Each point is the mean of {width:,} {unit}s." if width > 1 else ""
         return finish(
             figure,
@@ -45,7 +47,7 @@ def draw_validation(epochs: tuple[Epoch, ...]) -> Chart | None:
         return None
     best = next((epoch for epoch in epochs if epoch.is_best and epoch.validation_f1 is not None), None)
     with drawing() as figure:
-        panels = np.atleast_1d(figure.subplots(2 if lost else 1, 1, sharex=True))
+        panels = figure.subplots(2 if lost else 1, 1, sharex=True, squeeze=False)[:, 0]
         axes = panels[0]
         axes.plot(*zip(*scored, strict=True), color=POSITIVE, marker="o", markersize=5, linewidth=1.6, label="F1")
         if best is not None:
@@ -61,7 +63,7 @@ def draw_validation(epochs: tuple[Epoch, ...]) -> Chart | None:
             panel.grid(color=LINE, linewidth=0.6)
             panel.margins(0.05, 0.2)
         panels[-1].set_xlabel("epoch")
-        panels[-1].xaxis.get_major_locator().set_params(integer=True)
+        _count_along(panels[-1], [number for number, _ in scored])
         words = f"Best on the validation split: epoch {best.epoch}, F1 {format_fraction(best.validation_f1, 4)}." if best else ""
         line = ", ".join(f"{number}: {format_fraction(value, 3)}" for number, value in scored[:20])
         return finish(
@@ -71,3 +73,13 @@ def draw_validation(epochs: tuple[Epoch, ...]) -> Chart | None:
             description=f"F1 by epoch: {line}. {words}".strip(),
             caption=words or "How each epoch did on the validation split.",
         )
+
+
+def _count_along(axes: Axes, places: Sequence[float]) -> None:
+    """Write whole numbers under the axis; around a single place, the one before and the one after."""
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    if len(set(places)) == 1:
+        axes.set_xlim(places[0] - 1, places[0] + 1)

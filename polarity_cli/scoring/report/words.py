@@ -1,4 +1,4 @@
-"""Make the reviews of a page safe and short, and mark the words that moved a score. Used by `report/page`.
+"""Make the reviews of a page safe and short, and mark the words that moved a score. Used by `scoring/report/page`.
 
 Jinja escapes what HTML would run; here go the characters that would turn the line round, and the ten thousandth letter.
 """
@@ -15,6 +15,10 @@ MOST_CHARACTERS = 1_200
 """So much of a review is shown."""
 _MOST_MARKED = 24
 """So many words of a review are marked: the strongest."""
+_LEAST_STRENGTH = 0.1
+"""Words that moved the score by less than this, beside the strongest, are not marked."""
+_LEAST_STRONGEST = 0.5
+"""Log-odds that the strongest word counts for at least, so that words which hardly matter look so."""
 _MOST_NAMED = 3
 """So many words for each class are named with their figures."""
 
@@ -58,8 +62,8 @@ def mark_words(mistake: Mistake) -> MarkedReview | None:
     if not mistake.words:
         return None
     ranked = sorted((abs(weight) for _, weight in mistake.words), reverse=True)
-    strongest = ranked[0] or 1.0
-    least = ranked[min(_MOST_MARKED, len(ranked)) - 1]
+    strongest = max(ranked[0], _LEAST_STRONGEST)
+    least = max(ranked[min(_MOST_MARKED, len(ranked)) - 1], _LEAST_STRENGTH * strongest)
     words, n_characters = list[Word](), 0
     for text, weight in mistake.words:
         n_characters += len(text) + 1
