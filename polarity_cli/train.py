@@ -15,7 +15,6 @@ from polarity_cli.prepare import Prepared, prepare_together
 from polarity_cli.publish_run import Trained, TrainResult, publish_run
 
 if TYPE_CHECKING:
-
     from polarity_cli.checkpoint.locate import EncoderLocation
     from polarity_cli.encoder.freeze import FreezePlan
     from polarity_cli.training.resume import ResumableRun

@@ -132,7 +132,9 @@ def _describe_scores(manifest: dict[str, Any]) -> dict[str, str]:
         pairs[split] = f"F1 {shown['f1']}, accuracy {shown['accuracy']}, {shown['n']} reviews"
     folds, calibration, threshold = (manifest.get(name) for name in ("folds", "calibration", "threshold"))
     if folds:
-        pairs["folds"] = f"{folds['n']}: F1 {folds['f1_mean']:.4f} on average, {folds['f1_deviation']:.4f} apart (standard deviation)"
+        pairs["folds"] = (
+            f"{folds['n']}: F1 {folds['f1_mean']:.4f} on average, {folds['f1_deviation']:.4f} apart (standard deviation)"
+        )
     if calibration and "temperature" in calibration:
         before, after = calibration["calibration_error_before"], calibration["calibration_error_after"]
         pairs["calibrated"] = f"temperature {calibration['temperature']:.3f}, calibration error {before:.3f} to {after:.3f}"

@@ -125,7 +125,7 @@ def report(judged: Judged, looked: Looked, config: EvaluateConfig, context: Cont
         n_seen_in_training=judged.n_seen,
         errors=config.errors,
         predictions=config.predictions,
-        suspects=written.suspects,
+        suspects=written.suspects if config.suspects is not None else None,
         suspects_file=config.suspects,
         report=config.report,
     )
