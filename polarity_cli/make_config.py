@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
-from polarity_cli.config import DataConfig, TrainConfig, check_choice
+from polarity_cli.config import DataConfig, check_choice
 from polarity_cli.read_options import ReadOptions
 from polarity_cli.recipes import RECIPES
+from polarity_cli.train_config import TrainConfig
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""Publish what a run came to: judged, written whole into the cache, and copied to where it is wanted. Used by the verb `train`."""
+"""Publish what a run came to: judged, written whole into the cache, copied to where it is wanted. Used by the verb `train`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polarity_cli.cache.publish import publish
-from polarity_cli.config import TrainConfig
 from polarity_cli.data.splits import review_key
 from polarity_cli.distributed.world import ALONE
 from polarity_cli.errors import PolarityError
 from polarity_cli.prepare import Prepared
+from polarity_cli.train_config import TrainConfig
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from polarity_cli.cache.hashes import hash_file
-from polarity_cli.config import Context, TrainConfig
+from polarity_cli.config import Context
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.errors import UsageError
 from polarity_cli.prepare import Prepared, prepare_together
 from polarity_cli.publish_run import Trained, TrainResult, publish_run
+from polarity_cli.train_config import TrainConfig
 
 if TYPE_CHECKING:
     from polarity_cli.checkpoint.locate import EncoderLocation

@@ -26,6 +26,7 @@ GROUND = (
     "read_options",
     "context",
     "config",
+    "train_config",
     "make_config",
 )
 """Files at the root that everything may import; each may import those before it."""

@@ -6,42 +6,12 @@ that flag in that command alone. Groups and flags stand in the order in which he
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from polarity_cli.cli import values
+from polarity_cli.cli.flag import Flag
+from polarity_cli.cli.training_flags import TRAINING
 from polarity_cli.formats import READ_FORMATS, WRITTEN_FORMATS
-
-
-@dataclass(frozen=True, kw_only=True)
-class Flag:
-    """How a field of a config is said on the command line."""
-
-    help: str = ""
-    metavar: str | None = None
-    default: str | None = None
-    """What help says where the field's default would say nothing, or the wrong thing."""
-    parse: Callable[..., Any] | None = None
-    """From what is typed, and the flag's name, to the field's value; None takes the field's own type."""
-    names: tuple[str, ...] = ()
-    """What is typed, where that is more than the field's name with dashes."""
-    is_list: bool = False
-    """Whether it may be given several times, or is several arguments."""
-    is_argument: bool = False
-    envvar: tuple[str, ...] = ()
-
-    @property
-    def sides(self) -> list[str]:
-        """The names of a switch that can be said both ways, that of True first; none of another flag."""
-        return self.names[0].split("/") if self.names and "/" in self.names[0] else []
-
-
-def name_flag(name: str) -> str:
-    """Return the flag that fills a field."""
-    return f"--{name.replace('_', '-')}"
-
 
 _CHECKPOINT = "A checkpoint folder, or a model's id on the Hub."
 _ANY_CHECKPOINT = "$POLARITY_CHECKPOINT, ./ckpt, or the newest in the cache"
@@ -152,35 +122,6 @@ _MODEL: dict[str, Flag] = {
         default="the checkpoint's own, else the likelier class",
     ),
 }
-_TRAINING: dict[str, Flag] = {
-    "recipe": Flag(
-        metavar="default|article",
-        help="Values that measured best, or the article's: content only, learning rate 2e-5, one epoch.",
-    ),
-    "epochs": Flag(help="Passes over the training split."),
-    "batch_size": Flag(
-        help="Reviews in a batch on average, filled by tokens; all processes share one batch, so that it and the learning "
-        "rate mean the same for any number of them."
-    ),
-    "learning_rate": Flag(help="Highest learning rate."),
-    "weight_decay": Flag(help="AdamW's weight decay."),
-    "warmup": Flag(metavar="SHARE", help="Share of the steps in which the learning rate rises."),
-    "class_weights": Flag(
-        metavar="balanced", help="Let both classes count alike, however rare one is.", default="each review counts"
-    ),
-    "folds": Flag(
-        metavar="K",
-        help="Score every review by a top that did not see it, for one pass through the frozen blocks; then train on all.",
-        default="one split",
-    ),
-    "target_precision": Flag(
-        metavar="SHARE",
-        help="Keep the threshold from which on so many answers of a class are right, and answer by it.",
-        default="none",
-    ),
-    "of": Flag(metavar="positive|negative", help="The class of --target-precision."),
-    "patience": Flag(metavar="EPOCHS", help="Stop after so many epochs without a better validation F1.", default="never"),
-}
 _RUN: dict[str, Flag] = {
     "older_than": Flag(metavar="TIME", help="Free what was not used for so long: 12h, 30d, 2w.", parse=values.parse_duration),
     "max_size": Flag(
@@ -265,7 +206,7 @@ _OUTPUT: dict[str, Flag] = {
 FLAGS: dict[str, dict[str, Flag]] = {
     "Data": {**_INPUT, **_SPLITS},
     "Model": _MODEL,
-    "Training": _TRAINING,
+    "Training": TRAINING,
     "Run": _RUN,
     "Output": _OUTPUT,
 }

@@ -17,7 +17,8 @@ from typing import Annotated, Any
 
 import typer
 
-from polarity_cli.cli.flags import ARGUMENTS, FLAGS, Flag, name_flag
+from polarity_cli.cli.flag import Flag, name_flag
+from polarity_cli.cli.flags import ARGUMENTS, FLAGS
 from polarity_cli.make_config import PARTS
 
 

@@ -10,13 +10,14 @@ from polarity_cli.cli.console import format_metrics, make_context, print_json, p
 from polarity_cli.cli.evaluate import tell_checks
 from polarity_cli.cli.options import Call, format_line
 from polarity_cli.cli.scores import format_baselines, format_confusion, format_value
-from polarity_cli.config import SAMPLE, TrainConfig
+from polarity_cli.config import SAMPLE
 from polarity_cli.distributed.environment import is_main_process
 from polarity_cli.errors import RequirementError
 from polarity_cli.extras import require_extra
 from polarity_cli.make_config import make_train_config
 from polarity_cli.records import describe_meanings
 from polarity_cli.text import make_printable
+from polarity_cli.train_config import TrainConfig
 
 if TYPE_CHECKING:
     from polarity_cli.encoder.freeze import FreezePlan

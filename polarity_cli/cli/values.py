@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from polarity_cli.config import DEFAULT_SOURCE, All, FeatureCache, check_choice
+from polarity_cli.config import DEFAULT_SOURCE, All, check_choice
 from polarity_cli.errors import UsageError
+from polarity_cli.train_config import FeatureCache
 
 
 def take_all(values: list[str], flag: str) -> tuple[str, ...]:

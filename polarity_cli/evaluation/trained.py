@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from polarity_cli.cache.publish import read_json
 from polarity_cli.checkpoint.checkpoint import Checkpoint
 from polarity_cli.checkpoint.manifest import MANIFEST
-from polarity_cli.config import Context, EvaluateConfig, TrainConfig
+from polarity_cli.config import Context, EvaluateConfig
 from polarity_cli.data.own_columns import NumberedReviews, SplitWithFiles
 from polarity_cli.data.splits import review_key
 from polarity_cli.data.tokenized import TokenizedSplit
@@ -25,6 +25,7 @@ from polarity_cli.prepare import Prepared
 from polarity_cli.records import SilentObserver
 from polarity_cli.scoring.assessment import TrainingRows
 from polarity_cli.scoring.values import Baseline, Check
+from polarity_cli.train_config import TrainConfig
 
 _JUDGED_BY = ("test", "out of fold", "validation")
 """The scores that a run is judged by: the first of these that it has."""

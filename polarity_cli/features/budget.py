@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from polarity_cli.config import FeatureCache
+from polarity_cli.train_config import FeatureCache
 
 _DISK_SHARE = 0.25
 """Of the free disk: several encoders and depths fit beside each other, and the disk never fills."""

@@ -96,7 +96,7 @@ def _fit_tf_idf(train_texts: Sequence[str], train_labels: Labels, test_texts: Se
         if features is not None and (features.getnnz(axis=1) > 0).mean() >= 0.5:
             y_score = _score(vectorizer, features, train_labels[rows], test_texts)
             some = f", on {len(rows):,} of {len(train_labels):,} training rows" if len(rows) < len(train_labels) else ""
-            return FittedBaseline("tf-idf", f"TF-IDF of {unit}, logistic regression{some}", y_score, n_rows=len(rows))
+            return FittedBaseline("tf-idf", f"TF-IDF{unit} with logistic regression{some}", y_score, n_rows=len(rows))
     return None
 
 

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from polarity_cli import __version__
-from polarity_cli.config import TrainConfig
 from polarity_cli.records import EpochRecord, StepRecord
 from polarity_cli.text import clean_text
+from polarity_cli.train_config import TrainConfig
 
 if TYPE_CHECKING:
     from polarity_cli.checkpoint.locate import EncoderLocation

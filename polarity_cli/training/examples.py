@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rich.filesize import decimal
 
-from polarity_cli.config import FeatureCache
 from polarity_cli.data.tokenized import TokenizedSplit
 from polarity_cli.errors import CacheError
 from polarity_cli.features.budget import find_budget
 from polarity_cli.features.extract import FeatureRangeError, extract
 from polarity_cli.features.store import Features, FeatureStore
 from polarity_cli.records import Observer
+from polarity_cli.train_config import FeatureCache
 from polarity_cli.training.fine_tuner import Examples, FineTuner
 
 _PASSED_AGAIN = " Each epoch passes the frozen blocks again."

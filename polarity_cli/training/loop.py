@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polarity_cli.config import TrainConfig
 from polarity_cli.data.batches import Batch
 from polarity_cli.errors import DivergedError
 from polarity_cli.machine import release_freed_memory
 from polarity_cli.records import EpochRecord, StepRecord
+from polarity_cli.train_config import TrainConfig
 from polarity_cli.training.fine_tuner import Examples, Metrics
 from polarity_cli.training.optim import scale_learning_rate, set_learning_rate
 from polarity_cli.training.state import Progress

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polarity_cli.config import All, Context, TrainConfig
+from polarity_cli.config import All, Context
 from polarity_cli.data.batches import Batch, plan_epoch
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.encoder.freeze import FreezePlan, freeze
@@ -23,6 +23,7 @@ from polarity_cli.encoder.tokenizer import open_tokenizer
 from polarity_cli.encoder.top import split_model
 from polarity_cli.features.store import FeatureStore, describe_trunk
 from polarity_cli.records import Advance, Observer, StepRecord
+from polarity_cli.train_config import TrainConfig
 from polarity_cli.training.describe import list_settings
 from polarity_cli.training.examples import make_examples
 from polarity_cli.training.fine_tuner import Examples, FineTuner

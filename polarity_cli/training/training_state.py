@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from polarity_cli.config import TrainConfig
 from polarity_cli.records import EpochRecord, StepRecord
+from polarity_cli.train_config import TrainConfig
 from polarity_cli.training.fine_tuner import FineTuner, Metrics
 from polarity_cli.training.optim import make_optimizer
 from polarity_cli.training.state import Progress, Record, SavedState

@@ -10,9 +10,11 @@ import typer
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
 from polarity_cli.cli.app import make_app
-from polarity_cli.cli.flags import ARGUMENTS, FLAGS, name_flag
+from polarity_cli.cli.flag import name_flag
+from polarity_cli.cli.flags import ARGUMENTS, FLAGS
 from polarity_cli.cli.options import Call, list_settings
-from polarity_cli.config import DataConfig, EvaluateConfig, PredictConfig, PruneConfig, TrainConfig
+from polarity_cli.config import DataConfig, EvaluateConfig, PredictConfig, PruneConfig
+from polarity_cli.train_config import TrainConfig
 from tests.helpers.commands import Outcome
 
 Polarity = Callable[..., Outcome]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from polarity_cli.cli.values import parse_size
-from polarity_cli.config import FeatureCache
+from polarity_cli.train_config import FeatureCache
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from polarity_cli.checkpoint.model_folder import ModelFolder
-from polarity_cli.config import Context, DataConfig, FeatureCache, TrainConfig
+from polarity_cli.config import Context, DataConfig
 from polarity_cli.data.batches import pad
 from polarity_cli.data.tokenized import TokenizedSplit, read_split
 from polarity_cli.encoder.freeze import freeze
@@ -30,6 +30,7 @@ from polarity_cli.features.store import FeatureStore, describe_trunk
 from polarity_cli.prepare import prepare
 from polarity_cli.records import SilentObserver
 from polarity_cli.train import train
+from polarity_cli.train_config import FeatureCache, TrainConfig
 from tests.helpers.reviews import make_reviews, write_csv
 
 TOKENIZATION: dict[str, Any] = {"tokenizer": "t", "max_length": 128, "truncation": "head"}

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from polarity_cli.config import Context, DataConfig, FeatureCache, TrainConfig
+from polarity_cli.config import Context, DataConfig
 from polarity_cli.records import SilentObserver
+from polarity_cli.train_config import FeatureCache, TrainConfig
 
 N_EPOCHS = 12
 

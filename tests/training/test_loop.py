@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import Sampler
 
 from polarity_cli.checkpoint.model_folder import ModelFolder
-from polarity_cli.config import All, Context, DataConfig, TrainConfig
+from polarity_cli.config import All, Context, DataConfig
 from polarity_cli.data.batches import Batch, pad, plan_epoch
 from polarity_cli.data.tokenized import read_split
 from polarity_cli.encoder.freeze import freeze
@@ -24,6 +24,7 @@ from polarity_cli.errors import UsageError
 from polarity_cli.machine import count_threads
 from polarity_cli.prepare import prepare
 from polarity_cli.records import EpochRecord, StepRecord
+from polarity_cli.train_config import TrainConfig
 from polarity_cli.training.fine_tuner import Examples, FineTuner
 from polarity_cli.training.loop import Event, fit
 from polarity_cli.training.optim import scale_learning_rate

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file
 
 from polarity_cli.cache.layout import fingerprint
-from polarity_cli.config import FeatureCache
+from polarity_cli.train_config import FeatureCache
 from polarity_cli.training.state import TENSORS, find_states, read_state
 from tests.helpers.commands import REPOSITORY, Outcome, hear_interrupts
 from tests.helpers.killed import N_EPOCHS, Order
