@@ -88,8 +88,8 @@ def describe_baselines(fitted: Sequence[FittedBaseline], y_true: Labels) -> list
 def _fit_tf_idf(train_texts: Sequence[str], train_labels: Labels, test_texts: Sequence[str]) -> FittedBaseline | None:
     """Fit on words, or on characters where there are none; None where there are none of those either."""
     for unit, most, options in (
-        ("words and pairs of words", MOST_ROWS, _WORDS),
-        ("characters and pairs of them", _MOST_ROWS_OF_CHARACTERS, _CHARACTERS),
+        ("", MOST_ROWS, _WORDS),
+        (" of characters", _MOST_ROWS_OF_CHARACTERS, _CHARACTERS),
     ):
         rows = _sample(train_labels, most)
         vectorizer, features = _fit_vectorizer([train_texts[row] for row in rows], options)

@@ -33,7 +33,7 @@ def test_tf_idf_learns_words_from_the_training_rows() -> None:
     assert tf_idf.y_score[0] > 0.8
     assert tf_idf.y_score[1] < 0.2
     assert tf_idf.y_score[2] == pytest.approx(0.5, abs=0.01)
-    assert tf_idf.description == "TF-IDF of words and pairs of words, logistic regression"
+    assert tf_idf.description == "TF-IDF with logistic regression"
 
 
 def test_tf_idf_takes_pairs_of_words() -> None:
