@@ -1,0 +1,1 @@
+"""The page of `polarity evaluate --report`: `content` says what is on it, `charts` and `page` draw it."""
