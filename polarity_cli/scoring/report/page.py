@@ -49,7 +49,7 @@ def make_report(content: ReportContent) -> str:
 
     The drawings take about two seconds, for any number of reviews.
     """
-    from markupsafe import Markup
+    from markupsafe import Markup  # comes with jinja2
 
     charts = draw_charts(content)
     whiskers, left = tables.place_whiskers(content.slices[:MOST_SLICES])
