@@ -14,7 +14,7 @@ from polarity_cli.config import Context, EvaluateConfig
 from polarity_cli.distributed.cache_group import take_turns
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.errors import UsageError
-from polarity_cli.evaluation.reviews_to_score import ReviewsToScore, find_files, find_reviews
+from polarity_cli.evaluation.reviews_to_score import OUT_OF_FOLD, ReviewsToScore, find_files, find_reviews
 from polarity_cli.extras import require_extra
 from polarity_cli.records import SilentObserver
 from polarity_cli.scoring.row_files import check_row_file
@@ -125,12 +125,15 @@ class _Evaluation:
     def answer(self, other: Checkpoint | None) -> None:
         """Answer the reviews, by the graph that `predict` takes too where another was asked for, and by another checkpoint."""
         from polarity_cli.evaluation.against import hold_contest, let_other_answer
-        from polarity_cli.evaluation.answers import AnswerOptions, open_to_answer
+        from polarity_cli.evaluation.answers import AnswerOptions, open_to_answer, read_out_of_fold
 
         config, context = self._config, self._context
         options = AnswerOptions(precision=config.precision, positive_class=config.positive_class, threshold=config.threshold)
         self._model = open_to_answer(self._checkpoint, options, context, own_texts=self._parts[0].texts[:1000])
-        self._answers = self._run(self._model)
+        is_out_of_fold = self._reviews.split == OUT_OF_FOLD
+        self._answers = (
+            read_out_of_fold(self._checkpoint, self._model, self._y_true) if is_out_of_fold else self._run(self._model)
+        )
         served = self._find_served()
         if served is not None:
             quiet = replace(context, observer=SilentObserver())  # what there is to say was said
@@ -179,7 +182,7 @@ class _Evaluation:
             reviews=self.number_reviews(),
             answers=self._answers,
             open_model=lambda: self._model,
-            training=read_training_rows(self._checkpoint, context),
+            training=read_training_rows(self._checkpoint, context, out_of_fold=reviews.split == OUT_OF_FOLD),
             n_seen=count_seen(self._checkpoint.folder, self._parts, context) if config.sources else None,
             served=self._served,
             contest=self._contest,

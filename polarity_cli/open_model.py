@@ -93,58 +93,67 @@ def open_model(
     Raises:
         CheckpointError: the checkpoint is damaged, not of two classes, or would be read here in another way than it should.
     """
-    opener = _Opener(checkpoint, context, positive_class, threshold)
+    opener = _Opener(checkpoint, context, precision, positive_class, threshold)
     if precision == WEIGHTS:
         return opener.open_weights(opener.load_with_torch())
-    place, key = place_cached_graphs(checkpoint, context.cache_dir)
-    own, lost = find_own_graphs(checkpoint), f"{checkpoint.name} has no graph to predict with"
-    if own is not None and not fit_together(own, context.cache_dir):
-        context.observer.warn(
-            f"{checkpoint.name}: its graphs were made from other weights, config or tokenizer than those in it."
-        )
-        own = None
-    if own is not None:
-        graph = own.read(precision)
-        if graph:
-            return opener.open_graph(own, graph, precision or own.default)
-        lost = own.describe_loss(precision)
-        if not makes_graphs and precision is None:
-            context.observer.warn(f"{lost}; the weights answer.")
-    entry, loaded = find_entry(place, key, is_sound=is_of_graphs), None
-    is_checked = entry is not None
-    if entry is None or entry.manifest["graphs"] is None:
-        require_extra("train", f"{lost}; answering without one")
-    if entry is None and (makes_graphs or precision is not None):
-        loaded = opener.load_with_torch()
-        context.observer.note(f"{lost}; one is made now, once. That takes a minute.")
-        with context.observer.track("Exporting the checkpoint"):
-            entry = _export_into_cache(loaded, place, key, context.observer)
-    cached = open_cached_graphs(entry) if entry is not None else None
-    if cached is not None:
-        positive = find_positive_class(cached.class_names, positive_class, checkpoint.name)
-        chosen, choice = choose_precision(
-            cached,
-            precision,
-            cached.load_tokenizer(),
-            own_texts,
-            positive=positive,
-            threshold=find_threshold(checkpoint, threshold, positive),
-        )
-        graph = cached.read(chosen)
-        if graph:
-            _tell(context, choice, *cached.notes)
-            return opener.open_graph(cached, graph, chosen)
-    return opener.open_weights(loaded or opener.load_with_torch(check=not is_checked))
+    own = opener.open_own_graph()
+    if isinstance(own, OpenedModel):
+        return own
+    return opener.open_without(own, own_texts, makes_graphs=makes_graphs)
 
 
 @dataclass(frozen=True)
 class _Opener:
-    """What a checkpoint is opened with: the class that is asked for, and the threshold."""
+    """What a checkpoint is opened with."""
 
     checkpoint: Checkpoint
     context: Context
+    precision: str | None
     positive_class: str | None
     threshold: float | None
+
+    def open_own_graph(self) -> OpenedModel | str:
+        """Return the graph that the checkpoint brings, or what is wrong with it, as the beginning of a sentence."""
+        own, name = find_own_graphs(self.checkpoint), self.checkpoint.name
+        lost = f"{name} has no graph to predict with"
+        if own is not None and not fit_together(own, self.context.cache_dir):
+            self.context.observer.warn(f"{name}: its graphs were made from other weights, config or tokenizer than those in it.")
+            return lost
+        if own is None:
+            return lost
+        graph = own.read(self.precision)
+        return self.open_graph(own, graph, self.precision or own.default) if graph else own.describe_loss(self.precision)
+
+    def open_without(self, lost: str, own_texts: Sequence[str], *, makes_graphs: bool) -> OpenedModel:
+        """Return the graph that the cache has or gets, or the weights."""
+        place, key = place_cached_graphs(self.checkpoint, self.context.cache_dir)
+        entry, loaded = find_entry(place, key, is_sound=is_of_graphs), None
+        is_checked = entry is not None
+        if entry is None or entry.manifest["graphs"] is None:
+            require_extra("train", f"{lost}; answering without one")
+        if entry is None and (makes_graphs or self.precision is not None):
+            loaded = self.load_with_torch()
+            self.context.observer.note(f"{lost}; one is made now, once. That takes a minute.")
+            with self.context.observer.track("Exporting the checkpoint"):
+                entry = _export_into_cache(loaded, place, key, self.context.observer)
+        elif entry is None and lost.endswith(("missing", "written")):
+            self.context.observer.warn(f"{lost}; the weights answer.")
+        cached = open_cached_graphs(entry) if entry is not None else None
+        opened = self._open_cached(cached, own_texts) if cached is not None else None
+        return opened or self.open_weights(loaded or self.load_with_torch(check=not is_checked))
+
+    def _open_cached(self, cached: GraphFolder, own_texts: Sequence[str]) -> OpenedModel | None:
+        """Return a graph of the cache, in the precision that is asked for or that agrees on the texts; None if it is damaged."""
+        positive = find_positive_class(cached.class_names, self.positive_class, self.checkpoint.name)
+        threshold = find_threshold(self.checkpoint, self.threshold, positive)
+        precision, choice = choose_precision(
+            cached, self.precision, cached.load_tokenizer(), own_texts, positive=positive, threshold=threshold
+        )
+        graph = cached.read(precision)
+        if not graph:
+            return None
+        _tell(self.context, choice, *cached.notes)
+        return self.open_graph(cached, graph, precision)
 
     def load_with_torch(self, *, check: bool = True) -> TorchCheckpoint:
         from polarity_cli.encoder.agreement import load_checkpoint

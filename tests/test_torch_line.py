@@ -51,7 +51,7 @@ def run_without_torch(*args: object, cwd: Path) -> Outcome:
 
 
 def test_import_of_torch_would_be_seen(tiny_checkpoint: Path, reviews_csv: Path, tmp_path: Path) -> None:
-    outcome = run_without_torch("evaluate", tiny_checkpoint, reviews_csv, cwd=tmp_path)
+    outcome = run_without_torch("evaluate", tiny_checkpoint, reviews_csv, "--precision", "weights", cwd=tmp_path)
     assert outcome.code != 0
     assert "is not to be imported" in outcome.stderr
 

@@ -21,6 +21,8 @@ from polarity_cli.errors import CheckpointError
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 _TEMPLATES = "additional_chat_templates"
 """A folder inside a checkpoint's, whose files the tokenizer's loader reads too."""
+_LONGEST_NAME = 255
+"""Bytes of a file's name on the file systems that are in use."""
 _MIB = 1 << 20
 _SMALL = (
     "adapter_config.json",
@@ -127,7 +129,9 @@ def find_weights(folder: Path) -> list[Path]:
 
 def is_plain_name(name: object) -> bool:
     """Tell whether a value is the name of a file, and no path to one somewhere else."""
-    return isinstance(name, str) and name not in ("", ".", "..") and "\0" not in name and PurePath(name).name == name
+    if not isinstance(name, str) or name in ("", ".", "..") or "\0" in name or PurePath(name).name != name:
+        return False
+    return len(os.fsencode(name)) <= _LONGEST_NAME
 
 
 def is_path(name: str) -> bool:

@@ -98,11 +98,11 @@ class Manifest:
     graphs: object
     """What the export found; see `inference/graphs`."""
     threshold: Threshold | None = None
+    """From which probability on it answers positive; None where the likelier class answers."""
     n_folds: int | None = None
     """Folds whose scores are in the checkpoint; see `checkpoint/out_of_fold`."""
     is_refused: bool = False
     """Whether the run required more of it than it has, so that it was not published."""
-    """From which probability on it answers positive; None where the likelier class answers."""
 
     @classmethod
     def from_json(cls, value: object) -> Manifest:

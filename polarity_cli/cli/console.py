@@ -6,6 +6,7 @@ import json
 import math
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -99,11 +100,16 @@ def print_json(value: object) -> None:
     print(escape_unprintable(text) if sys.stdout.isatty() else text)
 
 
-def print_pairs(pairs: dict[str, str]) -> None:
-    """Print names and values in two columns."""
-    width = max(map(len, pairs))
+def print_pairs(pairs: dict[str, str], *, width: int | None = None) -> None:
+    """Print names and values in two columns; with a `width`, lines of so many columns, but for words that are longer."""
+    indent = max(map(len, pairs)) + 2
     for name, value in pairs.items():
-        print(f"{name:<{width}}  {make_printable(value, keep='')}")
+        text = f"{name:<{indent}}{make_printable(value, keep='')}"
+        if width is not None:
+            text = textwrap.fill(
+                text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+            )
+        print(text)
 
 
 def format_metrics(metrics: dict[str, float | None]) -> dict[str, str]:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 from polarity_cli.cli import options
 from polarity_cli.cli.console import make_context, print_json, print_pairs
 from polarity_cli.cli.options import Call, format_line
-from polarity_cli.cli.scores import format_baselines, format_check, format_confusion, format_coverage, format_scores
+from polarity_cli.cli.scores import (
+    WIDTH,
+    format_baselines,
+    format_check,
+    format_confusion,
+    format_coverage,
+    format_scores,
+    format_worse,
+)
 from polarity_cli.config import EvaluateConfig
 from polarity_cli.distributed.environment import is_main_process
 from polarity_cli.extras import require_extra
@@ -39,10 +47,11 @@ def command(given: dict[str, Any], call: Call) -> int:
     """Score a checkpoint on labelled reviews; takes any Hugging Face model of two classes."""
     from polarity_cli.distributed.launch import check_processes, launch
     from polarity_cli.distributed.rendezvous import join_world
-    from polarity_cli.evaluate import evaluate
 
     config = make_config(EvaluateConfig, given)
     require_extra("train", "polarity evaluate")
+    from polarity_cli.evaluate import evaluate
+
     n_processes = check_processes(call.processes)
     if n_processes > 1:
         return launch(call.line, n_processes, debug=call.debug)
@@ -73,7 +82,7 @@ def _print_result(result: EvaluateResult) -> None:
     print()
     for line in (*format_scores(found.metrics, found.intervals), "", *format_confusion(found.metrics), ""):
         print(line)
-    print_pairs(_list_findings(result))
+    print_pairs(_list_findings(result), width=WIDTH)
 
 
 def _list_findings(result: EvaluateResult) -> dict[str, str]:
@@ -90,10 +99,8 @@ def _list_findings(result: EvaluateResult) -> dict[str, str]:
             f"{result.served.precision} answers in predict: {accuracy or 0.0:.3f} right, F1 {f1 or 0.0:.3f}, "
             f"{result.served.n_flipped:,} answered otherwise"
         )
-    for one in [one for one in found.slices if one.is_worse]:
-        pairs[f"worse at {one.group}"] = (
-            f"{one.name}: {one.accuracy:.1%} right ({one.interval[0]:.1%}-{one.interval[1]:.1%}), {one.n:,}"
-        )
+    if any(one.is_worse for one in found.slices):
+        pairs["worse on"] = format_worse(found.slices)
     if result.contest is not None:
         pairs["against"] = result.contest.comparison.verdict
     if result.n_seen_in_training:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from polarity_cli.scoring.values import Baseline, Check, Coverage, Interval, Metrics
+from polarity_cli.scoring.values import Baseline, Check, Coverage, Interval, Metrics, Slice
 
 _ROWS = {
     "negative": ("negative_precision", "negative_recall", "negative_f1", "negative_n"),
@@ -24,6 +24,8 @@ _OTHERS = (
 )
 _CONFIDENCES = (0.9, 0.99)
 _CELL, _NAME = 19, 12
+WIDTH = 80
+"""Columns that what is printed keeps to."""
 
 Bounds = Mapping[str, Interval | None]
 
@@ -70,6 +72,16 @@ def format_coverage(coverage: Sequence[Coverage]) -> str:
     """Return which share is answered at some confidences, and how much of that is right."""
     chosen = [one for one in coverage if one.min_confidence in _CONFIDENCES and one.accuracy is not None]
     return "; ".join(f"from {one.min_confidence:g} on {one.share:.0%}, {one.accuracy:.1%} right" for one in chosen)
+
+
+def format_worse(slices: Sequence[Slice]) -> str:
+    """Return the slices that are really worse than the others, with how much of each is right."""
+    shown = [
+        f"{one.group} {one.name}: {one.accuracy:.1%} right ({one.interval[0]:.1%}-{one.interval[1]:.1%}) of {one.n:,}"
+        for one in slices
+        if one.is_worse
+    ]
+    return "; ".join(shown)
 
 
 def format_check(check: Check) -> str:

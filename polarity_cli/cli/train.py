@@ -9,7 +9,7 @@ from polarity_cli.cli import options, values
 from polarity_cli.cli.console import format_metrics, make_context, print_json, print_pairs
 from polarity_cli.cli.evaluate import tell_checks
 from polarity_cli.cli.options import Call, format_line
-from polarity_cli.cli.scores import format_baselines, format_confusion, format_value
+from polarity_cli.cli.scores import WIDTH, format_baselines, format_confusion, format_value
 from polarity_cli.config import SAMPLE
 from polarity_cli.distributed.environment import is_main_process
 from polarity_cli.errors import RequirementError
@@ -33,8 +33,8 @@ EXAMPLES = options.paragraphs(
       polarity train --sample
       polarity train --unfreeze 2
       polarity train reviews.csv --encoder sample --rows all --out ./reviews-model
-      polarity train reviews.csv --encoder sample --folds 5 --report report.html
-      polarity train reviews.csv --encoder sample --target-precision 0.95 --of negative
+      polarity train reviews.csv --folds 5 --report report.html
+      polarity train reviews.csv --target-precision 0.95 --of negative
       polarity train --recipe article
       polarity train --plan --unfreeze 3 --encoder sample
       polarity train --rows all --processes 8 --batch-size 256
@@ -120,7 +120,7 @@ def _print_result(result: TrainResult, *, as_json: bool) -> None:
     print_pairs(pairs)
     if result.evaluation is not None:
         print("", *format_confusion(result.evaluation.metrics), "", sep="\n")
-        print_pairs(_describe_evaluation(result, result.evaluation))
+        print_pairs(_describe_evaluation(result, result.evaluation), width=WIDTH)
     else:
         print_pairs(_describe_place(result))
 

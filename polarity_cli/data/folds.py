@@ -37,6 +37,7 @@ def divide_into_folds(texts: Iterable[str], labels: NDArray[np.int64], *, n_fold
     by_label: dict[int, list[tuple[bytes, list[int]]]] = {}
     for key, indices in groups.items():
         by_label.setdefault(round(float(labels[indices].mean())), []).append((key, indices))
+    n_all = [0] * n_folds
     salt = str(seed).encode()[:64]
     for label, members in sorted(by_label.items()):
         if len(members) < n_folds:
@@ -47,7 +48,8 @@ def divide_into_folds(texts: Iterable[str], labels: NDArray[np.int64], *, n_fold
         members.sort(key=lambda group: hashlib.blake2b(group[0], key=salt, digest_size=16).digest())
         n_rows = [0] * n_folds
         for _, indices in members:
-            fold = n_rows.index(min(n_rows))
+            fold = min(range(n_folds), key=lambda fold: (n_rows[fold], n_all[fold]))
             folds[indices] = fold
             n_rows[fold] += len(indices)
+            n_all[fold] += len(indices)
     return folds

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polarity_cli.checkpoint.checkpoint import Checkpoint
+from polarity_cli.checkpoint.out_of_fold import read_scores
 from polarity_cli.config import Context
 from polarity_cli.distributed.world import ALONE, World
+from polarity_cli.errors import CheckpointError
 from polarity_cli.inference.scores import compute_scores
 from polarity_cli.machine import has_gpu
 from polarity_cli.open_model import WEIGHTS, OpenedModel, open_model
@@ -120,4 +122,25 @@ def answer_reviews(
         threshold=USUAL_THRESHOLD if model.threshold is None else model.threshold,
         precision=model.precision,
         seconds=time.perf_counter() - started,
+    )
+
+
+def read_out_of_fold(checkpoint: Checkpoint, model: OpenedModel, y_true: NDArray[np.int64]) -> Answers:
+    """Return the scores that the tops of the folds gave the training rows, `(N,)` of them, as the run kept them.
+
+    Raises:
+        CheckpointError: they are missing or damaged.
+    """
+    y_score = read_scores(checkpoint.folder, n=len(y_true))
+    if y_score is None:
+        raise CheckpointError(
+            f"{checkpoint.name}: its scores out of fold are missing.", hint="Train again, or score other reviews: SOURCE."
+        )
+    shown = np.stack([1 - y_score, y_score], axis=1)[:, [1 - model.positive, model.positive]]
+    return Answers(
+        y_score=shown[:, 1],
+        shown=shown,
+        threshold=USUAL_THRESHOLD if model.threshold is None else model.threshold,
+        precision=WEIGHTS,
+        seconds=0.0,
     )

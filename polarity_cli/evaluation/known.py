@@ -8,6 +8,7 @@ from pathlib import Path
 from polarity_cli.checkpoint.checkpoint import Checkpoint
 from polarity_cli.checkpoint.training_texts import find_hashes, read_hashes
 from polarity_cli.config import Context
+from polarity_cli.data.folds import divide_into_folds
 from polarity_cli.data.own_columns import NumberedReviews
 from polarity_cli.data.prepared import PreparedManifest
 from polarity_cli.data.splits import review_key
@@ -21,8 +22,11 @@ _MOST_READ_AGAIN = 100_000
 """Reviews whose files are read once more to see which have a title."""
 
 
-def read_training_rows(checkpoint: Checkpoint, context: Context) -> TrainingRows | None:
-    """Return the reviews that a checkpoint was trained on, while the cache has them; else None."""
+def read_training_rows(checkpoint: Checkpoint, context: Context, *, out_of_fold: bool = False) -> TrainingRows | None:
+    """Return the reviews that a checkpoint was trained on, while the cache has them; else None.
+
+    With `out_of_fold` they are what is scored, and have the folds of the run.
+    """
     trained = checkpoint.manifest.data if checkpoint.manifest else None
     entry = find_prepared(context.cache_dir, trained.fingerprint) if trained else None
     if entry is None:
@@ -31,7 +35,11 @@ def read_training_rows(checkpoint: Checkpoint, context: Context) -> TrainingRows
         split = read_split(entry.folder / "train.arrow")
     except CacheError:
         return None
-    return TrainingRows(texts=split.texts, labels=split.labels)
+    n_folds = checkpoint.manifest.n_folds if checkpoint.manifest and out_of_fold else None
+    folds = None
+    if n_folds is not None and trained is not None:
+        folds = divide_into_folds(split.texts, split.labels, n_folds=n_folds, seed=trained.seed)
+    return TrainingRows(texts=split.texts, labels=split.labels, folds=folds)
 
 
 def count_seen(folder: Path, parts: Iterable[TokenizedSplit], context: Context) -> int | None:

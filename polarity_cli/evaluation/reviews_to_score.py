@@ -24,6 +24,10 @@ _FROM_HUB = ("test", "validation", "train")
 """The splits of a Hub set of which the first that it has is scored, where none is named."""
 
 
+OUT_OF_FOLD = "out of fold"
+"""What is scored where a run with `--folds` left scores of its training rows."""
+
+
 @dataclass(frozen=True)
 class ReviewsToScore:
     """The reviews to score, tokenized."""
@@ -45,12 +49,16 @@ class ReviewsToScore:
     @property
     def names(self) -> list[str]:
         """The names of the tokenized splits to score."""
+        if self.split == OUT_OF_FOLD:
+            return ["train"]
         splits = sorted(self.manifest.splits)
         return splits if self.split == "all" or self.is_whole else [self.split]
 
     @property
     def in_words(self) -> str:
         """What of the source is scored, without the number of rows."""
+        if self.split == OUT_OF_FOLD:
+            return f"the training rows of {self.source}, each by a top that did not see it"
         if self.split == "all":
             return f"all of {self.source}"
         return f"the {self.split} split of {self.source}"
@@ -70,7 +78,7 @@ def find_reviews(checkpoint: Checkpoint, config: EvaluateConfig, context: Contex
     # The tokenized reviews of the training run, while the cache has them: its source need not be there any more.
     entry = find_prepared(context.cache_dir, trained.fingerprint)
     if entry is not None and split != "all" and not _reads_otherwise(config):
-        return ReviewsToScore(trained.source, entry, split, False, None)
+        return ReviewsToScore(trained.source, entry, _choose_scores(checkpoint, config, entry, split), False, None)
     data = _make_trained_config(checkpoint, config, trained)
     source = find_source(data.sources, rows=data.row_limit, context=context)
     prepared = prepare_source(source, _locate(checkpoint), data, context, both_classes=False)
@@ -78,7 +86,16 @@ def find_reviews(checkpoint: Checkpoint, config: EvaluateConfig, context: Contex
         context.observer.warn(
             f"{data.source} has changed since the checkpoint was trained: reviews may stand in another split now."
         )
+    if prepared.fingerprint == trained.fingerprint:
+        split = _choose_scores(checkpoint, config, prepared.entry, split)
     return ReviewsToScore(data.source, prepared.entry, split, split == "all", source)
+
+
+def _choose_scores(checkpoint: Checkpoint, config: EvaluateConfig, entry: Entry, split: str) -> str:
+    """Return the split to score, or `out of fold` where its reviews have scores of tops that did not see them."""
+    has_scores = checkpoint.manifest is not None and checkpoint.manifest.n_folds is not None and config.precision is None
+    has_test = "test" in PreparedManifest.from_json(entry.manifest).splits
+    return OUT_OF_FOLD if has_scores and (split == "train" or (config.split is None and not has_test)) else split
 
 
 def _read_source(checkpoint: Checkpoint, config: EvaluateConfig, context: Context) -> ReviewsToScore:

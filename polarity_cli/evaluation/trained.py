@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from polarity_cli.evaluation.answers import AnswerOptions, Answers, open_to_answ
 from polarity_cli.evaluation.judge import Judged, Looked, look, report
 from polarity_cli.evaluation.result import EvaluateResult
 from polarity_cli.evaluation.reviews_to_score import find_trained_files
+from polarity_cli.open_model import OpenedModel
 from polarity_cli.prepare import Prepared
 from polarity_cli.records import SilentObserver
 from polarity_cli.scoring.assessment import TrainingRows
@@ -131,15 +133,16 @@ class TrainedJudge:
             manifest=manifest,
             reviews=NumberedReviews([SplitWithFiles(part, files.get(split, ()))], data.read),
             answers=answers,
-            open_model=self._open_model,
+            open_model=partial(_open_model, self._checkpoint, self._context),  # no cycle, which would hold the cache's entries
             training=TrainingRows(texts=train.texts, labels=train.labels, folds=scores.folds if is_own else None),
             is_weighted=self._config.class_weights is not None,
             commands=(self._command,) if self._command else (),
         )
 
-    def _open_model(self) -> Any:
-        quiet = Context(cache_dir=self._context.cache_dir, offline=True, observer=SilentObserver())
-        return open_to_answer(Checkpoint.open(self._checkpoint), AnswerOptions(), quiet)
+
+def _open_model(checkpoint: Path, context: Context) -> OpenedModel:
+    quiet = Context(cache_dir=context.cache_dir, offline=True, observer=SilentObserver())
+    return open_to_answer(Checkpoint.open(checkpoint), AnswerOptions(), quiet)
 
 
 def compare_with_published(out: Path, manifest: Mapping[str, Any]) -> tuple[Check, ...]:

@@ -23,6 +23,7 @@ _MUCH_CUT, _MUCH_BLANK, _MUCH_LEFT_OUT, _MUCH_COPIED = 0.05, 0.5, 0.2, 0.01
 _MISCALIBRATED = 0.05
 _LEAST_CALIBRATED = 100
 """Reviews from which on a calibration error says more about the scores than about the sample."""
+_MARGIN = 0.01
 _KNOWS_NOTHING = math.log(2)
 """The log loss of answering 0.5 to everything, in nats."""
 
@@ -61,7 +62,6 @@ def _check_usefulness(scored: Scored, assessment: Assessment, about: Circumstanc
     metrics, n = assessment.metrics, len(scored.y_true)
     if not n:
         return
-    answers = scored.y_score >= scored.threshold
     loss = metrics["log_loss"] or 0.0
     auc = assessment.intervals.get("roc_auc")
     if auc is not None and auc[1] < 0.5:
@@ -71,19 +71,24 @@ def _check_usefulness(scored: Scored, assessment: Assessment, about: Circumstanc
             "round?",
             "Look at how labels were read, and at --positive, --negative and --positive-class.",
         )
-    if n > 1 and (answers.all() or not answers.any()) and len(np.unique(scored.y_true)) == 2:
+    if n > 1 and _answers_alike(scored) and len(np.unique(scored.y_true)) == 2:
         yield Check(
             "one-answer",
-            f"It answers {'positive' if answers.all() else 'negative'} to every review: it tells nothing apart.",
+            f"It answers {'positive' if scored.y_score[0] >= scored.threshold else 'negative'} to every review: it tells nothing apart.",
             "Train longer (--epochs), on more reviews, or with another --learning-rate; --class-weights balanced where one class "
             "is rare.",
         )
-    if loss > _KNOWS_NOTHING and not about.is_weighted:
+    if loss > _KNOWS_NOTHING + _MARGIN and not about.is_weighted:
         yield Check(
             "log-loss",
             f"Its log loss is {loss:.3f}; knowing nothing and answering 0.5 to everything has {_KNOWS_NOTHING:.3f}.",
             "Its scores are worth nothing; where training diverged, give a lower --learning-rate.",
         )
+
+
+def _answers_alike(scored: Scored) -> bool:
+    answers = scored.y_score >= scored.threshold
+    return bool(answers.all() or not answers.any())
 
 
 def _check_baselines(scored: Scored, assessment: Assessment, about: Circumstances) -> Iterator[Check]:
@@ -92,6 +97,8 @@ def _check_baselines(scored: Scored, assessment: Assessment, about: Circumstance
         own, other = assessment.metrics["f1_macro"], baseline.metrics["f1_macro"]
         if own is None or other is None or (low is None and own > other):
             continue
+        if baseline.name == "majority" and _answers_alike(scored):
+            continue  # which was said
         shown = f"macro F1 {own:.3f} beside {other:.3f}"
         advice = "Train longer (--epochs) or on more reviews, or use the simpler model."
         if own < other and (high is None or high < 0):
