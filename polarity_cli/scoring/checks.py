@@ -74,7 +74,7 @@ def _check_usefulness(scored: Scored, assessment: Assessment, about: Circumstanc
     if n > 1 and _answers_alike(scored) and len(np.unique(scored.y_true)) == 2:
         yield Check(
             "one-answer",
-            f"It answers {'positive' if scored.y_score[0] >= scored.threshold else 'negative'} to every review: it tells nothing apart.",
+            f"It answers {_name_answer(scored)} to every review: it tells nothing apart.",
             "Train longer (--epochs), on more reviews, or with another --learning-rate; --class-weights balanced where one class "
             "is rare.",
         )
@@ -89,6 +89,10 @@ def _check_usefulness(scored: Scored, assessment: Assessment, about: Circumstanc
 def _answers_alike(scored: Scored) -> bool:
     answers = scored.y_score >= scored.threshold
     return bool(answers.all() or not answers.any())
+
+
+def _name_answer(scored: Scored) -> str:
+    return "positive" if scored.y_score[0] >= scored.threshold else "negative"
 
 
 def _check_baselines(scored: Scored, assessment: Assessment, about: Circumstances) -> Iterator[Check]:
