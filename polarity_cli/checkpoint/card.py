@@ -57,7 +57,7 @@ pipeline_tag: text-classification
 ## Scores
 
 {_make_table(manifest["metrics"])}
-
+{_describe_trust(manifest)}
 ## Use
 
     polarity predict --checkpoint . "great product"
@@ -80,6 +80,28 @@ Reviews of other kinds of goods, other languages and texts that are no reviews a
 `training_texts.u64` holds eight bytes of a hash of each training review. `polarity evaluate . reviews.csv` counts by them the
 reviews that stood in training.
 """
+
+
+def _describe_trust(manifest: dict[str, Any]) -> str:
+    """Return how far the scores can be trusted: interval, calibration, threshold; empty where nothing of it is known."""
+    lines = []
+    judged, interval = manifest.get("judged_by"), (manifest.get("intervals") or {}).get("f1")
+    if judged and interval:
+        lines.append(
+            f"F1 on the reviews of {judged['split']} lies between {interval[0]:.3f} and {interval[1]:.3f} (95% interval)."
+        )
+    calibration, threshold = manifest.get("calibration") or {}, manifest.get("threshold")
+    if "temperature" in calibration:
+        lines.append(
+            f"Scores are calibrated by a temperature of {calibration['temperature']:.3f}, fitted on {calibration['fitted_on']}; "
+            f"calibration error {calibration['calibration_error_before']:.3f} before, {calibration['calibration_error_after']:.3f} after."
+        )
+    if threshold:
+        lines.append(
+            f"`polarity predict` answers positive from {threshold['positive']:.4f} on: {threshold['precision']:.1%} of the answers "
+            f"`{threshold['of']}` were right ({threshold['n']:,} reviews, {threshold['found_on']}). Other programs answer from 0.5 on."
+        )
+    return "".join(f"\n{line}\n" for line in lines)
 
 
 def _quote(text: str) -> str:

@@ -163,7 +163,7 @@ class Run:
     ) -> list[Record]:
         """Train on the batches of each epoch as `fit` does; `fold` says in words which part of the run it is."""
         config, train = self.config, self.examples["train"]
-        state = self._make_state(plan, resumable)
+        state = self._make_state(plan, resumable, fold)
         hold_signals = resumable.hold_signals(state) if resumable else nullcontext()
         n_tokens = sum(int(train.split.lengths[batch].sum()) for epoch in plan for batch in epoch)
         progress_bar = self.context.observer.track(
@@ -198,7 +198,7 @@ class Run:
                 f"{len(self.examples['train']):,} training reviews give {n_steps} steps, which is few; try --epochs {enough}."
             )
 
-    def _make_state(self, plan: Sequence[Sequence[Batch]], resumable: ResumableRun | None) -> TrainingState:
+    def _make_state(self, plan: Sequence[Sequence[Batch]], resumable: ResumableRun | None, fold: str) -> TrainingState:
         """Return the state to train from: in all processes that which the main one finds on disk, or a new one."""
         saved, n_batches = None, list(map(len, plan))
         if resumable is not None:
@@ -208,9 +208,12 @@ class Run:
         state = TrainingState(self.fine_tuner, self.config)
         if saved is not None:
             state.restore(saved)
-            self.context.observer.note(
-                f"Going on after step {state.progress.step:,} of {sum(n_batches):,} of an interrupted run; --fresh starts over."
-            )
+            done, total = state.progress.step, sum(n_batches)
+            where = f"{fold}: going on" if fold else "Going on"
+            if not fold or done < total:
+                self.context.observer.note(
+                    f"{where} after step {done:,} of {total:,} of an interrupted run; --fresh starts over."
+                )
         return state
 
     @contextmanager
