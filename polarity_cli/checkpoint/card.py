@@ -92,14 +92,15 @@ def _describe_trust(manifest: dict[str, Any]) -> str:
         )
     calibration, threshold = manifest.get("calibration") or {}, manifest.get("threshold")
     if "temperature" in calibration:
+        before, after = calibration["calibration_error_before"], calibration["calibration_error_after"]
         lines.append(
-            f"Scores are calibrated by a temperature of {calibration['temperature']:.3f}, fitted on {calibration['fitted_on']}; "
-            f"calibration error {calibration['calibration_error_before']:.3f} before, {calibration['calibration_error_after']:.3f} after."
+            f"Scores are calibrated by a temperature of {calibration['temperature']:.3f}, fitted on {calibration['fitted_on']}: "
+            f"calibration error {before:.3f} before, {after:.3f} after."
         )
     if threshold:
         lines.append(
-            f"`polarity predict` answers positive from {threshold['positive']:.4f} on: {threshold['precision']:.1%} of the answers "
-            f"`{threshold['of']}` were right ({threshold['n']:,} reviews, {threshold['found_on']}). Other programs answer from 0.5 on."
+            f"`polarity predict` is positive from {threshold['positive']:.4f} on: {threshold['precision']:.1%} of the answers\n"
+            f"`{threshold['of']}` were right on {threshold['n']:,} reviews ({threshold['found_on']}). Others answer from 0.5 on."
         )
     return "".join(f"\n{line}\n" for line in lines)
 

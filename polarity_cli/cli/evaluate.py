@@ -75,7 +75,10 @@ def tell_checks(checks: tuple[Check, ...], observer: Observer) -> None:
 
 def _print_result(result: EvaluateResult) -> None:
     found, answers = result.assessment, result.answers
-    pairs = {"checkpoint": f"{result.checkpoint}, {result.describe_precision()}", "scored": result.scored}
+    pairs = {
+        "checkpoint": f"{result.checkpoint}, {result.describe_precision()}",
+        "scored": f"{result.scored}{_describe_rate(result)}",
+    }
     if answers.threshold != 0.5:
         pairs["threshold"] = f"positive from {answers.threshold:.4g} on"
     print_pairs(pairs)
@@ -83,6 +86,11 @@ def _print_result(result: EvaluateResult) -> None:
     for line in (*format_scores(found.metrics, found.intervals), "", *format_confusion(found.metrics), ""):
         print(line)
     print_pairs(_list_findings(result), width=WIDTH)
+
+
+def _describe_rate(result: EvaluateResult) -> str:
+    n, seconds = len(result.answers.y_score), result.answers.seconds
+    return f"; {n / seconds:,.0f} a second" if seconds else ""
 
 
 def _list_findings(result: EvaluateResult) -> dict[str, str]:

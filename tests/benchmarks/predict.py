@@ -22,6 +22,7 @@ from tests.benchmarks.bench import find_encoder, read_reviews
 from tests.benchmarks.processes import KEPT_MEMORY, Run, measure, median, polarity, run, write_rows
 
 RIVAL = Path(__file__).with_name("rival.py")
+EVALUATOR = Path(__file__).with_name("evaluator.py")
 BATCH_SIZES = (1, 8, 32)
 
 
@@ -113,6 +114,42 @@ def compute_f1(rows: list[dict[str, Any]]) -> float:
     return float(2 * hits / max(1, said))
 
 
+def compare_evaluation(bench: Bench) -> None:
+    """`polarity evaluate` on labelled reviews against Trainer's evaluation at its best, whole processes and answering alone."""
+    reviews = [*read_reviews("test"), *read_reviews("train")][: bench.n_rows]
+    rows = [{name: r[name] for name in ("title", "content", "label")} for r in reviews]
+    path = write_rows(bench.folder / "labelled.jsonl", rows)
+
+    def theirs(*more: object, environment: dict[str, str] | None = None) -> Run:
+        return run((sys.executable, EVALUATOR, bench.checkpoint, path, *more), environment=environment)
+
+    settings = [(more, environment) for more in ((), ("--by-length",)) for environment in (None, KEPT_MEMORY)]
+    trial = min(200, len(rows))
+    seconds = [theirs(*more, "--rows", trial, environment=environment).output["seconds"] for more, environment in settings]
+    more, environment = settings[seconds.index(min(seconds))]
+    helped = ", with memory kept" if environment else ""
+    print(
+        f"\nEvaluation of {len(rows):,} reviews (theirs at its best: {' '.join(more) or 'in their order'}{helped}):", flush=True
+    )
+    plain = [len(rows[:trial]) / seconds[0]]
+    bench.show("theirs as it comes, reviews a second", plain, "")
+    rates: dict[str, list[float]] = {name: [] for name in ("theirs", "by default", "fp32", "weights")}
+    whole: dict[str, list[float]] = {name: [] for name in rates}
+    for _ in range(bench.pairs):
+        other = theirs(*more, environment=environment)
+        rates["theirs"].append(len(rows) / other.output["seconds"])
+        whole["theirs"].append(other.seconds)
+        for name, option in (("by default", ()), ("fp32", ("--precision", "fp32")), ("weights", ("--precision", "weights"))):
+            command = polarity("evaluate", bench.checkpoint, path, "--json", "--cache-dir", bench.folder / "cache", *option)
+            ours = run(command)
+            rates[name].append(ours.output["rows_per_second"])
+            whole[name].append(ours.seconds)
+    for name, values in rates.items():
+        bench.show(f"{name}, reviews a second", values, "")
+    for name in list(rates)[1:]:
+        bench.show(f"{name}, whole process, faster", [a / b for a, b in zip(whole["theirs"], whole[name], strict=True)])
+
+
 def measure_memory(bench: Bench) -> None:
     """Peak memory for many short lines from standard input, and for a tenth of them."""
     words = [review["title"] or "good" for review in read_reviews("train")]
@@ -136,6 +173,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "cold": compare_cold,
     "help": measure_help,
     "scores": compare_scores,
+    "evaluate": compare_evaluation,
     "memory": measure_memory,
     "file": compare_file,
 }
