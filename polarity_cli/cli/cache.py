@@ -21,6 +21,9 @@ from polarity_cli.text import make_printable
 if TYPE_CHECKING:
     from polarity_cli.cache.contents import CacheItem
 
+LIST_SCHEMA, PRUNE_SCHEMA = "polarity/cache-list/1", "polarity/cache-prune/1"
+"""The versions of the JSON documents; see `schemas/`."""
+
 app = typer.Typer(
     name="cache",
     cls=Group,
@@ -57,7 +60,8 @@ def list_command(given: dict[str, Any], call: Call) -> None:
     items = list_cache(context)
     size = sum(item.size for item in items)
     if call.json:
-        print_json({"folder": str(context.cache_dir), "size": size, "entries": [_describe(item) for item in items]})
+        about = {"schema": LIST_SCHEMA, "folder": str(context.cache_dir), "size": size}
+        print_json({**about, "entries": [_describe(item) for item in items]})
     elif not items:
         context.observer.note(f"Nothing in {context.cache_dir} yet.")
     else:
@@ -87,9 +91,8 @@ def prune_command(given: dict[str, Any], call: Call) -> None:
     if call.json:
         parts = {"entries": result.freed, "kept": result.spared}
         described = {name: [_describe(item) for item in items] for name, items in parts.items()}
-        print_json(
-            {"folder": str(context.cache_dir), "dry_run": config.dry_run, "freed": freed, "size": result.size, **described}
-        )
+        about = {"schema": PRUNE_SCHEMA, "folder": str(context.cache_dir), "dry_run": config.dry_run}
+        print_json({**about, "freed": freed, "size": result.size, **described})
         return
     if result.freed:
         _print_table(result.freed)

@@ -12,6 +12,9 @@ from polarity_cli.config import SAMPLE, DataConfig
 from polarity_cli.extras import require_extra
 from polarity_cli.make_config import make_config
 
+SCHEMA = "polarity/prepare/1"
+"""The version of the JSON document; see `schemas/`."""
+
 EXAMPLES = options.paragraphs(
     """
     Examples:
@@ -33,7 +36,8 @@ def command(given: dict[str, Any], call: Call) -> None:
     prepared = prepare(config, make_context(call))
     manifest = prepared.manifest
     if call.json:
-        print_json({"folder": str(prepared.folder), "from_cache": prepared.from_cache, **prepared.entry.manifest})
+        about = {"schema": SCHEMA, "folder": str(prepared.folder), "from_cache": prepared.from_cache}
+        print_json({**about, **prepared.entry.manifest})
         return
     counts = {
         name: f"{c.n_rows:,} reviews ({c.n_positive:,} positive, {c.n_negative:,} negative), {c.n_tokens:,} tokens"

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 SCHEMA = "polarity/train/1"
 """The version of the JSON document; see `schemas/`."""
+PLAN_SCHEMA = "polarity/train-plan/1"
+"""That of `--plan`."""
 
 EXAMPLES = options.paragraphs(
     """
@@ -72,7 +74,7 @@ def command(given: dict[str, Any], call: Call) -> int:
 
 def _print_plan(plan: FreezePlan, *, as_json: bool) -> None:
     if as_json:
-        print_json(plan.to_json())
+        print_json({"schema": PLAN_SCHEMA, **plan.to_json()})
         return
     print_pairs(
         {

@@ -16,6 +16,8 @@ from polarity_cli.formats.output_file import TABLES, Sink, make_sink
 from polarity_cli.formats.record import Record, Stream
 from polarity_cli.records import Prediction
 
+SCHEMA = "polarity/predict/1"
+"""The version of the JSON document; see `schemas/`."""
 _LINE_BREAKS = str.maketrans({"\n": " ", "\r": " "})
 _DEFAULT_PREFIX = "predicted_"
 
@@ -170,7 +172,7 @@ class RowWriter:
 
 
 class DocumentWriter:
-    """Write one JSON document in `finish`: the fields of `about`, and all records with their predictions."""
+    """Write one JSON document in `finish`: its version, the fields of `about`, and all records with their predictions."""
 
     def __init__(self, sink: IO[bytes], names: Names, about: dict[str, object]) -> None:
         self._sink, self._names, self._about = sink, names, about
@@ -182,7 +184,7 @@ class DocumentWriter:
 
     def finish(self) -> None:
         """Write the document."""
-        emit(self._sink, dump_json({**self._about, "predictions": self._predictions}) + "\n")
+        emit(self._sink, dump_json({"schema": SCHEMA, **self._about, "predictions": self._predictions}) + "\n")
 
 
 def get_fields(record: Record) -> dict[str, object]:
