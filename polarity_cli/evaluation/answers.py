@@ -109,7 +109,7 @@ def answer_reviews(
         CheckpointError, PolarityError: the model cannot read a review, or its answer is not finite.
     """
     started = time.perf_counter()
-    with context.observer.track(task, len(token_ids)) as advance:
+    with context.observer.track(task, len(token_ids), unit="reviews") as advance:
         logits = model.engine.compute_logits(token_ids, advance, world=world)
     model.engine.close()
     order = [1 - model.positive, model.positive]

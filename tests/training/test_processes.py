@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -102,6 +103,15 @@ def test_any_number_of_processes_ends_with_the_same_weights(place: Place, tiny_e
         for mine, theirs in zip(steps, place.read_steps(f"out{n}"), strict=True):
             assert mine["loss"] == pytest.approx(theirs["loss"], abs=1e-5)
             assert {k: v for k, v in mine.items() if k != "loss"} == {k: v for k, v in theirs.items() if k != "loss"}
+
+
+def test_folds_come_to_the_same_scores_in_any_number_of_processes(place: Place) -> None:
+    for n in (1, 2):
+        check_done(place.train(n, "--folds", 2, "--epochs", 1))
+    assert measure_distance(place.read("out1"), place.read("out2")) < 1e-5
+    one, two = (np.load(place.folder / name / "out_of_fold.npy") for name in ("out1", "out2"))
+    assert np.abs(one - two).max() < 1e-5
+    assert len(one) == 130
 
 
 def test_processes_that_outnumber_the_reviews_of_a_batch_end_with_the_same_weights(place: Place) -> None:
