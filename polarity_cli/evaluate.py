@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from polarity_cli.cache.entries import Entry
 from polarity_cli.cache.hashes import hash_file
 from polarity_cli.checkpoint.checkpoint import Checkpoint
 from polarity_cli.checkpoint.choose import find_checkpoint
-from polarity_cli.config import Context, EvaluateConfig
+from polarity_cli.config import Context, EvaluateConfig, ReadOptions
 from polarity_cli.distributed.cache_group import take_turns
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.errors import UsageError
@@ -140,8 +141,8 @@ class _Evaluation:
             opened = open_to_answer(self._checkpoint, replace(options, precision=served), quiet)
             self._served = self._run(opened, f"Evaluating {served} too")
         if other is not None:
-            numbered, text = self.number_reviews(), self._reviews.manifest.text
-            answers = let_other_answer(other, numbered, text, context, precision=config.precision, world=self._world)
+            text = self._reviews.manifest.text
+            answers = let_other_answer(other, self.numbered, text, context, precision=config.precision, world=self._world)
             self._contest = hold_contest(self._y_true, self._answers, answers, (self._checkpoint.name, other.name))
 
     def _run(self, model: OpenedModel, task: str = "Evaluating") -> Answers:
@@ -157,13 +158,17 @@ class _Evaluation:
         is_other = own is not None and self._config.precision is not None and own.default != self._answers.precision
         return own.default if own is not None and is_other else None
 
-    def number_reviews(self) -> NumberedReviews:
-        """Return the reviews with the files that they were read from, where those are there as they were."""
+    @cached_property
+    def numbered(self) -> NumberedReviews:
+        """The reviews with the files that they were read from, where those are there as they were."""
         from polarity_cli.data.own_columns import NumberedReviews, SplitWithFiles
 
         files = find_files(self._checkpoint, self._reviews, self._context)
         parts = zip(self._reviews.names, self._parts, strict=True)
-        return NumberedReviews([SplitWithFiles(part, files.get(name, ())) for name, part in parts], self._config.read)
+        read, manifest = self._config.read, self._checkpoint.manifest
+        if not self._config.sources and read == ReadOptions() and manifest is not None:
+            read = manifest.data.read
+        return NumberedReviews([SplitWithFiles(part, files.get(name, ())) for name, part in parts], read)
 
     def finish(self, command: str) -> EvaluateResult:
         """Find what is to be found of the answers, and write the files that are asked for."""
@@ -179,7 +184,7 @@ class _Evaluation:
             in_words=reviews.in_words,
             truncation=self._checkpoint.truncation,
             manifest=reviews.manifest,
-            reviews=self.number_reviews(),
+            reviews=self.numbered,
             answers=self._answers,
             open_model=lambda: self._model,
             training=read_training_rows(self._checkpoint, context, out_of_fold=reviews.split == OUT_OF_FOLD),
