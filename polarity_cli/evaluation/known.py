@@ -16,7 +16,7 @@ from polarity_cli.data.tokenized import TokenizedSplit, read_split
 from polarity_cli.errors import CacheError, CheckpointError, UsageError
 from polarity_cli.prepare import find_prepared
 from polarity_cli.scoring.assessment import TrainingRows
-from polarity_cli.scoring.checks import Circumstances
+from polarity_cli.scoring.circumstances import Circumstances
 
 _MOST_READ_AGAIN = 100_000
 """Reviews whose files are read once more to see which have a title."""

@@ -117,9 +117,13 @@ class Predictor:
         self._engine.close()
 
     def _compute_odds(self, token_ids: Sequence[TokenIds]) -> list[float]:
-        """Return the log-odds of positive of each review, in nats."""
-        logits = self._engine.start(token_ids)()
-        odds: list[float] = (logits[:, self._positive] - logits[:, 1 - self._positive]).tolist()
+        """Return the log-odds of positive of each review, in nats; 0 where nothing is left to read."""
+        odds = [0.0] * len(token_ids)
+        full = [index for index, ids in enumerate(token_ids) if len(ids)]
+        if full:
+            logits = self._engine.start([token_ids[index] for index in full])()
+            for index, own in zip(full, (logits[:, self._positive] - logits[:, 1 - self._positive]).tolist(), strict=True):
+                odds[index] = own
         return odds
 
     def _decide(self, positive: float, negative: float) -> Prediction:

@@ -6,12 +6,12 @@ To add a check, write one function that returns `Check` values, and add it to `_
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from polarity_cli.scoring.assessment import Assessment, Scored
+from polarity_cli.scoring.circumstances import Circumstances, check_labels, check_texts, count_reviews
 from polarity_cli.scoring.values import Baseline, Check
 
 _WIDE = 0.04
@@ -19,36 +19,13 @@ _WIDE = 0.04
 _RARE = 0.2
 """Share of the smaller class below which accuracy and F1 of the larger one look splendid whatever the model does."""
 _FEW_TRAINED = 200
-_MUCH_CUT, _MUCH_BLANK, _MUCH_LEFT_OUT, _MUCH_COPIED = 0.05, 0.5, 0.2, 0.01
+_MUCH_COPIED = 0.01
 _MISCALIBRATED = 0.05
 _LEAST_CALIBRATED = 100
 """Reviews from which on a calibration error says more about the scores than about the sample."""
 _MARGIN = 0.01
 _KNOWS_NOTHING = math.log(2)
 """The log loss of answering 0.5 to everything, in nats."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Circumstances:
-    """What is known of the reviews beside their scores."""
-
-    split: str
-    """`test`, `validation`, `train`, `all`, or `out of fold`."""
-    truncation: str = "head"
-    n_trained: int | None = None
-    """Reviews that the model was trained on; None where that is not known."""
-    n_seen: int = 0
-    """Reviews scored that stood in training exactly."""
-    chose_epoch: bool = False
-    """Whether the split that is scored chose the epoch, the temperature or the threshold."""
-    n_read: int = 0
-    """Rows of the source that had a text, used or left out."""
-    n_neither: int = 0
-    """Those that the label rule left out."""
-    blank_columns: Mapping[str, float] = field(default_factory=dict)
-    """Share of the rows in which a text column is blank."""
-    is_weighted: bool = False
-    """Whether the classes were weighted in training, which moves its scores on purpose."""
 
 
 def find_checks(scored: Scored, assessment: Assessment, about: Circumstances) -> list[Check]:
@@ -127,21 +104,21 @@ def _check_size(scored: Scored, assessment: Assessment, about: Circumstances) ->
         ", or train with --folds 5, which scores every review." if about.split != "out of fold" else "."
     )
     if f1 is not None and interval is None:
-        yield Check("small-test-set", f"{_count(n)}: too few to tell how good it is.", more, is_warning=False)
+        yield Check("small-test-set", f"{count_reviews(n)}: too few to tell how good it is.", more, is_warning=False)
     elif f1 is not None and interval is not None and interval[1] - interval[0] > _WIDE:
         low, high = interval
         wanted = n * ((high - low) / _WIDE) ** 2
         rounded = round(wanted, -max(0, int(math.log10(wanted)) - 1))
         yield Check(
             "small-test-set",
-            f"{_count(n)} tell F1 {f1:.3f} from {low:.2f} to {high:.2f} only; two digits need about {rounded:,.0f}.",
+            f"{count_reviews(n)} tell F1 {f1:.3f} from {low:.2f} to {high:.2f} only; two digits need about {rounded:,.0f}.",
             more,
             is_warning=False,
         )
     if about.n_trained is not None and about.n_trained < _FEW_TRAINED:
         yield Check(
             "few-trained",
-            f"It was trained on {_count(about.n_trained)}.",
+            f"It was trained on {count_reviews(about.n_trained)}.",
             "Add reviews, give more --epochs, and trust --folds 5 more than one split.",
             is_warning=False,
         )
@@ -152,16 +129,16 @@ def _check_balance(scored: Scored, assessment: Assessment, about: Circumstances)
     if not n:
         return
     n_rare, name = min((n_positive, "positive"), (n - n_positive, "negative"))
+    many = "negative" if name == "positive" else "positive"
     if not n_rare:
         yield Check(
             "one-class",
-            f"All {_count(n)} are {'negative' if name == 'positive' else 'positive'}: nothing can be said of the other class.",
+            f"All {count_reviews(n)} are {many}: nothing can be said of the other class.",
             "Score reviews of both classes.",
         )
     elif n_rare < _RARE * n:
         recall = assessment.metrics["recall" if name == "positive" else "negative_recall"]
         found = f"; {recall:.0%} of the {name} ones are found" if recall is not None else ""
-        many = "negative" if name == "positive" else "positive"
         yield Check(
             "unbalanced",
             f"{1 - n_rare / n:.0%} of the reviews are {many}: look at macro F1 and at the {name} class, not at accuracy{found}.",
@@ -175,44 +152,14 @@ def _check_copies(scored: Scored, assessment: Assessment, about: Circumstances) 
     if about.n_seen:
         yield Check(
             "seen-in-training",
-            f"{about.n_seen:,} of the {_count(len(scored.y_true))} scored stood in the training split; their scores say little.",
+            f"{about.n_seen:,} of the {count_reviews(len(scored.y_true))} stood in the training split; their scores say little.",
             "Score reviews that it was not trained on.",
         )
     if n_near > _MUCH_COPIED * max(1, assessment.n_compared):
         yield Check(
             "near-copies",
-            f"{n_near:,} of {_count(assessment.n_compared)} share 7 in 10 of their word triples with a training review.",
+            f"{n_near:,} of {count_reviews(assessment.n_compared)} share 7 in 10 of their word triples with a training review.",
             "Look at how the reviews were collected: scores on such copies flatter.",
-            is_warning=False,
-        )
-
-
-def _check_texts(scored: Scored, assessment: Assessment, about: Circumstances) -> Iterator[Check]:
-    n, n_cut = len(scored.y_true), int(scored.is_cut.sum())
-    if n and n_cut > _MUCH_CUT * n:
-        lost = {"head": "lose their end", "tail": "lose their beginning", "head-tail": "lose their middle"}[about.truncation]
-        yield Check(
-            "cut",
-            f"{n_cut:,} of {_count(n)} ({n_cut / n:.0%}) are cut at {scored.max_length} tokens and {lost}.",
-            "Give more --max-length where the encoder can read more, or another --truncation.",
-            is_warning=False,
-        )
-    for column, share in about.blank_columns.items():
-        if share > _MUCH_BLANK:
-            yield Check(
-                "blank-column",
-                f"The column {column} is blank in {share:.0%} of the rows.",
-                "Is it the right one? --text names the columns to read.",
-                is_warning=False,
-            )
-
-
-def _check_labels(scored: Scored, assessment: Assessment, about: Circumstances) -> Iterator[Check]:
-    if about.n_read and about.n_neither > _MUCH_LEFT_OUT * about.n_read:
-        yield Check(
-            "left-out",
-            f"The labels leave out {about.n_neither:,} of {about.n_read:,} rows, which are neither negative nor positive.",
-            "Such texts will be answered all the same; --positive and --negative say what counts.",
             is_warning=False,
         )
 
@@ -244,18 +191,14 @@ def _check_calibration(scored: Scored, assessment: Assessment, about: Circumstan
     )
 
 
-def _count(n: int) -> str:
-    return f"{n:,} {'review' if n == 1 else 'reviews'}"
-
-
 _CHECKS: tuple[Callable[[Scored, Assessment, Circumstances], Iterator[Check]], ...] = (
     _check_usefulness,
     _check_baselines,
     _check_copies,
     _check_size,
     _check_balance,
-    _check_texts,
-    _check_labels,
+    check_texts,
+    check_labels,
     _check_choice,
     _check_calibration,
 )

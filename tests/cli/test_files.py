@@ -86,7 +86,7 @@ def test_mistakes_keep_the_columns_of_their_rows(polarity: Polarity, tiny_checkp
     for name in ("m.csv", "m.jsonl", "m.xlsx", "m.parquet"):
         assert polarity("evaluate", tiny_checkpoint, "r.csv", "--errors", name).code == 0
     mistakes = list(csv.DictReader(io.StringIO((tmp_path / "m.csv").read_text(), newline="")))
-    assert list(mistakes[0]) == ["id", "label", "text", "row", "expected", "predicted", "score"]
+    assert list(mistakes[0]) == ["id", "label", "text", "row", "expected", "predicted", "score", "words"]
     assert {(row["id"], row["text"]) for row in mistakes} <= {(number, text) for number, _, text in rows}
     assert all(row["id"] == f"id{row['row']}" for row in mistakes)
     assert [json.loads(line)["id"] for line in (tmp_path / "m.jsonl").read_text().splitlines()] == [row["id"] for row in mistakes]

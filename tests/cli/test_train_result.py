@@ -16,7 +16,8 @@ Polarity = Callable[..., Outcome]
 
 def read_pairs(outcome: Outcome) -> dict[str, str]:
     assert outcome.code == 0, outcome.stderr
-    return dict(line.split(maxsplit=1) for line in outcome.stdout.splitlines())
+    before_table, _, _ = outcome.stdout.partition("\n\n")
+    return dict(line.split(maxsplit=1) for line in before_table.splitlines())
 
 
 def make_epoch(number: int, f1: float | None, *, is_best: bool) -> EpochRecord:

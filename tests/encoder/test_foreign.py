@@ -21,7 +21,7 @@ from polarity_cli.config import Context, PredictConfig
 from polarity_cli.inference import precision
 from polarity_cli.inference.graphs import GRAPHS, GraphFolder, open_cached_graphs
 from polarity_cli.open_predictor import open_predictor
-from tests.helpers.commands import Outcome
+from tests.helpers.commands import Outcome, drop_checks
 from tests.helpers.foreign import (
     ANSWERED,
     BERT_TOKENS,
@@ -87,7 +87,7 @@ def check_both_verbs(polarity: Polarity, folder: Path, expected: Answers, *more:
     found = [wrong[text.strip()] for text in TEXTS]
     assert [row["predicted"] for row in found] == [label for label, _ in expected]
     assert [row["score"] for row in found] == pytest.approx([score for _, score in expected], abs=1e-4)
-    return outcome.stderr
+    return drop_checks(outcome.stderr)
 
 
 def check_refused(polarity: Polarity, folder: Path, phrase: str, *more: str) -> None:

@@ -21,6 +21,11 @@ class Outcome:
     stderr: str
 
 
+def drop_checks(stderr: str) -> str:
+    """Return what a command said, without what it says of figures that are not to be trusted."""
+    return "".join(line for line in stderr.splitlines(keepends=True) if not line.startswith("Check: "))
+
+
 def hear_interrupts() -> None:
     """Let a child process hear SIGINT, which a shell's background jobs are started without (as `preexec_fn`)."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
