@@ -141,6 +141,7 @@ class _Evaluation:
             opened = open_to_answer(self._checkpoint, replace(options, precision=served), quiet)
             self._served = self._run(opened, f"Evaluating {served} too")
         if other is not None:
+            self._warn_of_seen(other)
             text = self._reviews.manifest.text
             answers = let_other_answer(other, self.numbered, text, context, precision=config.precision, world=self._world)
             self._contest = hold_contest(self._y_true, self._answers, answers, (self._checkpoint.name, other.name))
@@ -149,6 +150,17 @@ class _Evaluation:
         from polarity_cli.evaluation.answers import answer_reviews
 
         return answer_reviews(model, self._token_ids, context=self._context, task=task, world=self._world)
+
+    def _warn_of_seen(self, other: Checkpoint) -> None:
+        """Say how many of the reviews another checkpoint has seen: it would win for the wrong reason."""
+        from polarity_cli.evaluation.known import count_seen
+
+        n_seen = count_seen(other.folder, self._parts, self._context) if self._world.is_main else None
+        if n_seen:
+            self._context.observer.warn(
+                f"Check: {n_seen:,} of the {len(self._y_true):,} reviews stood in the training split of {other.name}; "
+                "the comparison says little. Compare on reviews that neither was trained on."
+            )
 
     def _find_served(self) -> str | None:
         """Return the precision that `predict` answers with, where another one was asked for."""
