@@ -38,11 +38,17 @@ def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE, *, 
     Raises:
         PolarityError: the checkpoint, the data or the command line is wrong; each kind as its room raises it.
     """
+    from polarity_cli.evaluation.against import share_positive_class
+
     if world.is_main:
         _check_files(config)
     checkpoint = _open_checkpoint(config.checkpoint, context, world)
     other = _open_checkpoint(config.against, context, world) if config.against is not None else None
-    checkpoint.find_positive(config.positive_class)  # before reviews are read for it
+    positive = (config.positive_class, None) if other is None else share_positive_class(config.positive_class, checkpoint, other)
+    for opened, name in zip((checkpoint, other), positive, strict=True):
+        if opened is not None:
+            opened.find_positive(name)  # before reviews are read for it
+    config = replace(config, positive_class=positive[0])
     reviews = take_turns(world, context.cache_dir, lambda: find_reviews(checkpoint, config, context))
     parts = _read_parts(reviews)
     if world.state is not None:
@@ -50,7 +56,7 @@ def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE, *, 
             if opened is not None:
                 _check_same(opened.folder, reviews.entry, world)
     evaluation = _Evaluation(config, context, checkpoint, reviews, parts, world)
-    evaluation.answer(other)
+    evaluation.answer(other, positive[1])
     world.leave()
     return evaluation.finish(command) if world.is_main else None
 
@@ -123,10 +129,14 @@ class _Evaluation:
         self._served: Answers | None = None
         self._contest: Contest | None = None
 
-    def answer(self, other: Checkpoint | None) -> None:
-        """Answer the reviews, by the graph that `predict` takes too where another was asked for, and by another checkpoint."""
-        from polarity_cli.evaluation.against import hold_contest, let_other_answer
+    def answer(self, other: Checkpoint | None, others_positive: str | None) -> None:
+        """Answer the reviews, by the graph that `predict` takes too where another was asked for, and by another checkpoint.
+
+        `others_positive` is the class of the other one that means positive; None goes by the usual names.
+        """
+        from polarity_cli.evaluation.against import hold_contest, let_other_answer, read_as_other
         from polarity_cli.evaluation.answers import AnswerOptions, open_to_answer, read_out_of_fold
+        from polarity_cli.evaluation.known import count_seen
 
         config, context = self._config, self._context
         options = AnswerOptions(precision=config.precision, positive_class=config.positive_class, threshold=config.threshold)
@@ -141,9 +151,11 @@ class _Evaluation:
             opened = open_to_answer(self._checkpoint, replace(options, precision=served), quiet)
             self._served = self._run(opened, f"Evaluating {served} too")
         if other is not None:
-            text = self._reviews.manifest.text
-            answers = let_other_answer(other, self.numbered, text, context, precision=config.precision, world=self._world)
-            self._contest = hold_contest(self._y_true, self._answers, answers, (self._checkpoint.name, other.name))
+            asked = AnswerOptions(precision=config.precision, positive_class=others_positive)
+            texts = read_as_other(other, self.numbered, self._reviews.manifest.text, context)
+            answers = let_other_answer(other, texts, asked, context, world=self._world)
+            n_seen, names = count_seen(other.folder, texts, context), (self._checkpoint.name, other.name)
+            self._contest = hold_contest(self._y_true, self._answers, answers, names, n_seen=n_seen)
 
     def _run(self, model: OpenedModel, task: str = "Evaluating") -> Answers:
         from polarity_cli.evaluation.answers import answer_reviews
@@ -188,7 +200,7 @@ class _Evaluation:
             answers=self._answers,
             open_model=lambda: self._model,
             training=read_training_rows(self._checkpoint, context, out_of_fold=reviews.split == OUT_OF_FOLD),
-            n_seen=count_seen(self._checkpoint.folder, self._parts, context) if config.sources else None,
+            n_seen=count_seen(self._checkpoint.folder, self.numbered.list_texts(), context) if config.sources else None,
             served=self._served,
             contest=self._contest,
             commands=(command,) if command else (),
