@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,20 +58,51 @@ def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE, *, 
             if opened is not None:
                 _check_same(opened.folder, reviews.entry, world)
     evaluation = _Evaluation(config, context, checkpoint, reviews, parts, world)
+    if world.is_main and _list_outputs(config):
+        _check_sources_stay(config, evaluation.numbered.files)
     evaluation.answer(other, positive[1])
     world.leave()
     return evaluation.finish(command) if world.is_main else None
 
 
 def _check_files(config: EvaluateConfig) -> None:
-    """Refuse files that cannot be written, and what lacks an extra, before any work is done."""
+    """Refuse files that cannot be written, or twice, and what lacks an extra, before any work is done."""
     from polarity_cli.evaluation.page import check_page
 
-    for flag, path in (("--errors", config.errors), ("--predictions", config.predictions), ("--suspects", config.suspects)):
-        check_row_file(path, flag)
+    outputs = _list_outputs(config)
+    for flag, path in outputs.items():
+        if flag != "--report":
+            check_row_file(path, flag)
     check_page(config.report)
+    for (flag, path), (other, its_path) in combinations(outputs.items(), 2):
+        if path.resolve() == its_path.resolve():
+            raise UsageError(f"{flag} {path}: {other} is written there too.", hint="Name two files.")
+    _check_sources_stay(config, map(Path, config.sources))
     if config.suspects is not None:
         require_extra("report", "--suspects")
+
+
+def _list_outputs(config: EvaluateConfig) -> dict[str, Path]:
+    """Return the files that are asked for, by flag."""
+    paths = {
+        "--errors": config.errors,
+        "--predictions": config.predictions,
+        "--suspects": config.suspects,
+        "--report": config.report,
+    }
+    return {flag: path for flag, path in paths.items() if path is not None}
+
+
+def _check_sources_stay(config: EvaluateConfig, sources: Iterable[Path]) -> None:
+    """Refuse to write over the reviews.
+
+    Raises:
+        UsageError: a file that is asked for is one of these.
+    """
+    there = {source.resolve() for source in sources}
+    for flag, path in _list_outputs(config).items():
+        if path.resolve() in there:
+            raise UsageError(f"{flag} {path}: the reviews are read from it.", hint="Name another file.")
 
 
 def _open_checkpoint(name: str | Path | None, context: Context, world: World) -> Checkpoint:

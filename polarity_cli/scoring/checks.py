@@ -45,13 +45,6 @@ def _check_usefulness(scored: Scored, assessment: Assessment, about: Circumstanc
         return
     loss = metrics["log_loss"] or 0.0
     auc = assessment.intervals.get("roc_auc")
-    if _is_below_chance(scored, assessment):
-        bounds = f" ({auc[0]:.3f} to {auc[1]:.3f})" if auc is not None else ""
-        yield Check(
-            "below-chance",
-            f"It is worse than guessing: ROC AUC {metrics['roc_auc']:.3f}{bounds}. Are the labels turned round?",
-            "Look at how labels were read, and at --positive, --negative and --positive-class.",
-        )
     if n > 1 and _answers_alike(scored) and len(np.unique(scored.y_true)) == 2:
         yield Check(
             "one-answer",
@@ -59,7 +52,14 @@ def _check_usefulness(scored: Scored, assessment: Assessment, about: Circumstanc
             "Train longer (--epochs), on more reviews, or with another --learning-rate; --class-weights balanced where one class "
             "is rare.",
         )
-    if loss > _KNOWS_NOTHING + _MARGIN and not about.is_weighted:
+    if _is_below_chance(scored, assessment):
+        bounds = f" ({auc[0]:.3f} to {auc[1]:.3f})" if auc is not None else ""
+        yield Check(
+            "below-chance",
+            f"It is worse than guessing: ROC AUC {metrics['roc_auc']:.3f}{bounds}. Are the labels turned round?",
+            "Look at how labels were read, and at --positive, --negative and --positive-class.",
+        )
+    elif loss > _KNOWS_NOTHING + _MARGIN and not about.is_weighted:
         yield Check(
             "log-loss",
             f"Its log loss is {loss:.3f}; knowing nothing and answering 0.5 to everything has {_KNOWS_NOTHING:.3f}.",
