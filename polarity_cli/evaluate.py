@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,11 +40,17 @@ def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE, *, 
     Raises:
         PolarityError: the checkpoint, the data or the command line is wrong; each kind as its room raises it.
     """
+    from polarity_cli.evaluation.against import share_positive_class
+
     if world.is_main:
         _check_files(config)
     checkpoint = _open_checkpoint(config.checkpoint, context, world)
     other = _open_checkpoint(config.against, context, world) if config.against is not None else None
-    checkpoint.find_positive(config.positive_class)  # before reviews are read for it
+    positive = (config.positive_class, None) if other is None else share_positive_class(config.positive_class, checkpoint, other)
+    for opened, name in zip((checkpoint, other), positive, strict=True):
+        if opened is not None:
+            opened.find_positive(name)  # before reviews are read for it
+    config = replace(config, positive_class=positive[0])
     reviews = take_turns(world, context.cache_dir, lambda: find_reviews(checkpoint, config, context))
     parts = _read_parts(reviews)
     if world.state is not None:
@@ -50,20 +58,51 @@ def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE, *, 
             if opened is not None:
                 _check_same(opened.folder, reviews.entry, world)
     evaluation = _Evaluation(config, context, checkpoint, reviews, parts, world)
-    evaluation.answer(other)
+    if world.is_main and _list_outputs(config):
+        _check_sources_stay(config, evaluation.numbered.files)
+    evaluation.answer(other, positive[1])
     world.leave()
     return evaluation.finish(command) if world.is_main else None
 
 
 def _check_files(config: EvaluateConfig) -> None:
-    """Refuse files that cannot be written, and what lacks an extra, before any work is done."""
+    """Refuse files that cannot be written, or twice, and what lacks an extra, before any work is done."""
     from polarity_cli.evaluation.page import check_page
 
-    for flag, path in (("--errors", config.errors), ("--predictions", config.predictions), ("--suspects", config.suspects)):
-        check_row_file(path, flag)
+    outputs = _list_outputs(config)
+    for flag, path in outputs.items():
+        if flag != "--report":
+            check_row_file(path, flag)
     check_page(config.report)
+    for (flag, path), (other, its_path) in combinations(outputs.items(), 2):
+        if path.resolve() == its_path.resolve():
+            raise UsageError(f"{flag} {path}: {other} is written there too.", hint="Name two files.")
+    _check_sources_stay(config, map(Path, config.sources))
     if config.suspects is not None:
         require_extra("report", "--suspects")
+
+
+def _list_outputs(config: EvaluateConfig) -> dict[str, Path]:
+    """Return the files that are asked for, by flag."""
+    paths = {
+        "--errors": config.errors,
+        "--predictions": config.predictions,
+        "--suspects": config.suspects,
+        "--report": config.report,
+    }
+    return {flag: path for flag, path in paths.items() if path is not None}
+
+
+def _check_sources_stay(config: EvaluateConfig, sources: Iterable[Path]) -> None:
+    """Refuse to write over the reviews.
+
+    Raises:
+        UsageError: a file that is asked for is one of these.
+    """
+    there = {source.resolve() for source in sources}
+    for flag, path in _list_outputs(config).items():
+        if path.resolve() in there:
+            raise UsageError(f"{flag} {path}: the reviews are read from it.", hint="Name another file.")
 
 
 def _open_checkpoint(name: str | Path | None, context: Context, world: World) -> Checkpoint:
@@ -123,10 +162,14 @@ class _Evaluation:
         self._served: Answers | None = None
         self._contest: Contest | None = None
 
-    def answer(self, other: Checkpoint | None) -> None:
-        """Answer the reviews, by the graph that `predict` takes too where another was asked for, and by another checkpoint."""
-        from polarity_cli.evaluation.against import hold_contest, let_other_answer
+    def answer(self, other: Checkpoint | None, others_positive: str | None) -> None:
+        """Answer the reviews, by the graph that `predict` takes too where another was asked for, and by another checkpoint.
+
+        `others_positive` is the class of the other one that means positive; None goes by the usual names.
+        """
+        from polarity_cli.evaluation.against import hold_contest, let_other_answer, read_as_other
         from polarity_cli.evaluation.answers import AnswerOptions, open_to_answer, read_out_of_fold
+        from polarity_cli.evaluation.known import count_seen
 
         config, context = self._config, self._context
         options = AnswerOptions(precision=config.precision, positive_class=config.positive_class, threshold=config.threshold)
@@ -141,26 +184,16 @@ class _Evaluation:
             opened = open_to_answer(self._checkpoint, replace(options, precision=served), quiet)
             self._served = self._run(opened, f"Evaluating {served} too")
         if other is not None:
-            self._warn_of_seen(other)
-            text = self._reviews.manifest.text
-            answers = let_other_answer(other, self.numbered, text, context, precision=config.precision, world=self._world)
-            self._contest = hold_contest(self._y_true, self._answers, answers, (self._checkpoint.name, other.name))
+            asked = AnswerOptions(precision=config.precision, positive_class=others_positive)
+            texts = read_as_other(other, self.numbered, self._reviews.manifest.text, context)
+            answers = let_other_answer(other, texts, asked, context, world=self._world)
+            n_seen, names = count_seen(other.folder, texts, context), (self._checkpoint.name, other.name)
+            self._contest = hold_contest(self._y_true, self._answers, answers, names, n_seen=n_seen)
 
     def _run(self, model: OpenedModel, task: str = "Evaluating") -> Answers:
         from polarity_cli.evaluation.answers import answer_reviews
 
         return answer_reviews(model, self._token_ids, context=self._context, task=task, world=self._world)
-
-    def _warn_of_seen(self, other: Checkpoint) -> None:
-        """Say how many of the reviews another checkpoint has seen: it would win for the wrong reason."""
-        from polarity_cli.evaluation.known import count_seen
-
-        n_seen = count_seen(other.folder, self._parts, self._context) if self._world.is_main else None
-        if n_seen:
-            self._context.observer.warn(
-                f"Check: {n_seen:,} of the {len(self._y_true):,} reviews stood in the training split of {other.name}; "
-                "the comparison says little. Compare on reviews that neither was trained on."
-            )
 
     def _find_served(self) -> str | None:
         """Return the precision that `predict` answers with, where another one was asked for."""
@@ -200,7 +233,7 @@ class _Evaluation:
             answers=self._answers,
             open_model=lambda: self._model,
             training=read_training_rows(self._checkpoint, context, out_of_fold=reviews.split == OUT_OF_FOLD),
-            n_seen=count_seen(self._checkpoint.folder, self._parts, context) if config.sources else None,
+            n_seen=count_seen(self._checkpoint.folder, self.numbered.list_texts(), context) if config.sources else None,
             served=self._served,
             contest=self._contest,
             commands=(command,) if command else (),

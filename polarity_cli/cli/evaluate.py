@@ -81,7 +81,7 @@ def _print_result(result: EvaluateResult) -> None:
     }
     if answers.threshold != 0.5:
         pairs["threshold"] = f"positive from {answers.threshold:.4g} on"
-    print_pairs(pairs)
+    print_pairs(pairs, width=WIDTH)
     print()
     for line in (*format_scores(found.metrics, found.intervals), "", *format_confusion(found.metrics), ""):
         print(line)
@@ -99,8 +99,8 @@ def _list_findings(result: EvaluateResult) -> dict[str, str]:
     pairs = {"verdict": result.verdict}
     if found.baselines:
         pairs["beside"] = format_baselines(found.baselines)
-    if found.coverage:
-        pairs["confidence"] = format_coverage(found.coverage)
+    if coverage := format_coverage(found.coverage):
+        pairs["confidence"] = coverage
     if result.served is not None:
         f1, accuracy = result.served.metrics["f1"], result.served.metrics["accuracy"]
         pairs["served"] = (

@@ -37,7 +37,7 @@ def format_scores(metrics: Metrics, intervals: Bounds) -> Iterator[str]:
         row = "".join(f"{format_value(metrics, intervals, key):<{_CELL}}" for key in shares)
         yield f"{name:<{_NAME}}{row}{int(metrics.get(count) or 0):>8,}"
     yield ""
-    cells = [f"{title:<18} {format_value(metrics, intervals, key):<{_CELL}}" for title, key in _OTHERS]
+    cells = [f"{title:<18} {format_value(metrics, intervals, key):<{_CELL - 2}}" for title, key in _OTHERS]
     for start in range(0, len(cells), 2):
         yield "  ".join(cells[start : start + 2]).rstrip()
 
@@ -47,7 +47,10 @@ def format_value(metrics: Metrics, intervals: Bounds, name: str) -> str:
     value, interval = metrics.get(name), intervals.get(name)
     if value is None:
         return "-"
-    return f"{value:.3f}" + (f" ({interval[0]:.2f}-{interval[1]:.2f})" if interval else "")
+    if interval is None:
+        return f"{value:.3f}"
+    until = "-" if interval[0] >= 0 else " to "  # which would stand beside a minus
+    return f"{value:.3f} ({interval[0]:.2f}{until}{interval[1]:.2f})"
 
 
 def format_confusion(metrics: Metrics) -> Iterator[str]:

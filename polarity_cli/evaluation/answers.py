@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from polarity_cli.cache.hashes import hash_file
 from polarity_cli.checkpoint.checkpoint import Checkpoint
+from polarity_cli.checkpoint.out_of_fold import NAME as SCORES
 from polarity_cli.checkpoint.out_of_fold import read_scores
 from polarity_cli.config import Context
 from polarity_cli.distributed.world import ALONE, World
@@ -129,8 +131,14 @@ def read_out_of_fold(checkpoint: Checkpoint, model: OpenedModel, y_true: NDArray
     """Return the scores that the tops of the folds gave the training rows, `(N,)` of them, as the run kept them.
 
     Raises:
-        CheckpointError: they are missing or damaged.
+        CheckpointError: they are missing or damaged, or another run's.
     """
+    path, manifest = checkpoint.folder / SCORES, checkpoint.manifest
+    kept = manifest.files.get(SCORES) if manifest is not None else None
+    if kept is not None and path.is_file() and hash_file(path) != kept:
+        raise CheckpointError(
+            f"{path}: not the scores that the training run wrote.", hint="Copy the checkpoint again, or train it again."
+        )
     y_score = read_scores(checkpoint.folder, n=len(y_true))
     if y_score is None:
         raise CheckpointError(

@@ -12,7 +12,7 @@ from pathlib import Path
 from polarity_cli.config import Context, EvaluateConfig
 from polarity_cli.data.own_columns import NumberedReviews
 from polarity_cli.data.prepared import PreparedManifest
-from polarity_cli.evaluation.against import Contest
+from polarity_cli.evaluation.against import Contest, check_contest
 from polarity_cli.evaluation.answers import Answers
 from polarity_cli.evaluation.findings import Findings, write_files
 from polarity_cli.evaluation.known import describe_circumstances, read_groups
@@ -98,7 +98,8 @@ def look(judged: Judged, context: Context, *, by: Sequence[str] = ()) -> Looked:
         n_seen=judged.n_seen or 0,
         is_weighted=judged.is_weighted,
     )
-    return Looked(scored, assessment, tuple(find_checks(scored, assessment, about)))
+    checks = [*find_checks(scored, assessment, about), *(check_contest(judged.contest) if judged.contest else ())]
+    return Looked(scored, assessment, tuple(sorted(checks, key=lambda check: not check.is_warning)))
 
 
 def report(judged: Judged, looked: Looked, config: EvaluateConfig, context: Context) -> EvaluateResult:

@@ -12,7 +12,7 @@ from polarity_cli.data.folds import divide_into_folds
 from polarity_cli.data.own_columns import NumberedReviews
 from polarity_cli.data.prepared import PreparedManifest
 from polarity_cli.data.splits import review_key
-from polarity_cli.data.tokenized import TokenizedSplit, read_split
+from polarity_cli.data.tokenized import read_split
 from polarity_cli.errors import CacheError, CheckpointError, UsageError
 from polarity_cli.prepare import find_prepared
 from polarity_cli.scoring.assessment import TrainingRows
@@ -42,8 +42,11 @@ def read_training_rows(checkpoint: Checkpoint, context: Context, *, out_of_fold:
     return TrainingRows(texts=split.texts, labels=split.labels, folds=folds)
 
 
-def count_seen(folder: Path, parts: Iterable[TokenizedSplit], context: Context) -> int | None:
-    """Return how many reviews stood in a checkpoint's training split; None where it does not say."""
+def count_seen(folder: Path, texts: Iterable[str], context: Context) -> int | None:
+    """Return how many texts stood in the training split of the checkpoint in a folder; None where it does not say.
+
+    The texts are made of the columns that it reads, as those that it was trained on.
+    """
     try:
         hashes = read_hashes(folder)
     except CheckpointError as error:
@@ -51,7 +54,7 @@ def count_seen(folder: Path, parts: Iterable[TokenizedSplit], context: Context) 
         return None
     if hashes is None:
         return None
-    return sum(int(find_hashes(hashes, map(review_key, part.iterate_texts())).sum()) for part in parts)
+    return int(find_hashes(hashes, map(review_key, texts)).sum())
 
 
 def describe_circumstances(

@@ -58,7 +58,7 @@ class ReviewsToScore:
     def in_words(self) -> str:
         """What of the source is scored, without the number of rows."""
         if self.split == OUT_OF_FOLD:
-            return f"the training rows of {self.source}, each by a top that did not see it"
+            return f"the training rows of {self.source}, out of fold: each by a top that did not see it"
         if self.split == "all":
             return f"all of {self.source}"
         return f"the {self.split} split of {self.source}"

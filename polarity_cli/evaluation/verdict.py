@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from polarity_cli.scoring.values import Baseline, Check, Interval, Intervals, Metrics
 
-_CRUSHING = ("below-chance", "one-answer", "one-class")
+_CRUSHING = ("below-chance", "one-answer")
 
 
 def describe_verdict(metrics: Metrics, intervals: Intervals, baselines: tuple[Baseline, ...], checks: tuple[Check, ...]) -> str:
@@ -13,6 +13,9 @@ def describe_verdict(metrics: Metrics, intervals: Intervals, baselines: tuple[Ba
     if accuracy is None:
         return "No review was scored."
     shown = f"Right on {accuracy:.1%} of {n:,} {'review' if n == 1 else 'reviews'}{_show(intervals.get('accuracy'))}"
+    one_class = next((check for check in checks if check.name == "one-class"), None)
+    if one_class is not None:
+        return f"{shown}; {one_class.message[0].lower()}{one_class.message[1:]}"
     crushing = next((check for check in checks if check.name in _CRUSHING), None)
     if crushing is not None:
         return f"{shown}, and of no use as it stands: {crushing.message[0].lower()}{crushing.message[1:]}"

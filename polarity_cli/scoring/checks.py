@@ -18,7 +18,7 @@ _WIDE = 0.04
 """Width of an F1's 95% interval from which on its second digit says little."""
 _RARE = 0.2
 """Share of the smaller class below which accuracy and F1 of the larger one look splendid whatever the model does."""
-_FEW_TRAINED = 200
+_FEW_TRAINED, _FEW_SCORED = 200, 30
 _MUCH_COPIED = 0.01
 _MISCALIBRATED = 0.05
 _LEAST_CALIBRATED = 100
@@ -26,6 +26,10 @@ _LEAST_CALIBRATED = 100
 _MARGIN = 0.01
 _KNOWS_NOTHING = math.log(2)
 """The log loss of answering 0.5 to everything, in nats."""
+_GUESSING = 0.5
+"""The ROC AUC of scores that have nothing to do with the labels."""
+_ORDERS = 40
+"""Orders of the reviews, all as likely, of which the very worst is no chance: the lower end of a 95% interval."""
 
 
 def find_checks(scored: Scored, assessment: Assessment, about: Circumstances) -> list[Check]:
@@ -41,13 +45,6 @@ def _check_usefulness(scored: Scored, assessment: Assessment, about: Circumstanc
         return
     loss = metrics["log_loss"] or 0.0
     auc = assessment.intervals.get("roc_auc")
-    if auc is not None and auc[1] < 0.5:
-        yield Check(
-            "below-chance",
-            f"It is worse than guessing: ROC AUC {metrics['roc_auc']:.3f} ({auc[0]:.3f} to {auc[1]:.3f}). Are the labels turned "
-            "round?",
-            "Look at how labels were read, and at --positive, --negative and --positive-class.",
-        )
     if n > 1 and _answers_alike(scored) and len(np.unique(scored.y_true)) == 2:
         yield Check(
             "one-answer",
@@ -55,12 +52,32 @@ def _check_usefulness(scored: Scored, assessment: Assessment, about: Circumstanc
             "Train longer (--epochs), on more reviews, or with another --learning-rate; --class-weights balanced where one class "
             "is rare.",
         )
-    if loss > _KNOWS_NOTHING + _MARGIN and not about.is_weighted:
+    if _is_below_chance(scored, assessment):
+        bounds = f" ({auc[0]:.3f} to {auc[1]:.3f})" if auc is not None else ""
+        yield Check(
+            "below-chance",
+            f"It is worse than guessing: ROC AUC {metrics['roc_auc']:.3f}{bounds}. Are the labels turned round?",
+            "Look at how labels were read, and at --positive, --negative and --positive-class.",
+        )
+    elif loss > _KNOWS_NOTHING + _MARGIN and not about.is_weighted:
         yield Check(
             "log-loss",
             f"Its log loss is {loss:.3f}; knowing nothing and answering 0.5 to everything has {_KNOWS_NOTHING:.3f}.",
             "Its scores are worth nothing; where training diverged, give a lower --learning-rate.",
         )
+
+
+def _is_below_chance(scored: Scored, assessment: Assessment) -> bool:
+    """Tell whether the scores order the reviews the wrong way round, by more than chance explains.
+
+    Where they do so without an exception there is no interval; scores by chance do it for 1 in (N choose positives).
+    """
+    area, interval = assessment.metrics["roc_auc"], assessment.intervals.get("roc_auc")
+    if interval is not None or area != 0:
+        return interval is not None and interval[1] < _GUESSING
+    n, n_positive = len(scored.y_true), int(scored.y_true.sum())
+    log_orders = math.lgamma(n + 1) - math.lgamma(n_positive + 1) - math.lgamma(n - n_positive + 1)
+    return log_orders > math.log(_ORDERS)
 
 
 def _answers_alike(scored: Scored) -> bool:
@@ -73,12 +90,14 @@ def _name_answer(scored: Scored) -> str:
 
 
 def _check_baselines(scored: Scored, assessment: Assessment, about: Circumstances) -> Iterator[Check]:
+    if len(np.unique(scored.y_true)) < 2:
+        return  # which is said by itself
     for baseline in assessment.baselines:
         low, high = baseline.difference or (None, None)
         own, other = assessment.metrics["f1_macro"], baseline.metrics["f1_macro"]
         if own is None or other is None or (low is None and own > other):
             continue
-        if baseline.name == "majority" and _answers_alike(scored):
+        if baseline.name == "majority" and (_answers_alike(scored) or _is_below_chance(scored, assessment)):
             continue  # which was said
         shown = f"macro F1 {own:.3f} beside {other:.3f}"
         advice = "Train longer (--epochs) or on more reviews, or use the simpler model."
@@ -103,7 +122,7 @@ def _check_size(scored: Scored, assessment: Assessment, about: Circumstances) ->
     more = "Score more reviews" + (
         ", or train with --folds 5, which scores every review." if about.split != "out of fold" else "."
     )
-    if f1 is not None and interval is None:
+    if f1 is not None and interval is None and n and (n < _FEW_SCORED or len(np.unique(scored.y_true)) > 1):
         yield Check("small-test-set", f"{count_reviews(n)}: too few to tell how good it is.", more, is_warning=False)
     elif f1 is not None and interval is not None and interval[1] - interval[0] > _WIDE:
         low, high = interval
@@ -116,10 +135,11 @@ def _check_size(scored: Scored, assessment: Assessment, about: Circumstances) ->
             is_warning=False,
         )
     if about.n_trained is not None and about.n_trained < _FEW_TRAINED:
+        advice = ", and trust --folds 5 more than one split" if about.split != "out of fold" else ""
         yield Check(
             "few-trained",
             f"It was trained on {count_reviews(about.n_trained)}.",
-            "Add reviews, give more --epochs, and trust --folds 5 more than one split.",
+            f"Add reviews, and give more --epochs{advice}.",
             is_warning=False,
         )
 
@@ -131,9 +151,10 @@ def _check_balance(scored: Scored, assessment: Assessment, about: Circumstances)
     n_rare, name = min((n_positive, "positive"), (n - n_positive, "negative"))
     many = "negative" if name == "positive" else "positive"
     if not n_rare:
+        these = "The one review is" if n == 1 else f"All {count_reviews(n)} are"
         yield Check(
             "one-class",
-            f"All {count_reviews(n)} are {many}: nothing can be said of the other class.",
+            f"{these} {many}: nothing can be said of the other class.",
             "Score reviews of both classes.",
         )
     elif n_rare < _RARE * n:
@@ -152,7 +173,7 @@ def _check_copies(scored: Scored, assessment: Assessment, about: Circumstances) 
     if about.n_seen:
         yield Check(
             "seen-in-training",
-            f"{about.n_seen:,} of the {count_reviews(len(scored.y_true))} stood in the training split; their scores say little.",
+            f"{about.n_seen:,} of {count_reviews(len(scored.y_true))} stood in the training split: their scores say little.",
             "Score reviews that it was not trained on.",
         )
     if n_near > _MUCH_COPIED * max(1, assessment.n_compared):
@@ -178,15 +199,23 @@ def _check_calibration(scored: Scored, assessment: Assessment, about: Circumstan
     error = assessment.metrics.get("calibration_error")
     if error is None or error <= _MISCALIBRATED or len(scored.y_true) < _LEAST_CALIBRATED:
         return
-    if about.is_weighted:
-        return
+    if about.is_weighted or (assessment.metrics["log_loss"] or 0.0) > _KNOWS_NOTHING + _MARGIN:
+        return  # moved on purpose, or said to be worth nothing
     sure = float(np.maximum(scored.y_score, 1 - scored.y_score).mean())
     right = float(((scored.y_score >= 0.5) == scored.y_true).mean())
-    side = "surer than they are right" if sure > right else "less sure than they could be"
+    side = "too sure in places, not sure enough in others"
+    if abs(sure - right) > _MISCALIBRATED / 2:
+        side = "surer than they are right" if sure > right else "less sure than they could be"
+    is_trained = about.split in ("validation", "out of fold")  # whose splits calibrate
     yield Check(
         "miscalibrated",
         f"Scores are off by {error:.3f} on average: {side} ({sure:.0%} sure, {right:.0%} right).",
-        "Do not read them as probabilities; a checkpoint that was trained with a validation split or --folds is calibrated.",
+        "Do not read them as probabilities"
+        + (
+            "."
+            if is_trained
+            else "; a checkpoint that was trained with a validation split or --folds is calibrated on such reviews."
+        ),
         is_warning=False,
     )
 
