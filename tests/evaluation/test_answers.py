@@ -1,148 +1,92 @@
-"""What answers labelled reviews: the graph that `predict` serves, the weights, or the scores out of fold that a run kept."""
+"""What is served is what is scored: `evaluate` answers as `predict` does, in each precision, and says which."""
 
 from __future__ import annotations
 
-import csv
 import json
-import shutil
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
-from polarity_cli.checkpoint.checkpoint import Checkpoint
-from polarity_cli.checkpoint.out_of_fold import NAME, write_scores
-from polarity_cli.config import Context, EvaluateConfig, PredictConfig
-from polarity_cli.errors import CheckpointError
-from polarity_cli.evaluate import evaluate
-from polarity_cli.evaluation.answers import Answers
-from polarity_cli.evaluation.result import EvaluateResult
-from polarity_cli.open_predictor import open_predictor
-from tests.helpers.noting import Noting
+from tests.helpers.commands import Outcome
+from tests.helpers.reviews import make_reviews, write_csv
+
+Polarity = Callable[..., Outcome]
 
 
-def run(config: EvaluateConfig, context: Context) -> EvaluateResult:
-    result = evaluate(config, context)
-    assert result is not None
-    return result
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_a_score_at_the_threshold_is_positive_and_its_score_is_that_of_the_answer() -> None:
-    y_score = np.array([0.2, 0.5, 0.7, 1.0, 0.0])
-    shown = np.stack([1 - y_score, y_score], axis=1)
-    answers = Answers(y_score=y_score, shown=shown, threshold=0.7, precision="fp32", seconds=1.0)
-    assert answers.y_pred.tolist() == [0, 0, 1, 1, 0]
-    assert answers.confidence.tolist() == [0.8, 0.5, 0.7, 1.0, 1.0]
-    empty = replace(answers, y_score=y_score[:0], shown=shown[:0])
-    assert (len(empty.y_pred), len(empty.confidence)) == (0, 0)
-
-
-@pytest.mark.parametrize("threshold", [None, 0.9])
-def test_what_is_served_is_what_is_scored(
-    tiny_checkpoint: Path, new_csv: Path, context: Context, threshold: float | None
+@pytest.mark.parametrize("more", [(), ("--precision", "fp32"), ("--threshold", "0.93")], ids=" ".join)
+def test_every_row_has_the_label_and_score_that_predict_gives(
+    polarity: Polarity, tiny_checkpoint: Path, reviews_csv: Path, tmp_path: Path, more: tuple[str, ...]
 ) -> None:
-    config = EvaluateConfig(checkpoint=tiny_checkpoint, sources=(str(new_csv),), threshold=threshold)
-    answers = run(config, context).answers
-    predictor = open_predictor(PredictConfig(checkpoint=tiny_checkpoint, threshold=threshold), context)
-    texts = [f"{row['title']}: {row['content']}" for row in csv.DictReader(new_csv.open())]
-    served = list(predictor.predict(texts))
-    assert [one.label for one in served] == [("negative", "positive")[label] for label in answers.y_pred]
-    np.testing.assert_allclose([one.score for one in served], answers.confidence, atol=1e-6)
-    assert set(answers.y_pred.tolist()) == {0, 1}
+    assert polarity("evaluate", tiny_checkpoint, reviews_csv, "--predictions", "rows.jsonl", *more).code == 0
+    predicted = polarity("predict", "--checkpoint", tiny_checkpoint, "--input", reviews_csv, "--output", "served.jsonl", *more)
+    assert predicted.code == 0, predicted.stderr
+    rows, served = read_lines(tmp_path / "rows.jsonl"), read_lines(tmp_path / "served.jsonl")
+    assert [row["row"] for row in rows] == list(range(1, 61))
+    assert [row["title"] for row in rows] == [row["title"] for row in served]
+    assert [row["predicted"] for row in rows] == [row["predicted_label"] for row in served]
+    for row, answer in zip(rows, served, strict=True):
+        assert row[f"{row['predicted']}_score"] == pytest.approx(answer["predicted_score"], abs=2e-5)
+        assert row["negative_score"] + row["positive_score"] == pytest.approx(1, abs=2e-6)
 
 
-def test_every_precision_gives_the_same_labels_and_what_is_served_stands_beside(
-    tiny_checkpoint: Path, new_csv: Path, context: Context
+def test_precision_is_said_and_what_is_served_stands_beside(polarity: Polarity, tiny_checkpoint: Path, reviews_csv: Path) -> None:
+    default = json.loads((tiny_checkpoint / "polarity.json").read_text())["graphs"]["default"]
+    other = {"int8": "fp32", "fp32": "int8"}[default]
+    usual = json.loads(polarity("evaluate", tiny_checkpoint, reviews_csv, "--json").stdout)
+    assert (usual["precision"], usual["served"]) == (default, None)
+    for precision in (other, "weights"):
+        asked = json.loads(polarity("evaluate", tiny_checkpoint, reviews_csv, "--json", "--precision", precision).stdout)
+        assert asked["precision"] == precision
+        assert asked["served"]["precision"] == default
+        assert asked["served"]["metrics"] == usual["metrics"]
+
+
+def test_graph_that_is_damaged_gives_way_to_the_weights_with_a_word(
+    polarity: Polarity, tiny_checkpoint: Path, reviews_csv: Path, tmp_path: Path
 ) -> None:
-    asked = EvaluateConfig(checkpoint=tiny_checkpoint, sources=(str(new_csv),))
-    usual = run(asked, context)
-    found = {name: run(replace(asked, precision=name), context) for name in ("int8", "fp32", "weights")}
-    for name, result in found.items():
-        assert result.answers.precision == name
-        assert result.answers.y_pred.tolist() == usual.answers.y_pred.tolist()
-    own = found.pop(usual.answers.precision)
-    assert own.served is None
-    assert own.answers.y_score.tolist() == usual.answers.y_score.tolist()
-    for result in found.values():
-        assert result.served is not None
-        assert (result.served.precision, result.served.n_flipped) == (usual.answers.precision, 0)
-        assert result.served.metrics == usual.metrics
-    np.testing.assert_allclose(found["weights"].answers.y_score, run(replace(asked, precision="fp32"), context).answers.y_score,
-                               atol=1e-4)  # fmt: skip
+    import shutil
+
+    folder = shutil.copytree(tiny_checkpoint, tmp_path / "copy")
+    for path in folder.glob("*.onnx"):
+        path.write_bytes(b"no graph")
+    outcome = polarity("evaluate", folder, reviews_csv, "--json", "--quiet")
+    assert outcome.code == 0, outcome.stderr
+    assert "is damaged: it is not as it was written; the weights answer." in outcome.stderr
+    assert json.loads(outcome.stdout)["precision"] == "weights"
 
 
-def test_another_positive_class_turns_all_round(tiny_checkpoint: Path, new_csv: Path, context: Context) -> None:
-    asked = EvaluateConfig(checkpoint=tiny_checkpoint, sources=(str(new_csv),))
-    usual, turned = run(asked, context), run(replace(asked, positive_class="negative"), context)
-    np.testing.assert_allclose(turned.answers.y_score, 1 - usual.answers.y_score, atol=1e-9)
-    assert "below-chance" in {check.name for check in turned.checks}
+def test_tables_fit_eighty_columns(polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "reviews.csv", make_reviews(60))
+    files = ("--errors", "e.csv", "--predictions", "p.csv", "--suspects", "s.csv", "--report", "r.html")
+    outcome = polarity("evaluate", tiny_checkpoint, source, "--against", tiny_checkpoint, "--precision", "weights", *files)
+    assert outcome.code == 0, outcome.stderr
+    *_, below = outcome.stdout.split("\n\n", 1)
+    assert all(len(line) <= 80 for line in below.splitlines() if "/" not in line)  # a path may be longer
+    for name in ("negative", "positive", "macro", "weighted", "ROC AUC", "calibration error", "verdict", "against", "report"):
+        assert name in outcome.stdout
 
 
-def copy_folds(checkpoint: Path, to: Path) -> Path:
-    shutil.copytree(checkpoint, to / "copy")
-    return to / "copy"
-
-
-def score_folds(checkpoint: Path, cache: Path, **more: str) -> EvaluateResult:
-    return run(EvaluateConfig(checkpoint=checkpoint, **more), Context(cache_dir=cache, observer=Noting()))  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("split", [None, "train"])
-def test_rows_of_a_run_with_folds_are_scored_out_of_fold(folds_checkpoint: Path, split: str | None) -> None:
-    more = {} if split is None else {"split": split}
-    result = score_folds(folds_checkpoint, folds_checkpoint.parent / "cache", **more)
-    assert result.split == "out of fold"
-    assert "out of fold" in result.in_words
-    kept = json.loads((folds_checkpoint / "polarity.json").read_text())["metrics"]
-    assert "out of fold" in kept
-    assert result.metrics["n"] == kept["out of fold"]["n"]
-    assert result.metrics["f1"] == pytest.approx(kept["out of fold"]["f1"])
-    assert result.metrics["log_loss"] == pytest.approx(kept["out of fold"]["log_loss"], abs=1e-6)
-    assert result.answers.seconds == 0
-    assert result.assessment.n_near is None  # they are themselves the training rows
-    turned = score_folds(folds_checkpoint, folds_checkpoint.parent / "cache", positive_class="negative", **more)
-    np.testing.assert_allclose(turned.answers.y_score, 1 - result.answers.y_score)
-
-
-def test_rows_of_a_run_with_folds_are_answered_where_a_precision_is_asked_for(folds_checkpoint: Path) -> None:
-    cache = folds_checkpoint.parent / "cache"
-    result = score_folds(folds_checkpoint, cache, precision="weights", split="train")
-    assert (result.split, result.answers.precision) == ("train", "weights")
-    assert result.answers.seconds > 0
-
-
-def test_scores_out_of_fold_that_are_gone_are_refused(folds_checkpoint: Path, tmp_path: Path) -> None:
-    copy = copy_folds(folds_checkpoint, tmp_path)
-    (copy / NAME).unlink()
-    with pytest.raises(CheckpointError, match="its scores out of fold are missing"):
-        score_folds(copy, folds_checkpoint.parent / "cache")
-
-
-@pytest.mark.parametrize("change", ["cut", "text", "empty", "longer", "of another run", "beyond 1"])
-def test_scores_out_of_fold_that_are_damaged_or_of_another_run_are_refused(
-    folds_checkpoint: Path, tmp_path: Path, change: str
+@pytest.mark.parametrize(
+    ("rows", "phrase"),
+    [
+        ([("positive", "great", "superb love")], "1 row"),
+        ([("positive", f"great {n}", "superb love") for n in range(9)], "All 9 reviews are positive"),
+    ],
+    ids=["single", "one class"],
+)
+def test_hardly_any_review_gives_a_clear_answer(
+    polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path, rows: list[tuple[str, str, str]], phrase: str
 ) -> None:
-    copy = copy_folds(folds_checkpoint, tmp_path)
-    scores, content = np.load(copy / NAME), (copy / NAME).read_bytes()
-    if change in ("cut", "text", "empty"):
-        (copy / NAME).write_bytes({"cut": content[:-7], "text": b"0.5, 0.5\n" * 60, "empty": b""}[change])
-    else:
-        others = {"longer": np.append(scores, 0.5), "of another run": scores[::-1], "beyond 1": scores + 1}
-        write_scores(copy, others[change])
-    cache = folds_checkpoint.parent / "cache"
-    with pytest.raises(CheckpointError, match="not the scores that the training run wrote"):
-        score_folds(copy, cache)
-    manifest = json.loads((copy / "polarity.json").read_text())
-    del manifest["files"][NAME]  # whoever made the folder did not say which file belongs to it
-    (copy / "polarity.json").write_text(json.dumps(manifest))
-    if change != "of another run":
-        with pytest.raises(CheckpointError, match="not the scores of"):
-            score_folds(copy, cache)
-
-
-def test_folds_are_read_where_the_cache_is_gone(folds_checkpoint: Path, context: Context) -> None:
-    result = run(EvaluateConfig(checkpoint=folds_checkpoint), context)
-    assert result.split == "out of fold"
-    assert result.assessment.baselines  # of the rows that were read again
-    assert Checkpoint.open(folds_checkpoint).manifest is not None
+    source = write_csv(tmp_path / "few.csv", rows)
+    outcome = polarity("evaluate", tiny_checkpoint, source, "--report", "r.html", "--suspects", "s.csv", "--errors", "e.csv")
+    assert outcome.code == 0, outcome.stderr
+    assert phrase in outcome.stdout + outcome.stderr
+    assert "Warning" not in outcome.stderr
+    assert "nan" not in outcome.stdout.lower().replace("tennant", "")
+    assert (tmp_path / "r.html").stat().st_size > 1000
