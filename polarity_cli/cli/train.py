@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from polarity_cli.cli import options, values
@@ -105,10 +106,11 @@ def _print_result(result: TrainResult, *, as_json: bool) -> None:
         print_json(
             {
                 "schema": SCHEMA,
-                "checkpoint": str(result.out),
+                "checkpoint": str(result.out) if result.refusal is None else None,
                 "in_cache": str(result.checkpoint),
                 "published": result.refusal is None,
                 **result.manifest,
+                **({"checks": [asdict(check) for check in result.evaluation.checks]} if result.evaluation else {}),
             }
         )
         return

@@ -18,7 +18,8 @@ def find_deciding_words(predictor: Predictor, text: str) -> tuple[tuple[str, flo
 
     Words are left out one by one in the runs of words that weigh most; the others have 0. On 40 real
     reviews of about 140 words this found 90% of the three words that weigh most, and 79% of the six, in 44% of the time that
-    leaving out each word takes.
+    leaving out each word takes. Tried and not kept: to leave each word out of its own sentence first and look at 64 words in the
+    whole text, 84% of three for 31% of the tokens (100 other mistakes), with four times the code.
     """
     if len(text) > LONGEST_EXPLAINED:
         return None

@@ -55,3 +55,32 @@ def test_card_says_how_labels_were_read(manifest: dict[str, Any]) -> None:
 @pytest.mark.parametrize("labels", [None, [], {"rule": {"positive": ["4"]}}, {"a": 7}])
 def test_labels_of_another_kind_are_left_out(manifest: dict[str, Any], labels: object) -> None:
     assert "Labels come from the column `stars`." in make_card_of(manifest, label="stars", labels=labels)
+
+
+def test_card_says_how_far_the_scores_can_be_trusted(manifest: dict[str, Any]) -> None:
+    known = {
+        "judged_by": {"split": "test", "reviews": "0" * 16},
+        "intervals": {"f1": [0.87, 0.94]},
+        "calibration": {
+            "fitted_on": "validation",
+            "temperature": 1.25,
+            "calibration_error_before": 0.05,
+            "calibration_error_after": 0.02,
+        },
+        "threshold": {
+            "positive": 0.8312,
+            "of": "positive",
+            "target_precision": 0.95,
+            "precision": 0.953,
+            "recall": 0.61,
+            "n": 503,
+            "found_on": "validation",
+        },
+    }
+    card = make_card({**manifest, **known})
+    assert "F1 on the reviews of test lies between 0.870 and 0.940 (95% interval)." in card
+    assert "temperature of 1.250, fitted on validation: calibration error 0.050 before, 0.020 after." in card
+    assert "positive from 0.8312 on: 95.3% of the answers" in card
+    bare = make_card({**manifest, "judged_by": None, "calibration": {"reason": "few"}, "threshold": None})
+    assert "95% interval" not in bare
+    assert "calibrated" not in bare
