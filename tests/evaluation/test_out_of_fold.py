@@ -1,8 +1,7 @@
-"""What answers labelled reviews: the graph that `predict` serves, the weights, or the scores out of fold that a run kept."""
+"""Answers with a threshold and a positive class, and the scores out of fold that a run kept in their place."""
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from dataclasses import replace
@@ -11,14 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from polarity_cli.checkpoint.checkpoint import Checkpoint
 from polarity_cli.checkpoint.out_of_fold import NAME, write_scores
-from polarity_cli.config import Context, EvaluateConfig, PredictConfig
+from polarity_cli.config import Context, EvaluateConfig
 from polarity_cli.errors import CheckpointError
 from polarity_cli.evaluate import evaluate
 from polarity_cli.evaluation.answers import Answers
 from polarity_cli.evaluation.result import EvaluateResult
-from polarity_cli.open_predictor import open_predictor
 from tests.helpers.noting import Noting
 
 
@@ -36,40 +33,6 @@ def test_a_score_at_the_threshold_is_positive_and_its_score_is_that_of_the_answe
     assert answers.confidence.tolist() == [0.8, 0.5, 0.7, 1.0, 1.0]
     empty = replace(answers, y_score=y_score[:0], shown=shown[:0])
     assert (len(empty.y_pred), len(empty.confidence)) == (0, 0)
-
-
-@pytest.mark.parametrize("threshold", [None, 0.9])
-def test_what_is_served_is_what_is_scored(
-    tiny_checkpoint: Path, new_csv: Path, context: Context, threshold: float | None
-) -> None:
-    config = EvaluateConfig(checkpoint=tiny_checkpoint, sources=(str(new_csv),), threshold=threshold)
-    answers = run(config, context).answers
-    predictor = open_predictor(PredictConfig(checkpoint=tiny_checkpoint, threshold=threshold), context)
-    texts = [f"{row['title']}: {row['content']}" for row in csv.DictReader(new_csv.open())]
-    served = list(predictor.predict(texts))
-    assert [one.label for one in served] == [("negative", "positive")[label] for label in answers.y_pred]
-    np.testing.assert_allclose([one.score for one in served], answers.confidence, atol=1e-6)
-    assert set(answers.y_pred.tolist()) == {0, 1}
-
-
-def test_every_precision_gives_the_same_labels_and_what_is_served_stands_beside(
-    tiny_checkpoint: Path, new_csv: Path, context: Context
-) -> None:
-    asked = EvaluateConfig(checkpoint=tiny_checkpoint, sources=(str(new_csv),))
-    usual = run(asked, context)
-    found = {name: run(replace(asked, precision=name), context) for name in ("int8", "fp32", "weights")}
-    for name, result in found.items():
-        assert result.answers.precision == name
-        assert result.answers.y_pred.tolist() == usual.answers.y_pred.tolist()
-    own = found.pop(usual.answers.precision)
-    assert own.served is None
-    assert own.answers.y_score.tolist() == usual.answers.y_score.tolist()
-    for result in found.values():
-        assert result.served is not None
-        assert (result.served.precision, result.served.n_flipped) == (usual.answers.precision, 0)
-        assert result.served.metrics == usual.metrics
-    np.testing.assert_allclose(found["weights"].answers.y_score, run(replace(asked, precision="fp32"), context).answers.y_score,
-                               atol=1e-4)  # fmt: skip
 
 
 def test_another_positive_class_turns_all_round(tiny_checkpoint: Path, new_csv: Path, context: Context) -> None:
@@ -143,6 +106,8 @@ def test_scores_out_of_fold_that_are_damaged_or_of_another_run_are_refused(
 
 def test_folds_are_read_where_the_cache_is_gone(folds_checkpoint: Path, context: Context) -> None:
     result = run(EvaluateConfig(checkpoint=folds_checkpoint), context)
+    kept = score_folds(folds_checkpoint, folds_checkpoint.parent / "cache")
     assert result.split == "out of fold"
-    assert result.assessment.baselines  # of the rows that were read again
-    assert Checkpoint.open(folds_checkpoint).manifest is not None
+    assert result.metrics == kept.metrics
+    other_rows = run(EvaluateConfig(checkpoint=folds_checkpoint, split="train", rows=30), context)
+    assert (other_rows.split, other_rows.metrics["n"]) == ("train", 30)
