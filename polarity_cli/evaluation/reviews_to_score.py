@@ -82,11 +82,12 @@ def find_reviews(checkpoint: Checkpoint, config: EvaluateConfig, context: Contex
     data = _make_trained_config(checkpoint, config, trained)
     source = find_source(data.sources, rows=data.row_limit, context=context)
     prepared = prepare_source(source, _locate(checkpoint), data, context, both_classes=False)
-    if prepared.manifest.key["files"] != trained.files:
+    is_same = prepared.manifest.key["files"] == trained.files
+    if not is_same:
         context.observer.warn(
             f"{data.source} has changed since the checkpoint was trained: reviews may stand in another split now."
         )
-    if prepared.fingerprint == trained.fingerprint:
+    if is_same and not _reads_otherwise(config):  # the same rows in the same order, whatever they were tokenized for
         split = _choose_scores(checkpoint, config, prepared.entry, split)
     return ReviewsToScore(data.source, prepared.entry, split, split == "all", source)
 
