@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from polarity_cli.config import EvaluateConfig
 from polarity_cli.data.own_columns import NumberedReviews
 from polarity_cli.evaluation.answers import Answers
+from polarity_cli.inference.occlusion import find_deciding_words
 from polarity_cli.inference.predictor import Predictor
 from polarity_cli.open_model import OpenedModel
 from polarity_cli.records import LABEL_NAMES, Observer
@@ -110,7 +111,7 @@ def explain(findings: Findings, model: OpenedModel, numbers: Sequence[int], obse
     words: list[Words] = []
     with observer.track("Looking for the words that decided", len(numbers)) as advance:
         for number in numbers:
-            words.append(predictor.explain(findings.reviews.get_text(number)))
+            words.append(find_deciding_words(predictor, findings.reviews.get_text(number)))
             advance(1)
     predictor.close()
     return words

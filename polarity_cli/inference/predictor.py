@@ -28,6 +28,11 @@ LONGEST_EXPLAINED = 50_000
 _EXPLAINED_TOGETHER = 64
 
 
+def list_words(text: str) -> list[tuple[int, int]]:
+    """Return where each word of a text begins and ends."""
+    return [match.span() for match in _WORD.finditer(text)]
+
+
 class Engine(Protocol):
     """What answers token ids with logits."""
 
@@ -97,20 +102,25 @@ class Predictor:
         """
         if len(text) > LONGEST_EXPLAINED:
             return None
+        words = list_words(text)
+        weights = self.weigh(text, words)
+        return tuple((text[begin:end], weight) for (begin, end), weight in zip(words, weights, strict=True))
+
+    def weigh(self, text: str, spans: Sequence[tuple[int, int]]) -> list[float]:
+        """Return for each span of a text, in rising order, the log-odds of positive that are lost when it is left out."""
         (whole,) = self._tokenizer.encode([text])
         (base,) = self._compute_odds([whole])
-        words = [match.span() for match in _WORD.finditer(text)]
         weights: list[float] = []
-        for start in range(0, len(words), _EXPLAINED_TOGETHER):
-            spans = words[start : start + _EXPLAINED_TOGETHER]
-            without = self._tokenizer.encode([text[:begin] + text[end:] for begin, end in spans])
+        for start in range(0, len(spans), _EXPLAINED_TOGETHER):
+            part = spans[start : start + _EXPLAINED_TOGETHER]
+            without = self._tokenizer.encode([text[:begin] + text[end:] for begin, end in part])
             changed = [ids for ids in without if ids.tobytes() != whole.tobytes()]
             odds = iter(self._compute_odds(changed) if changed else [])
             weights += [0.0 if ids.tobytes() == whole.tobytes() else base - next(odds) for ids in without]
             if not changed and self._tokenizer.truncation == "head":  # nothing behind the cut can change anything
-                weights += [0.0] * (len(words) - len(weights))
+                weights += [0.0] * (len(spans) - len(weights))
                 break
-        return tuple((text[begin:end], weight) for (begin, end), weight in zip(words, weights, strict=True))
+        return weights
 
     def close(self) -> None:
         """Drop what has been started and not waited for."""

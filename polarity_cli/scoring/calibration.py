@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polarity_cli.records import NEGATIVE, POSITIVE
+from polarity_cli.scoring.reliability import compute_calibration_error
 
 Labels = NDArray[np.int64]
 LogOdds = NDArray[np.float64]
 MIN_REVIEWS = 200
 MIN_MISTAKES = 10
 """Fewer reviews or mistakes give a temperature that is chance; `fit_temperature` has the figures."""
-_MOST_BINS = 15
-_BIN_REVIEWS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +70,8 @@ def fit_temperature(y_true: Labels, log_odds: LogOdds) -> Temperature | str:
         n=len(y_true),
         log_loss_before=float(log_loss(y_true, before, labels=[NEGATIVE, POSITIVE])),
         log_loss_after=float(log_loss(y_true, after, labels=[NEGATIVE, POSITIVE])),
-        calibration_error_before=_compute_calibration_error(y_true, before),
-        calibration_error_after=_compute_calibration_error(y_true, after),
+        calibration_error_before=compute_calibration_error(y_true, before),
+        calibration_error_after=compute_calibration_error(y_true, after),
     )
 
 
@@ -126,15 +125,3 @@ def _minimise(y_true: Labels, log_odds: LogOdds) -> float:
     calibrated.fit((log_odds / size)[:, None], y_true)
     negative, positive = calibrated.predict_proba(np.array([[1.0]]))[0]
     return size / float(np.log(positive / negative))
-
-
-def _compute_calibration_error(y_true: Labels, y_score: NDArray[np.float64]) -> float:
-    """Return the expected calibration error over bins with equally many reviews (Nguyen, O'Connor 2015, arXiv 1508.05154).
-
-    Equal scores stay in one bin: divided, they would tell of the order of the reviews.
-    """
-    n_bins = max(1, min(_MOST_BINS, len(y_score) // _BIN_REVIEWS))
-    edges = np.unique(np.quantile(y_score, np.linspace(0, 1, n_bins + 1)[1:-1]))
-    bins = np.searchsorted(edges, y_score, side="right")
-    distances = np.bincount(bins, weights=y_score - y_true, minlength=len(edges) + 1)
-    return float(np.abs(distances).sum() / len(y_score))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polarity_cli.records import NEGATIVE, POSITIVE
-from polarity_cli.scoring.reliability import make_bins
+from polarity_cli.scoring.reliability import compute_calibration_error
 from polarity_cli.scoring.values import Metrics
 
 Labels = NDArray[np.int64]
@@ -112,9 +112,7 @@ def _brier(answers: Answers) -> float:
 
 
 def _calibration_error(answers: Answers) -> float:
-    """Expected calibration error of the probability of positive (Naeini, Cooper, Hauskrecht 2015), in bins of equal mass."""
-    bins = make_bins(answers.y_true, answers.y_score)
-    return sum(part.n * abs(part.mean_score - part.share_positive) for part in bins) / len(answers.y_true)
+    return compute_calibration_error(answers.y_true, answers.y_score)
 
 
 METRICS: dict[str, Callable[[Answers], float | None]] = {

@@ -47,6 +47,15 @@ def make_bins(y_true: NDArray[np.int64], y_score: NDArray[np.float64]) -> list[B
     ]
 
 
+def compute_calibration_error(y_true: NDArray[np.int64], y_score: NDArray[np.float64]) -> float:
+    """Return the expected calibration error of one review or more: how far a bin's share is from its mean score, on average.
+
+    Of the probability of positive (Naeini, Cooper, Hauskrecht 2015, "Obtaining Well Calibrated Probabilities Using Bayesian
+    Binning"), in the bins of `make_bins`.
+    """
+    return sum(part.n * abs(part.mean_score - part.share_positive) for part in make_bins(y_true, y_score)) / len(y_true)
+
+
 def find_bin_starts(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return where each bin begins among scores in rising order, `(bins,)` int64; empty for no scores.
 

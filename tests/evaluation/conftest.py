@@ -40,7 +40,7 @@ def folds_checkpoint(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactor
     """A checkpoint of 60 reviews in three folds, without a test split; the cache `cache` beside it has the reviews."""
     folder = tmp_path_factory.mktemp("folds")
     reviews = write_csv(folder / "reviews.csv", make_reviews(60, seed=6))
-    data = DataConfig(source=str(reviews), encoder=str(tiny_encoder), test=0.0)
+    data = DataConfig(source=str(reviews), encoder=str(tiny_encoder), test=0.0, validation=0.0)
     config = TrainConfig(data=data, unfreeze=1, epochs=1, folds=3, learning_rate=3e-3, graphs=False, out=folder / "ckpt")
     train(config, Context(cache_dir=folder / "cache"))
     return folder / "ckpt"

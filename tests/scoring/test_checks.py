@@ -65,7 +65,7 @@ def test_scores_that_are_turned_round_are_worse_than_guessing_and_nothing_else()
     assert "worse than guessing: ROC AUC 0.000. Are the labels turned round?" in found["below-chance"].message
     assert "--positive-class" in found["below-chance"].advice
     nearly = make_scored(y_true, [0.9, 0.1] * 29 + [0.1, 0.9])
-    interval = {"roc_auc": (0.01, 0.12)}
+    interval: dict[str, Interval | None] = {"roc_auc": (0.01, 0.12)}
     assert "(0.010 to 0.120)" in find(nearly, make_assessment(nearly, interval))["below-chance"].message
     assert "below-chance" not in find(nearly, make_assessment(nearly, {"roc_auc": (0.2, 0.5)}))
 
