@@ -113,8 +113,8 @@ def test_the_threshold_moves_labels_and_is_said(polarity: Polarity, tiny_checkpo
     assert found[0.0001]["negative_recall"] == 0
     assert found[0.9999]["positive_as_positive"] == found[0.9999]["negative_as_positive"] == 0
     assert found[0.0001]["roc_auc"] == found[0.5]["roc_auc"] == found[0.9999]["roc_auc"]
-    for threshold in ("0", "1.1", "-0.1", "nan", "half"):
-        outcome = polarity("evaluate", tiny_checkpoint, new_csv, "--threshold", threshold)
+    for wrong in ("0", "1.1", "-0.1", "nan", "half"):
+        outcome = polarity("evaluate", tiny_checkpoint, new_csv, "--threshold", wrong)
         assert (outcome.code, outcome.stdout) == (2, "")
         assert "--threshold" in outcome.stderr
 

@@ -61,14 +61,21 @@ def test_a_handful_of_reviews_is_judged_without_a_warning_of_arithmetic(
 ) -> None:
     rows = [row for row in make_reviews(8, seed=2) if label in (None, row[0])][:n_rows]
     source = write_csv(tmp_path / "few.csv", rows)
-    files = {name: tmp_path / f"{name}.csv" for name in ("errors", "predictions", "suspects")}
-    config = EvaluateConfig(checkpoint=tiny_checkpoint, sources=(str(source),), report=tmp_path / "page.html", **files)
+    errors, predictions, suspects = files = [tmp_path / f"{name}.csv" for name in ("errors", "predictions", "suspects")]
+    config = EvaluateConfig(
+        checkpoint=tiny_checkpoint,
+        sources=(str(source),),
+        report=tmp_path / "page.html",
+        errors=errors,
+        predictions=predictions,
+        suspects=suspects,
+    )
     result = evaluate(config, context)
     assert result is not None
     assert result.metrics["n"] == n_rows
     assert ("one-class" in {check.name for check in result.checks}) is (label is not None or n_rows == 1)
     assert (tmp_path / "page.html").stat().st_size > 1000
-    assert all(path.is_file() for path in files.values())
+    assert all(path.is_file() for path in files)
 
 
 def test_page_shows_texts_and_names_as_they_are_and_runs_none_of_them(
