@@ -141,5 +141,5 @@ def test_reviews_are_never_written_over(
             with pytest.raises(UsageError, match="the reviews are read from it"):
                 run(context, tiny_checkpoint, *sources, errors=tmp_path / name)
     assert new_csv.read_bytes() == before
-    with pytest.raises(UsageError, match=r"--suspects .*: --errors is written there too"):
+    with pytest.raises(UsageError, match=r"--errors .*: --suspects is written there too"):
         run(context, tiny_checkpoint, new_csv, errors=tmp_path / "a.csv", suspects=tmp_path / f"../{tmp_path.name}/a.csv")
