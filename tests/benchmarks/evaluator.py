@@ -6,7 +6,9 @@ python tests/benchmarks/evaluator.py CHECKPOINT reviews.jsonl --batch-size 16 --
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -53,7 +55,8 @@ def main() -> None:
         compute_metrics=lambda found: {"f1": f1_score(found.label_ids, np.asarray(found.predictions).argmax(1))},
     )
     started = time.perf_counter()
-    metrics = trainer.evaluate(dataset)
+    with contextlib.redirect_stdout(sys.stderr):  # where Trainer may print its own
+        metrics = trainer.evaluate(dataset)
     seconds = time.perf_counter() - started
     print(json.dumps({"seconds": seconds, "n_rows": len(rows), "f1": metrics["eval_f1"]}))
 

@@ -101,7 +101,7 @@ def test_evaluation_counts_the_reviews_that_stood_in_training(
     outcome = evaluate_on(polarity, tiny_checkpoint, [*fresh, *trained_on], tmp_path)
     n_train = json.loads((tiny_checkpoint / "polarity.json").read_text())["data"]["splits"]["train"]["n_rows"]
     assert json.loads(outcome.stdout)["n_seen_in_training"] == n_train
-    assert f"{n_train} of the {len(fresh) + len(trained_on)} reviews scored stood in the training split" in outcome.stderr
+    assert f"{n_train} of {len(fresh) + len(trained_on)} reviews stood in the training split" in outcome.stderr
 
 
 def test_evaluation_goes_on_where_the_list_is_damaged_or_missing(
