@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from polarity_cli.cache.publish import read_json
+from polarity_cli.checkpoint.checkpoint import HISTORY
 from polarity_cli.checkpoint.manifest import MANIFEST
 from polarity_cli.scoring.values import Blocks, Epoch
 
-HISTORY = "history.jsonl"
 _MOST_BYTES = 1 << 28
 
 

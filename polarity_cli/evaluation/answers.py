@@ -20,11 +20,11 @@ from polarity_cli.errors import CheckpointError
 from polarity_cli.inference.scores import compute_scores
 from polarity_cli.machine import has_gpu
 from polarity_cli.open_model import WEIGHTS, OpenedModel, open_model
+from polarity_cli.scoring.metrics import THRESHOLD
 
 if TYPE_CHECKING:
     from polarity_cli.data.tokenizing import TokenIds
 
-USUAL_THRESHOLD = 0.5
 _SIGMOID = "Its head scores each class by itself (sigmoid); the metrics compare the two."
 
 
@@ -121,7 +121,7 @@ def answer_reviews(
     return Answers(
         y_score=y_score,
         shown=shown,
-        threshold=USUAL_THRESHOLD if model.threshold is None else model.threshold,
+        threshold=THRESHOLD if model.threshold is None else model.threshold,
         precision=model.precision,
         seconds=time.perf_counter() - started,
     )
@@ -148,7 +148,7 @@ def read_out_of_fold(checkpoint: Checkpoint, model: OpenedModel, y_true: NDArray
     return Answers(
         y_score=shown[:, 1],
         shown=shown,
-        threshold=USUAL_THRESHOLD if model.threshold is None else model.threshold,
+        threshold=THRESHOLD if model.threshold is None else model.threshold,
         precision=WEIGHTS,
         seconds=0.0,
     )

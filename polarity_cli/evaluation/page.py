@@ -17,6 +17,7 @@ from polarity_cli.extras import require_extra
 from polarity_cli.records import LABEL_NAMES
 from polarity_cli.scoring.report.content import Compared, Differing, ReportContent
 from polarity_cli.scoring.report.page import write_report
+from polarity_cli.scoring.row_files import check_place
 
 _MOST_SUSPECTS = 50
 _MOST_DIFFERING = 30
@@ -30,8 +31,7 @@ def check_page(path: Path | None) -> None:
     """
     if path is None:
         return
-    if path.is_dir() or not path.parent.is_dir():
-        raise UsageError(f"--report {path}: it is a folder, or its folder does not exist.")
+    check_place(path, "--report")
     if path.suffix.lower() not in (".html", ".htm") and (path.is_file() or not path.exists()):
         raise UsageError(f"--report {path}: the page is HTML.", hint=f"Name it {path.stem}.html.")
     require_extra("report", "--report")

@@ -21,12 +21,21 @@ def check_row_file(path: Path | None, flag: str) -> None:
     """
     if path is None:
         return
-    if path.is_dir() or not path.parent.is_dir():
-        raise UsageError(f"{flag} {path}: it is a folder, or its folder does not exist.")
+    check_place(path, flag)
     format = find_output_format(path, None, "csv", flag=flag)
     if format == "text":
         raise UsageError(f"{flag} {path}: reviews have columns.", hint="Choose .csv, .tsv, .jsonl, .parquet or .xlsx.")
     check_extra(format)
+
+
+def check_place(path: Path, flag: str) -> None:
+    """Refuse a file that cannot be where it is asked for.
+
+    Raises:
+        UsageError: it is a folder, or in none.
+    """
+    if path.is_dir() or not path.parent.is_dir():
+        raise UsageError(f"{flag} {path}: it is a folder, or its folder does not exist.")
 
 
 def write_rows(

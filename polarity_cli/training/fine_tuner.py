@@ -156,22 +156,22 @@ class FineTuner:
             logits: Tensor = (top or self.top)(hidden, mask)  # (B, 2)
         return logits.float()
 
-    def score(self, examples: Examples, advance: Callable[[int], None] = lambda n: None) -> Metrics:
-        """Return the metrics of a split."""
-        logits = np.zeros((len(examples), 2))
-        for n_done in self.fill_logits(logits, examples):
-            advance(n_done)
-        return self.compute_metrics(examples, logits)
-
     def compute_metrics(self, examples: Examples, logits: NDArray[np.float64]) -> Metrics:
         """Return the metrics of a split from its logits `(N, 2)`."""
         return compute_metrics(examples.split.labels, compute_scores(logits)[:, 1])
 
-    def compute_logits(self, examples: Examples, numbers: Batch, *, world: World | None = None) -> NDArray[np.float64]:
-        """Return the logits `(N, 2)` of some reviews of a split, as `fill_logits` gives them."""
+    def compute_logits(
+        self,
+        examples: Examples,
+        numbers: Batch,
+        *,
+        world: World | None = None,
+        advance: Callable[[int], None] = lambda n: None,
+    ) -> NDArray[np.float64]:
+        """Return the logits `(N, 2)` of some reviews of a split, as `fill_logits` gives them, and tell how many are done."""
         logits = np.zeros((len(numbers), 2))
-        for _ in self.fill_logits(logits, examples, numbers, world=world):
-            pass
+        for n_done in self.fill_logits(logits, examples, numbers, world=world):
+            advance(n_done)
         return logits
 
     def fill_logits(

@@ -84,11 +84,8 @@ def conclude(run: Run, *, out_of_fold: Scores | None = None, folds: NDArray[np.i
 
 def _compute_logits(run: Run, split: str) -> Scores:
     examples = run.examples[split]
-    logits = np.zeros((len(examples), 2))
     with run.context.observer.track(f"Evaluating the {split} split", len(examples), unit="reviews") as advance:
-        for n_done in run.fine_tuner.fill_logits(logits, examples):
-            advance(n_done)
-    return logits
+        return run.fine_tuner.compute_logits(examples, np.arange(len(examples)), advance=advance)
 
 
 def _fit(y_true: NDArray[np.int64], logits: Scores) -> Temperature | str:
