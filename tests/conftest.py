@@ -84,8 +84,8 @@ def polarity(
 def tiny_checkpoint(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of the tiny encoder, trained by the program until it tells the classes apart."""
     from polarity_cli.config import Context, DataConfig
-    from polarity_cli.train import train
     from polarity_cli.train_config import TrainConfig
+    from polarity_cli.verbs.train import train
 
     folder = tmp_path_factory.mktemp("tiny-checkpoint")
     reviews = write_csv(folder / "reviews.csv", make_reviews(480))

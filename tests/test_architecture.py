@@ -34,9 +34,7 @@ GROUND = (
 BELOW_THE_LINE = ("formats", "cache", "hub", "sample", "distributed", "data", "scoring", "checkpoint", "inference")
 """The rooms that work without torch, lowest first; each may import those before it."""
 ABOVE_THE_LINE = ("encoder", "features", "export", "training")
-VERBS = ("open_model", "open_predictor", "plan_output", "predict", "prepare", "evaluation", "evaluate", "publish_run", "train")
-"""Files at the root above the rooms; each may import those before it."""
-ORDER = (*GROUND, *BELOW_THE_LINE, *ABOVE_THE_LINE, *VERBS, "cli", "__main__")
+ORDER = (*GROUND, *BELOW_THE_LINE, *ABOVE_THE_LINE, "verbs", "cli", "__main__")
 TORCH = {"torch", "transformers", "accelerate", "onnx"}
 HEAVY = TORCH | {"datasets", "sklearn", "numpy", "pyarrow", "pandas", "rich"}
 FILES = sorted(PACKAGE.rglob("*.py"))

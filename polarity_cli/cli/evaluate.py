@@ -26,7 +26,7 @@ from polarity_cli.scoring.values import Check
 from polarity_cli.text import make_printable
 
 if TYPE_CHECKING:
-    from polarity_cli.evaluation.result import EvaluateResult
+    from polarity_cli.verbs.evaluation.result import EvaluateResult
 
 EXAMPLES = options.paragraphs(
     """
@@ -50,7 +50,7 @@ def command(given: dict[str, Any], call: Call) -> int:
 
     config = make_config(EvaluateConfig, given)
     require_extra("train", "polarity evaluate")
-    from polarity_cli.evaluate import evaluate
+    from polarity_cli.verbs.evaluate import evaluate
 
     n_processes = check_processes(call.processes)
     if n_processes > 1:

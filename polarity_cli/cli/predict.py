@@ -30,7 +30,7 @@ EXAMPLES = options.paragraphs(
 @options.takes("predict", PredictConfig, also=("texts",))
 def command(given: dict[str, Any], call: Call) -> None:
     """Label texts: one record in is one record out, in order, as soon as it is known."""
-    from polarity_cli.predict import predict
+    from polarity_cli.verbs.predict import predict
 
     config = make_config(PredictConfig, given)
     texts = call.texts

@@ -29,7 +29,7 @@ EXAMPLES = options.paragraphs(
 @options.takes("prepare", DataConfig, also=("sources", "sample"))
 def command(given: dict[str, Any], call: Call) -> None:
     """Tokenize reviews into the cache."""
-    from polarity_cli.prepare import prepare
+    from polarity_cli.verbs.prepare import prepare
 
     config = make_config(DataConfig, values.name_sources(given, call.sources, sample=call.sample))
     require_extra("sample" if config.encoder == SAMPLE else "train", "polarity prepare")

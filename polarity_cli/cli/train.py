@@ -22,8 +22,8 @@ from polarity_cli.train_config import TrainConfig
 
 if TYPE_CHECKING:
     from polarity_cli.encoder.freeze import FreezePlan
-    from polarity_cli.evaluation.result import EvaluateResult
-    from polarity_cli.publish_run import TrainResult
+    from polarity_cli.verbs.evaluation.result import EvaluateResult
+    from polarity_cli.verbs.publish_run import TrainResult
 
 SCHEMA = "polarity/train/1"
 """The version of the JSON document; see `schemas/`."""
@@ -51,7 +51,7 @@ def command(given: dict[str, Any], call: Call) -> int:
     """Fine-tune the last blocks of an encoder; prepares the data first where needed."""
     from polarity_cli.distributed.launch import check_processes, launch
     from polarity_cli.distributed.rendezvous import join_world
-    from polarity_cli.train import plan_training, train
+    from polarity_cli.verbs.train import plan_training, train
 
     config = make_train_config(values.name_sources(given, call.sources, sample=call.sample))
     require_extra("sample" if config.data.encoder == SAMPLE else "train", "polarity train")

@@ -16,8 +16,8 @@ import pytest
 
 from polarity_cli.config import Context, DataConfig
 from polarity_cli.errors import CacheError
-from polarity_cli.train import train
 from polarity_cli.train_config import TrainConfig
+from polarity_cli.verbs.train import train
 from tests.helpers.cache import Notes, get, list_names, read_tree
 from tests.helpers.commands import REPOSITORY, Outcome, run_polarity
 from tests.helpers.making import CONTENT, write

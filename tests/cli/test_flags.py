@@ -64,7 +64,7 @@ def test_each_line_of_the_table_is_a_field_of_some_config() -> None:
 
 def test_each_value_given_reaches_the_config(polarity: Polarity, monkeypatch: pytest.MonkeyPatch) -> None:
     configs: list[TrainConfig] = []
-    monkeypatch.setattr("polarity_cli.train.train", lambda config, *_, **__: configs.append(config))
+    monkeypatch.setattr("polarity_cli.verbs.train.train", lambda config, *_, **__: configs.append(config))
     given = ("--unfreeze", "all", "--rows", "all", "--text", "a,b", "--delimiter", "tab", "--no-header", "--fresh", "--no-graphs")
     more = ("--feature-cache", "2GB", "--positive", "4,5", "--warmup", "0.5", "--recipe", "article", "--out", "there")
     assert polarity("train", "r.csv", "s.csv", *given, *more).code == 0
@@ -77,7 +77,7 @@ def test_each_value_given_reaches_the_config(polarity: Polarity, monkeypatch: py
 
 def test_nothing_given_is_the_default_of_the_config(polarity: Polarity, monkeypatch: pytest.MonkeyPatch) -> None:
     configs: list[TrainConfig] = []
-    monkeypatch.setattr("polarity_cli.train.train", lambda config, *_, **__: configs.append(config))
+    monkeypatch.setattr("polarity_cli.verbs.train.train", lambda config, *_, **__: configs.append(config))
     assert polarity("train").code == 0
     assert configs == [TrainConfig(data=DataConfig())]
 

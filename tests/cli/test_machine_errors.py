@@ -19,10 +19,10 @@ Polarity = Callable[..., Outcome]
 @pytest.mark.parametrize(
     ("args", "verb", "options"),
     [
-        (("prepare", "reviews.csv"), "polarity_cli.prepare.prepare", "--cache-dir."),
-        (("train", "reviews.csv"), "polarity_cli.train.train", "--cache-dir or --out."),
-        (("evaluate", "ckpt"), "polarity_cli.evaluate.evaluate", "--cache-dir or --errors."),
-        (("predict", "great"), "polarity_cli.predict.find_checkpoint", "--cache-dir or --output."),
+        (("prepare", "reviews.csv"), "polarity_cli.verbs.prepare.prepare", "--cache-dir."),
+        (("train", "reviews.csv"), "polarity_cli.verbs.train.train", "--cache-dir or --out."),
+        (("evaluate", "ckpt"), "polarity_cli.verbs.evaluate.evaluate", "--cache-dir or --errors."),
+        (("predict", "great"), "polarity_cli.verbs.predict.find_checkpoint", "--cache-dir or --output."),
         (("cache", "list"), "polarity_cli.cache.prune.list_cache", "--cache-dir."),
     ],
 )

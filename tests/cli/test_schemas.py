@@ -16,9 +16,9 @@ from jsonschema import Draft202012Validator
 
 from polarity_cli.cache.contents import _DEPTHS
 from polarity_cli.cli import cache, prepare, train
-from polarity_cli.evaluation import result
 from polarity_cli.formats import results
 from polarity_cli.schemas import list_schemas, read_schema
+from polarity_cli.verbs.evaluation import result
 from tests.helpers.commands import REPOSITORY, Outcome
 from tests.helpers.reviews import make_reviews, write_csv
 

@@ -20,7 +20,7 @@ from polarity_cli.checkpoint.choose import find_checkpoint
 from polarity_cli.config import Context, PredictConfig
 from polarity_cli.inference import precision
 from polarity_cli.inference.graphs import GRAPHS, GraphFolder, open_cached_graphs
-from polarity_cli.open_predictor import open_predictor
+from polarity_cli.verbs.open_predictor import open_predictor
 from tests.helpers.commands import Outcome, drop_checks
 from tests.helpers.foreign import (
     ANSWERED,
@@ -42,7 +42,7 @@ POSITIVE_NAMES = ("pos", "positive", "label_1", "1", "peach")
 @pytest.fixture(autouse=True)
 def check_on_few_reviews(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare graphs on a few of the built-in reviews: the small models know none of their words."""
-    monkeypatch.setattr("polarity_cli.open_model._MOST_CHECKED", 24)
+    monkeypatch.setattr("polarity_cli.verbs.open_model._MOST_CHECKED", 24)
 
 
 def make(folder: Path, family: str = "bert", **values: Any) -> Path:
@@ -339,7 +339,7 @@ def test_few_texts_are_answered_in_full_precision_and_many_by_int8_where_it_agre
         assert found is not None
         return replace(found, default="int8")
 
-    monkeypatch.setattr("polarity_cli.open_model.open_cached_graphs", open_as_int8)
+    monkeypatch.setattr("polarity_cli.verbs.open_model.open_cached_graphs", open_as_int8)
     assert predict(*texts[:5])[0] == pytest.approx(full[:5], abs=1e-5)
     monkeypatch.setattr(precision, "_compare", lambda *_: (44, 0))
     answers, said = predict(*texts)

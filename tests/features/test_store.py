@@ -27,10 +27,10 @@ from polarity_cli.errors import CacheError
 from polarity_cli.features.budget import find_budget
 from polarity_cli.features.extract import extract
 from polarity_cli.features.store import FeatureStore, describe_trunk
-from polarity_cli.prepare import prepare
 from polarity_cli.records import SilentObserver
-from polarity_cli.train import train
 from polarity_cli.train_config import FeatureCache, TrainConfig
+from polarity_cli.verbs.prepare import prepare
+from polarity_cli.verbs.train import train
 from tests.helpers.reviews import make_reviews, write_csv
 
 TOKENIZATION: dict[str, Any] = {"tokenizer": "t", "max_length": 128, "truncation": "head"}

@@ -92,8 +92,8 @@ def run(order: Order, said: int) -> NoReturn:
 
 def train(order: Order) -> None:
     """Train; with a state as often as can be where the run will be killed."""
-    from polarity_cli.train import train
     from polarity_cli.training import resume
+    from polarity_cli.verbs.train import train
 
     if order.seconds:
         resume.SAVE_EVERY_S, resume.SAVE_SHARE = 0.02, 1.0

@@ -90,10 +90,6 @@ class Server:
 def main() -> None:
     """Run what is ordered."""
 
-    import polarity_cli.encoder.torch_engine
-    import polarity_cli.evaluate
-    import polarity_cli.train
-    import polarity_cli.training.run  # noqa: F401
 
     preload()
     for line in sys.stdin:

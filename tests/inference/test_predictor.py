@@ -9,7 +9,7 @@ import pytest
 from polarity_cli.checkpoint.choose import find_checkpoint
 from polarity_cli.config import Context, PredictConfig
 from polarity_cli.inference.predictor import LONGEST_EXPLAINED, Predictor
-from polarity_cli.open_predictor import open_predictor
+from polarity_cli.verbs.open_predictor import open_predictor
 
 
 @pytest.fixture

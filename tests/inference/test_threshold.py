@@ -18,9 +18,9 @@ from polarity_cli.inference.precision import _find_positive
 from polarity_cli.inference.predictor import Predictor
 from polarity_cli.inference.scores import compute_scores
 from polarity_cli.inference.threshold import describe_threshold
-from polarity_cli.open_model import open_model
-from polarity_cli.open_predictor import open_predictor
 from polarity_cli.records import Prediction, Threshold
+from polarity_cli.verbs.open_model import open_model
+from polarity_cli.verbs.open_predictor import open_predictor
 
 
 class Given:

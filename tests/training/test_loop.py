@@ -22,7 +22,6 @@ from polarity_cli.encoder.loading import load_model
 from polarity_cli.encoder.top import split_model
 from polarity_cli.errors import UsageError
 from polarity_cli.machine import count_threads
-from polarity_cli.prepare import prepare
 from polarity_cli.records import EpochRecord, StepRecord
 from polarity_cli.train_config import TrainConfig
 from polarity_cli.training.fine_tuner import Examples, FineTuner
@@ -30,6 +29,7 @@ from polarity_cli.training.loop import Event, fit
 from polarity_cli.training.optim import scale_learning_rate
 from polarity_cli.training.runtime import start_runtime
 from polarity_cli.training.training_state import TrainingState
+from polarity_cli.verbs.prepare import prepare
 from tests.helpers.reviews import make_reviews, write_csv
 
 

@@ -23,8 +23,8 @@ LEARNS = ("--epochs", 6, "--learning-rate", 3e-3, "--unfreeze", "all")
 def noisy(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a checkpoint that is surer than it is right: a fifth of its labels are wrong, and it has learned many."""
     from polarity_cli.config import Context, DataConfig
-    from polarity_cli.train import train
     from polarity_cli.train_config import TrainConfig
+    from polarity_cli.verbs.train import train
 
     folder = tmp_path_factory.mktemp("noisy")
     source = write_csv(folder / "noisy.csv", make_noisy(1500))

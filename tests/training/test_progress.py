@@ -10,9 +10,9 @@ import pytest
 
 from polarity_cli.config import Context, DataConfig
 from polarity_cli.records import Advance, SilentObserver, StepRecord
-from polarity_cli.train import train
 from polarity_cli.train_config import TrainConfig
 from polarity_cli.training.run import _StepsShown
+from polarity_cli.verbs.train import train
 
 
 class Bars(SilentObserver):

@@ -13,9 +13,9 @@ import pytest
 from polarity_cli.checkpoint.out_of_fold import NAME, write_scores
 from polarity_cli.config import Context, EvaluateConfig
 from polarity_cli.errors import CheckpointError
-from polarity_cli.evaluate import evaluate
-from polarity_cli.evaluation.answers import Answers
-from polarity_cli.evaluation.result import EvaluateResult
+from polarity_cli.verbs.evaluate import evaluate
+from polarity_cli.verbs.evaluation.answers import Answers
+from polarity_cli.verbs.evaluation.result import EvaluateResult
 from tests.helpers.noting import Noting
 
 

@@ -13,18 +13,18 @@ from polarity_cli.cache.publish import publish
 from polarity_cli.data.splits import review_key
 from polarity_cli.distributed.world import ALONE
 from polarity_cli.errors import PolarityError
-from polarity_cli.prepare import Prepared
 from polarity_cli.train_config import TrainConfig
+from polarity_cli.verbs.prepare import Prepared
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from polarity_cli.evaluation.result import EvaluateResult
-    from polarity_cli.evaluation.trained import TrainedScores
     from polarity_cli.training.outcome import Outcome
     from polarity_cli.training.run import Run
     from polarity_cli.training.state import Record
+    from polarity_cli.verbs.evaluation.result import EvaluateResult
+    from polarity_cli.verbs.evaluation.trained import TrainedScores
 
 _N_CHECKED = 1000
 """Most reviews on which the graphs are compared with the model: enough to see whether int8 turns 0.5% of the labels."""
@@ -61,7 +61,7 @@ def publish_run(run: Run, prepared: Prepared, trained: Trained, *, started: floa
     from polarity_cli.checkpoint.out_of_fold import write_scores
     from polarity_cli.checkpoint.training_texts import write_hashes
     from polarity_cli.encoder.saving import save_checkpoint
-    from polarity_cli.evaluation.trained import TrainedJudge, compare_with_published
+    from polarity_cli.verbs.evaluation.trained import TrainedJudge, compare_with_published
 
     config, outcome = run.config, trained.outcome
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
@@ -87,7 +87,7 @@ def publish_run(run: Run, prepared: Prepared, trained: Trained, *, started: floa
 
 
 def _list_scores(run: Run, trained: Trained) -> TrainedScores:
-    from polarity_cli.evaluation.trained import TrainedScores
+    from polarity_cli.verbs.evaluation.trained import TrainedScores
 
     outcome = trained.outcome
     return TrainedScores(

@@ -19,8 +19,8 @@ from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.errors import CheckpointError
 from polarity_cli.inference.scores import compute_scores
 from polarity_cli.machine import has_gpu
-from polarity_cli.open_model import WEIGHTS, OpenedModel, open_model
 from polarity_cli.scoring.metrics import THRESHOLD
+from polarity_cli.verbs.open_model import WEIGHTS, OpenedModel, open_model
 
 if TYPE_CHECKING:
     from polarity_cli.data.tokenizing import TokenIds

@@ -17,18 +17,18 @@ from polarity_cli.config import Context, EvaluateConfig, ReadOptions
 from polarity_cli.distributed.cache_group import take_turns
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.errors import UsageError
-from polarity_cli.evaluation.reviews_to_score import OUT_OF_FOLD, ReviewsToScore, find_files, find_reviews
 from polarity_cli.extras import require_extra
 from polarity_cli.records import SilentObserver
 from polarity_cli.scoring.row_files import check_row_file
+from polarity_cli.verbs.evaluation.reviews_to_score import OUT_OF_FOLD, ReviewsToScore, find_files, find_reviews
 
 if TYPE_CHECKING:
     from polarity_cli.data.own_columns import NumberedReviews
     from polarity_cli.data.tokenized import TokenizedSplit
-    from polarity_cli.evaluation.against import Contest
-    from polarity_cli.evaluation.answers import Answers
-    from polarity_cli.evaluation.result import EvaluateResult
-    from polarity_cli.open_model import OpenedModel
+    from polarity_cli.verbs.evaluation.against import Contest
+    from polarity_cli.verbs.evaluation.answers import Answers
+    from polarity_cli.verbs.evaluation.result import EvaluateResult
+    from polarity_cli.verbs.open_model import OpenedModel
 
 
 def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE, *, command: str = "") -> EvaluateResult | None:
@@ -40,7 +40,7 @@ def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE, *, 
     Raises:
         PolarityError: the checkpoint, the data or the command line is wrong; each kind as its room raises it.
     """
-    from polarity_cli.evaluation.against import share_positive_class
+    from polarity_cli.verbs.evaluation.against import share_positive_class
 
     if world.is_main:
         _check_files(config)
@@ -67,7 +67,7 @@ def evaluate(config: EvaluateConfig, context: Context, world: World = ALONE, *, 
 
 def _check_files(config: EvaluateConfig) -> None:
     """Refuse files that cannot be written, or twice, and what lacks an extra, before any work is done."""
-    from polarity_cli.evaluation.page import check_page
+    from polarity_cli.verbs.evaluation.page import check_page
 
     outputs = _list_outputs(config)
     for flag, path in outputs.items():
@@ -167,9 +167,9 @@ class _Evaluation:
 
         `others_positive` is the class of the other one that means positive; None goes by the usual names.
         """
-        from polarity_cli.evaluation.against import hold_contest, let_other_answer, read_as_other
-        from polarity_cli.evaluation.answers import AnswerOptions, open_to_answer, read_out_of_fold
-        from polarity_cli.evaluation.known import count_seen
+        from polarity_cli.verbs.evaluation.against import hold_contest, let_other_answer, read_as_other
+        from polarity_cli.verbs.evaluation.answers import AnswerOptions, open_to_answer, read_out_of_fold
+        from polarity_cli.verbs.evaluation.known import count_seen
 
         config, context = self._config, self._context
         options = AnswerOptions(precision=config.precision, positive_class=config.positive_class, threshold=config.threshold)
@@ -191,7 +191,7 @@ class _Evaluation:
             self._contest = hold_contest(self._y_true, self._answers, answers, names, n_seen=n_seen)
 
     def _run(self, model: OpenedModel, task: str = "Evaluating") -> Answers:
-        from polarity_cli.evaluation.answers import answer_reviews
+        from polarity_cli.verbs.evaluation.answers import answer_reviews
 
         return answer_reviews(model, self._token_ids, context=self._context, task=task, world=self._world)
 
@@ -217,8 +217,8 @@ class _Evaluation:
 
     def finish(self, command: str) -> EvaluateResult:
         """Find what is to be found of the answers, and write the files that are asked for."""
-        from polarity_cli.evaluation.judge import Judged, judge
-        from polarity_cli.evaluation.known import count_seen, read_training_rows
+        from polarity_cli.verbs.evaluation.judge import Judged, judge
+        from polarity_cli.verbs.evaluation.known import count_seen, read_training_rows
 
         config, context, reviews = self._config, self._context, self._reviews
         judged = Judged(

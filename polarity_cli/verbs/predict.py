@@ -22,8 +22,8 @@ from polarity_cli.inference.input_files import list_input_files
 from polarity_cli.inference.meter import Meter
 from polarity_cli.inference.stream import predict_stream
 from polarity_cli.inference.tally import Tally
-from polarity_cli.open_predictor import open_predictor
-from polarity_cli.plan_output import STDIN, PredictInput, PredictOutput, Target, is_for_person, plan_output, plan_texts
+from polarity_cli.verbs.open_predictor import open_predictor
+from polarity_cli.verbs.plan_output import STDIN, PredictInput, PredictOutput, Target, is_for_person, plan_output, plan_texts
 
 if TYPE_CHECKING:
     from polarity_cli.checkpoint.checkpoint import Checkpoint

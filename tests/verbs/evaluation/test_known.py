@@ -12,10 +12,10 @@ from polarity_cli.checkpoint.checkpoint import Checkpoint
 from polarity_cli.checkpoint.training_texts import NAME
 from polarity_cli.config import Context, EvaluateConfig
 from polarity_cli.errors import UsageError
-from polarity_cli.evaluate import evaluate
-from polarity_cli.evaluation.known import count_seen, read_training_rows
-from polarity_cli.evaluation.result import EvaluateResult
 from polarity_cli.scoring.values import Slice
+from polarity_cli.verbs.evaluate import evaluate
+from polarity_cli.verbs.evaluation.known import count_seen, read_training_rows
+from polarity_cli.verbs.evaluation.result import EvaluateResult
 from tests.helpers.noting import Noting
 from tests.helpers.reviews import make_reviews, write_csv
 

@@ -11,9 +11,9 @@ from polarity_cli.cache.hashes import hash_file
 from polarity_cli.config import Context
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.errors import UsageError
-from polarity_cli.prepare import Prepared, prepare_together
-from polarity_cli.publish_run import Trained, TrainResult, publish_run
 from polarity_cli.train_config import TrainConfig
+from polarity_cli.verbs.prepare import Prepared, prepare_together
+from polarity_cli.verbs.publish_run import Trained, TrainResult, publish_run
 
 if TYPE_CHECKING:
     from polarity_cli.checkpoint.locate import EncoderLocation
@@ -76,7 +76,7 @@ def _train(run: Run, resumable: ResumableRun | None) -> Trained:
 def _check_out(config: TrainConfig, context: Context) -> None:
     """Refuse what cannot be written, before any work is done."""
     from polarity_cli.checkpoint.checkpoint import check_out
-    from polarity_cli.evaluation.page import check_page
+    from polarity_cli.verbs.evaluation.page import check_page
 
     check_page(config.report)
     check_out(config.out)

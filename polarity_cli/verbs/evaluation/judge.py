@@ -12,17 +12,17 @@ from pathlib import Path
 from polarity_cli.config import Context, EvaluateConfig
 from polarity_cli.data.own_columns import NumberedReviews
 from polarity_cli.data.prepared import PreparedManifest
-from polarity_cli.evaluation.against import Contest, check_contest
-from polarity_cli.evaluation.answers import Answers
-from polarity_cli.evaluation.findings import Findings, write_files
-from polarity_cli.evaluation.known import describe_circumstances, read_groups
-from polarity_cli.evaluation.page import write_page
-from polarity_cli.evaluation.result import EvaluateResult, Served
-from polarity_cli.open_model import OpenedModel
 from polarity_cli.scoring.assessment import Assessment, Scored, TrainingRows, assess
 from polarity_cli.scoring.checks import find_checks
 from polarity_cli.scoring.metrics import compute_metrics
 from polarity_cli.scoring.values import Check
+from polarity_cli.verbs.evaluation.against import Contest, check_contest
+from polarity_cli.verbs.evaluation.answers import Answers
+from polarity_cli.verbs.evaluation.findings import Findings, write_files
+from polarity_cli.verbs.evaluation.known import describe_circumstances, read_groups
+from polarity_cli.verbs.evaluation.page import write_page
+from polarity_cli.verbs.evaluation.result import EvaluateResult, Served
+from polarity_cli.verbs.open_model import OpenedModel
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,10 @@ import pytest
 from polarity_cli.checkpoint.checkpoint import Checkpoint
 from polarity_cli.config import Context, EvaluateConfig
 from polarity_cli.errors import CheckpointError, UsageError
-from polarity_cli.evaluate import evaluate
-from polarity_cli.evaluation.against import Contest, check_contest, hold_contest, share_positive_class
-from polarity_cli.evaluation.answers import Answers
-from polarity_cli.evaluation.result import EvaluateResult
+from polarity_cli.verbs.evaluate import evaluate
+from polarity_cli.verbs.evaluation.against import Contest, check_contest, hold_contest, share_positive_class
+from polarity_cli.verbs.evaluation.answers import Answers
+from polarity_cli.verbs.evaluation.result import EvaluateResult
 from tests.helpers.foreign import ANSWERED, build
 from tests.helpers.noting import Noting
 from tests.helpers.reviews import make_reviews, write_csv

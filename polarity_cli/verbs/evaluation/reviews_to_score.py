@@ -18,7 +18,7 @@ from polarity_cli.data.reviews import has_labels
 from polarity_cli.data.sources import Source, find_source
 from polarity_cli.encoder.tokenizer import find_size, open_tokenizer
 from polarity_cli.errors import HubError, UsageError
-from polarity_cli.prepare import find_prepared, prepare_source
+from polarity_cli.verbs.prepare import find_prepared, prepare_source
 
 _FROM_HUB = ("test", "validation", "train")
 """The splits of a Hub set of which the first that it has is scored, where none is named."""

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from polarity_cli.config import EvaluateConfig
 from polarity_cli.data.own_columns import NumberedReviews
-from polarity_cli.evaluation.answers import Answers
 from polarity_cli.inference.occlusion import find_deciding_words
 from polarity_cli.inference.predictor import Predictor
-from polarity_cli.open_model import OpenedModel
 from polarity_cli.records import LABEL_NAMES, Observer
 from polarity_cli.scoring.row_files import write_rows
 from polarity_cli.scoring.values import Mistake, Suspect
+from polarity_cli.verbs.evaluation.answers import Answers
+from polarity_cli.verbs.open_model import OpenedModel
 
 MOST_EXPLAINED = 50
 """Mistakes whose words are looked at: each is as many texts to answer as it has words."""

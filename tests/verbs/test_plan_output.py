@@ -9,7 +9,7 @@ import pytest
 
 from polarity_cli.config import PredictConfig
 from polarity_cli.errors import UsageError
-from polarity_cli.plan_output import PredictInput, Target, plan_output, plan_texts
+from polarity_cli.verbs.plan_output import PredictInput, Target, plan_output, plan_texts
 
 FORMATS = {".txt": "text", ".neg": "text", ".pos": "text", ".ndjson": "jsonl", ".tab": "tsv"}
 NOTHING, FOLDER, FILE, DEVICE = Target(), Target(True, is_folder=True), Target(True, is_file=True), Target(True)

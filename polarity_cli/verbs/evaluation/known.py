@@ -14,9 +14,9 @@ from polarity_cli.data.prepared import PreparedManifest
 from polarity_cli.data.splits import review_key
 from polarity_cli.data.tokenized import read_split
 from polarity_cli.errors import CacheError, CheckpointError, UsageError
-from polarity_cli.prepare import find_prepared
 from polarity_cli.scoring.assessment import TrainingRows
 from polarity_cli.scoring.circumstances import Circumstances
+from polarity_cli.verbs.prepare import find_prepared
 
 _MOST_READ_AGAIN = 100_000
 """Reviews whose files are read once more to see which have a title."""

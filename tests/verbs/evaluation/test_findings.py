@@ -10,9 +10,9 @@ import pytest
 
 from polarity_cli.config import Context, EvaluateConfig
 from polarity_cli.errors import UsageError
-from polarity_cli.evaluate import evaluate
-from polarity_cli.evaluation import answers
-from polarity_cli.evaluation.result import EvaluateResult
+from polarity_cli.verbs.evaluate import evaluate
+from polarity_cli.verbs.evaluation import answers
+from polarity_cli.verbs.evaluation.result import EvaluateResult
 from tests.helpers.reviews import make_reviews, write_csv
 
 OTHER = {"negative": "positive", "positive": "negative"}
@@ -89,7 +89,7 @@ def test_no_mistake_is_an_empty_table_without_looking_for_words(
 ) -> None:
     right = [row for row in make_reviews(12, seed=13) if row[0] == "positive"][:3]
     source, paths = write_csv(tmp_path / "right.csv", right), [tmp_path / f"{name}.csv" for name in ("e", "s")]
-    monkeypatch.setattr("polarity_cli.evaluation.findings.explain", None)
+    monkeypatch.setattr("polarity_cli.verbs.evaluation.findings.explain", None)
     result = run(context, tiny_checkpoint, source, errors=paths[0], suspects=paths[1])
     assert (result.n_mistakes, result.suspects) == (0, ())
     for path in paths:
@@ -119,7 +119,7 @@ def test_suspects_are_the_labels_that_the_scores_contradict(
 def test_files_that_cannot_be_written_are_refused_before_any_work(
     tiny_checkpoint: Path, new_csv: Path, context: Context, tmp_path: Path, flag: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("polarity_cli.evaluate.find_checkpoint", None)  # which is the first work
+    monkeypatch.setattr("polarity_cli.verbs.evaluate.find_checkpoint", None)  # which is the first work
     suffix = "html" if flag == "report" else "csv"
     (tmp_path / f"folder.{suffix}").mkdir()
     for name in (f"nowhere/x.{suffix}", f"folder.{suffix}", f"new.csv/x.{suffix}"):

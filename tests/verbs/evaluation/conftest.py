@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from polarity_cli.config import Context, DataConfig
-from polarity_cli.train import train
 from polarity_cli.train_config import TrainConfig
+from polarity_cli.verbs.train import train
 from tests.helpers.noting import Noting
 from tests.helpers.reviews import make_reviews, write_csv
 

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polarity_cli.evaluation.answers import Answers
-from polarity_cli.evaluation.verdict import describe_verdict
 from polarity_cli.scoring.assessment import Assessment
 from polarity_cli.scoring.values import Check, Metrics, Suspect
+from polarity_cli.verbs.evaluation.answers import Answers
+from polarity_cli.verbs.evaluation.verdict import describe_verdict
 
 if TYPE_CHECKING:
-    from polarity_cli.evaluation.against import Contest
+    from polarity_cli.verbs.evaluation.against import Contest
 
 SCHEMA = "polarity/evaluate/1"
 """The version of the JSON document; see `schemas/`."""

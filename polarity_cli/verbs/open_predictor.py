@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from polarity_cli.checkpoint.checkpoint import Checkpoint
 from polarity_cli.config import Context, PredictConfig
-from polarity_cli.open_model import WEIGHTS, open_model
+from polarity_cli.verbs.open_model import WEIGHTS, open_model
 
 if TYPE_CHECKING:
     from polarity_cli.inference.predictor import Predictor

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from polarity_cli.config import Context, EvaluateConfig
-from polarity_cli.evaluate import evaluate
-from polarity_cli.evaluation.verdict import describe_verdict
 from polarity_cli.scoring.metrics import compute_metrics
 from polarity_cli.scoring.values import Baseline, Check, Interval
+from polarity_cli.verbs.evaluate import evaluate
+from polarity_cli.verbs.evaluation.verdict import describe_verdict
 from tests.helpers.reviews import make_reviews, write_csv
 
 

@@ -15,11 +15,11 @@ from polarity_cli.data.label_values import normalise_label
 from polarity_cli.data.own_columns import NumberedReviews
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.errors import CheckpointError, UsageError
-from polarity_cli.evaluation.answers import AnswerOptions, Answers, answer_reviews, open_to_answer
 from polarity_cli.scoring.circumstances import count_reviews
 from polarity_cli.scoring.compare import compare
 from polarity_cli.scoring.values import Check, Comparison
 from polarity_cli.text import join_text
+from polarity_cli.verbs.evaluation.answers import AnswerOptions, Answers, answer_reviews, open_to_answer
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Fill the report's page from an evaluation, and write it. Used by `evaluation/judge`, for `--report`."""
+"""Fill the report's page from an evaluation, and write it. Used by `verbs/evaluation/judge`, for `--report`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from polarity_cli import __version__
 from polarity_cli.checkpoint.story import read_story
 from polarity_cli.errors import UsageError
-from polarity_cli.evaluation.against import Contest
-from polarity_cli.evaluation.findings import MOST_SHOWN, Findings, Written
-from polarity_cli.evaluation.result import EvaluateResult
 from polarity_cli.extras import require_extra
 from polarity_cli.records import LABEL_NAMES
 from polarity_cli.scoring.report.content import Compared, Differing, ReportContent
 from polarity_cli.scoring.report.page import write_report
 from polarity_cli.scoring.row_files import check_place
+from polarity_cli.verbs.evaluation.against import Contest
+from polarity_cli.verbs.evaluation.findings import MOST_SHOWN, Findings, Written
+from polarity_cli.verbs.evaluation.result import EvaluateResult
 
 _MOST_SUSPECTS = 50
 _MOST_DIFFERING = 30

@@ -18,16 +18,16 @@ from polarity_cli.config import Context, EvaluateConfig
 from polarity_cli.data.own_columns import NumberedReviews, SplitWithFiles
 from polarity_cli.data.splits import review_key
 from polarity_cli.data.tokenized import TokenizedSplit
-from polarity_cli.evaluation.answers import AnswerOptions, Answers, open_to_answer
-from polarity_cli.evaluation.judge import Judged, Looked, look, report
-from polarity_cli.evaluation.result import EvaluateResult
-from polarity_cli.evaluation.reviews_to_score import find_trained_files
-from polarity_cli.open_model import OpenedModel
-from polarity_cli.prepare import Prepared
 from polarity_cli.records import SilentObserver
 from polarity_cli.scoring.assessment import TrainingRows
 from polarity_cli.scoring.values import Baseline, Check
 from polarity_cli.train_config import TrainConfig
+from polarity_cli.verbs.evaluation.answers import AnswerOptions, Answers, open_to_answer
+from polarity_cli.verbs.evaluation.judge import Judged, Looked, look, report
+from polarity_cli.verbs.evaluation.result import EvaluateResult
+from polarity_cli.verbs.evaluation.reviews_to_score import find_trained_files
+from polarity_cli.verbs.open_model import OpenedModel
+from polarity_cli.verbs.prepare import Prepared
 
 _JUDGED_BY = ("test", "out of fold", "validation")
 """The scores that a run is judged by: the first of these that it has."""
