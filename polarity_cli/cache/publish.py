@@ -45,7 +45,7 @@ def publish(target: Path) -> Iterator[Path]:
             work.chmod(0o755)
         yield work
         with report_unwritable(target):
-            for path in (*work.iterdir(), work):
+            for path in (*work.rglob("*"), work):
                 _flush(path)
             try:
                 work.rename(target)

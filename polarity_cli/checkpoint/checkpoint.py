@@ -2,7 +2,8 @@
 
     model.safetensors, config.json      the whole model, class names in `id2label`
     tokenizer.json, ...                 its tokenizer
-    polarity.fp32.onnx, polarity.int8.onnx     the same model as graphs, which `predict` runs
+    polarity/fp32.onnx, polarity/int8.onnx     the same model as graphs, which `predict` runs
+    onnx/model.onnx, onnx/model_quantized.onnx     and as graphs for other programs, where `export` wrote them
     polarity.json                       the manifest: how it was made, what it scored, and which files belong to it
     history.jsonl                       a line for every step and epoch
     training_texts.u64                  hashes of the reviews that it was trained on, see `checkpoint/training_texts`
@@ -27,6 +28,7 @@ from polarity_cli.cache.locks import Hold, hold
 from polarity_cli.cache.publish import report_unwritable, write_json
 from polarity_cli.checkpoint.card import write_card
 from polarity_cli.checkpoint.classes import check_head, find_positive_class, read_names
+from polarity_cli.checkpoint.folder_check import list_files
 from polarity_cli.checkpoint.manifest import MANIFEST, Manifest, read_manifest
 from polarity_cli.checkpoint.model_folder import ModelFolder
 from polarity_cli.errors import CacheError, CheckpointError, UsageError
@@ -151,9 +153,10 @@ def seal_checkpoint(folder: Path, manifest: dict[str, Any]) -> None:
     """
     with report_unwritable(folder.parent):
         write_card(folder / "README.md", manifest)
-        for path in folder.iterdir():
-            path.chmod(0o644)  # safetensors writes for the owner alone
-        files = {path.name: hash_file(path) for path in sorted(folder.iterdir())}
+        names = [name for name in list_files(folder) if name != MANIFEST]
+        for name in names:
+            (folder / name).chmod(0o644)  # safetensors writes for the owner alone
+        files = {name: hash_file(folder / name) for name in names}
         write_json(folder / MANIFEST, {**manifest, "files": files})
 
 
@@ -197,7 +200,7 @@ def check_out(out: Path) -> None:
             f"--out {out}: it exists and is not a checkpoint that an earlier run published.",
             hint="Name another folder.",
         )
-    extra = sorted({path.name for path in out.iterdir()} - {*manifest.files, MANIFEST})
+    extra = sorted({*list_files(out)} - {*manifest.files, MANIFEST})
     changed = sorted(
         name for name, sha256 in manifest.files.items() if (out / name).is_file() and hash_file(out / name) != sha256
     )

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from polarity_cli.checkpoint.checkpoint import Checkpoint, find_newest
-from polarity_cli.checkpoint.folder_check import is_path
+from polarity_cli.checkpoint.folder_check import is_own_graph, is_path
 from polarity_cli.checkpoint.manifest import read_manifest
 from polarity_cli.config import Context
 from polarity_cli.errors import UsageError
@@ -15,7 +15,6 @@ from polarity_cli.errors import UsageError
 VARIABLE = "POLARITY_CHECKPOINT"
 _USUAL = Path("ckpt")
 """Where `train` publishes, unless it is told otherwise."""
-_GRAPHS = ("polarity.fp32.onnx", "polarity.int8.onnx", "model.onnx", "model.int8.onnx")
 
 
 def find_checkpoint(option: str | Path | None, context: Context) -> Checkpoint:
@@ -49,7 +48,7 @@ def _read_named(name: str, context: Context) -> Checkpoint:
 
     folder, revision = fetch_model(name, context)
     manifest = read_manifest(folder)
-    graphs = sorted(set(_GRAPHS) & manifest.files.keys()) if manifest else []
+    graphs = sorted(path for path in manifest.files if is_own_graph(path)) if manifest else []
     if graphs:
         fetch_files(name, revision, graphs, repo_type="model", context=context, part="graphs")
     return Checkpoint.open(folder, name)

@@ -21,6 +21,10 @@ from polarity_cli.errors import CheckpointError
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 _TEMPLATES = "additional_chat_templates"
 """A folder inside a checkpoint's, whose files the tokenizer's loader reads too."""
+GRAPH_FOLDER, PORTABLE_FOLDER = "polarity", "onnx"
+"""The folders inside a checkpoint's for the graphs that `predict` runs, and for those that other programs run."""
+_OLD_GRAPHS = ("polarity.fp32.onnx", "polarity.int8.onnx", "model.onnx", "model.int8.onnx")
+"""What the graphs that `predict` runs were called in older checkpoints."""
 _LONGEST_NAME = 255
 """Bytes of a file's name on the file systems that are in use."""
 _MIB = 1 << 20
@@ -82,7 +86,8 @@ def check_folder(folder: Path) -> None:
         CheckpointError: a link leaves the folder, a file is no regular one or far too large, or a config names files elsewhere.
     """
     try:
-        paths = sorted(path for path in (*folder.iterdir(), *folder.glob(f"{_TEMPLATES}/*")) if _is_opened(path.name))
+        inner = (*folder.glob(f"{_TEMPLATES}/*"), *folder.glob(f"{GRAPH_FOLDER}/*.onnx"))
+        paths = sorted(path for path in (*folder.iterdir(), *inner) if path in inner or _is_opened(path.name))
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot be read ({error.strerror}).") from error
     root = Path(os.path.realpath(folder))
@@ -132,6 +137,27 @@ def is_plain_name(name: object) -> bool:
     if not isinstance(name, str) or name in ("", ".", "..") or "\0" in name or PurePath(name).name != name:
         return False
     return len(os.fsencode(name)) <= _LONGEST_NAME
+
+
+def is_plain_path(path: object) -> bool:
+    """Tell whether a value names a file of a checkpoint: one in its folder, or in a folder of graphs inside that."""
+    folder, _, name = path.rpartition("/") if isinstance(path, str) else ("", "", path)
+    return folder in ("", GRAPH_FOLDER, PORTABLE_FOLDER) and is_plain_name(name) and (not folder or str(name).endswith(".onnx"))
+
+
+def is_own_graph(path: str) -> bool:
+    """Tell whether a path inside a checkpoint is that of a graph that `predict` runs."""
+    return path in _OLD_GRAPHS or (path.startswith(f"{GRAPH_FOLDER}/") and path.endswith(".onnx"))
+
+
+def list_files(folder: Path) -> list[str]:
+    """Return the paths inside a folder of all that is in it but folders, sorted, with `/` between their parts; links count as files.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    inner = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return sorted(path.relative_to(folder).as_posix() for path in inner)
 
 
 def is_path(name: str) -> bool:

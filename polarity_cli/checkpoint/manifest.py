@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from polarity_cli.cache.publish import read_json
-from polarity_cli.checkpoint.folder_check import is_plain_name
+from polarity_cli.checkpoint.folder_check import is_plain_path
 from polarity_cli.config import SHORTEST_LENGTH, TRUNCATIONS, DataConfig, ReadOptions
 from polarity_cli.data.labels import LabelRule
 from polarity_cli.errors import UsageError
@@ -114,7 +114,7 @@ class Manifest:
         manifest = _read(value, dict)
         files, max_length = _read(manifest.get("files"), dict), _read(manifest.get("max_length"), int)
         # Each of these files is read and compared.
-        _require(all(is_plain_name(name) and isinstance(sha256, str) for name, sha256 in files.items()))
+        _require(all(is_plain_path(name) and isinstance(sha256, str) for name, sha256 in files.items()))
         _require(SHORTEST_LENGTH <= max_length <= _LONGEST and manifest.get("truncation") in TRUNCATIONS)
         return cls(
             data=TrainedData.from_json(manifest.get("data")),

@@ -85,9 +85,9 @@ class Whole(nn.Module):
         self.model = replace_modules(whole, use_fast_dropout(whole))
         use_fast_attention(model)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return the logits `(B, 2)` for token ids `(B, T)` and a mask `(B, T)`."""
-        logits: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None, **more: Tensor) -> Tensor:
+        """Return the logits `(B, 2)` for token ids `(B, T)`, a mask `(B, T)` and what else the model's own code takes."""
+        logits: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask, **more).logits
         return logits
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from polarity_cli.export.padded import make_feeds
+
 if TYPE_CHECKING:
     from polarity_cli.data.tokenizing import TokenIds
 
@@ -48,10 +50,11 @@ def calibrate(model: onnx.ModelProto, token_ids: Sequence[TokenIds]) -> dict[str
     probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     options = ort.SessionOptions()
     options.log_severity_level = 4
+    inputs = [value.name for value in model.graph.input]
     session = ort.InferenceSession(probe.SerializeToString(), options, providers=["CPUExecutionProvider"])
     batches: dict[str, list[InputRange]] = {name: [] for name in names}
     for ids in token_ids:
-        for name, values in zip(names, session.run(names, {"input_ids": ids[None].astype(np.int64)}), strict=True):
+        for name, values in zip(names, session.run(names, make_feeds(inputs, [ids], pad_id=0)), strict=True):
             rows = values.reshape(-1, values.shape[-1])
             chosen = rows[np.unique(np.linspace(0, len(rows) - 1, _N_ROWS).astype(int))]
             batches[name].append(InputRange(rows.min(0), rows.max(0), chosen, len(rows)))

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 _TOLERANCE = 1e-3
 """Largest difference of a logit between the full-precision graph and the model, times 1 plus the largest logit."""
-_N_COMPARED, _N_CALIBRATED = 12, 48
+_N_COMPARED, N_CALIBRATED = 12, 48
 """Texts on which the full-precision graph is compared, and those from which the ranges of int8 are taken."""
-_CALIBRATED_TOKENS = 128
+CALIBRATED_TOKENS = 128
 _LONGEST_COMPARED = 1024
 """Tokens of the longest text compared: full attention to more would take gigabytes."""
 
@@ -45,7 +45,7 @@ def export_graphs(
     """Write a model's graphs into a folder and return what the checks found, for its manifest.
 
     Args:
-        folder: where `polarity.fp32.onnx` and `polarity.int8.onnx` go.
+        folder: where `fp32.onnx` and `int8.onnx` go; made if need be.
         model: two classes, in eval mode.
         token_ids: real texts, special tokens included.
         logits: `(N, 2)`, the model's own for these texts; computed where they are None.
@@ -58,15 +58,14 @@ def export_graphs(
     Raises:
         ExportError: the model has no graph that answers as it does.
     """
-    tiled = np.concatenate([*token_ids, *([token_ids[0]] * (_LONGEST_COMPARED // max(1, len(token_ids[0]))))])
-    ends = [tiled[: min(longest, _LONGEST_COMPARED)], token_ids[0][:3]]  # no length may be fixed by what was traced
-    compared = [*ends, *token_ids[:: max(1, len(token_ids) // _N_COMPARED)][:_N_COMPARED]]
+    compared = add_ends(list(token_ids[:: max(1, len(token_ids) // _N_COMPARED)][:_N_COMPARED]), longest=longest)
     graph, fp32_figures = _trace_checked(model, compared)
     if logits is None:
         logits = compute_model_logits(model, token_ids)
-    calibrated_on = token_ids[:: max(1, len(token_ids) // _N_CALIBRATED)][:_N_CALIBRATED]
-    small = quantize_graph(graph, calibrate(graph, [ids[:_CALIBRATED_TOKENS] for ids in calibrated_on]))
+    calibrated_on = token_ids[:: max(1, len(token_ids) // N_CALIBRATED)][:N_CALIBRATED]
+    small = quantize_graph(graph, calibrate(graph, [ids[:CALIBRATED_TOKENS] for ids in calibrated_on]))
     figures = {"fp32": fp32_figures, "int8": _compare(_run(small, token_ids), logits)}
+    folder.mkdir(exist_ok=True)
     for precision, exported in (("fp32", graph), ("int8", small)):
         (folder / GRAPHS[precision]).write_bytes(exported.SerializeToString())
         (folder / GRAPHS[precision]).chmod(0o644)
@@ -79,6 +78,17 @@ def remove_graphs(folder: Path) -> None:
     """Remove what an export that failed has left in a folder."""
     for name in GRAPHS.values():
         (folder / name).unlink(missing_ok=True)
+
+
+def add_ends(token_ids: Sequence[TokenIds], *, longest: int) -> list[TokenIds]:
+    """Return texts with a very long and a very short one before them: no length may be fixed by what was traced."""
+    tiled = np.concatenate([*token_ids, *([token_ids[0]] * (_LONGEST_COMPARED // max(1, len(token_ids[0]))))])
+    return [tiled[: min(longest, _LONGEST_COMPARED)], token_ids[0][:3], *token_ids]
+
+
+def is_within_tolerance(largest: float, logits: Logits) -> bool:
+    """Tell whether the largest difference of a logit is rounding alone."""
+    return largest <= _TOLERANCE * (1 + float(np.abs(logits).max()))
 
 
 def compute_model_logits(model: PreTrainedModel, token_ids: Sequence[TokenIds]) -> Logits:
@@ -103,10 +113,9 @@ def _trace_checked(model: PreTrainedModel, token_ids: Sequence[TokenIds]) -> tup
         except PolarityError as error:
             reasons.append(str(error))
             continue
-        largest = figures["largest_logit_difference"]
-        if largest <= _TOLERANCE * (1 + float(np.abs(logits).max())):
+        if is_within_tolerance(figures["largest_logit_difference"], logits):
             return graph, figures
-        reasons.append(f"its graph's logits differ by {largest:g}")
+        reasons.append(f"its graph's logits differ by {figures['largest_logit_difference']:g}")
     raise ExportError("; ".join(dict.fromkeys(reasons)))
 
 

@@ -1,14 +1,14 @@
 """A model's full-precision graph, traced by torch's exporter. Next: `export/quantize` and `export/export`.
 
-The graph takes token ids `(B, T)` of one length and no mask, and computes the last block for the classifier's token alone, as
-training does.
+The graph that `predict` runs takes token ids `(B, T)` of one length and no mask; that of other programs takes a mask too. Both
+compute the last block for the classifier's token alone, as training does.
 """
 
 from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 from unittest.mock import patch
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from polarity_cli.encoder.top import Whole
 from polarity_cli.errors import ExportError
+from polarity_cli.export.padded import MASK
 from polarity_cli.export.simplify import fix_shapes, folded_biases
 from polarity_cli.inference.onnx_engine import INPUT, OUTPUT
 
@@ -43,15 +44,15 @@ _TRACING_ERRORS = (
 )
 
 
-class _FromIds(nn.Module):
-    """A model for reviews of one length."""
+class _FromInputs(nn.Module):
+    """A model that takes its inputs by their order, which is how the exporter gives them; without a mask where there is none."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, inputs: Sequence[str]) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.inputs = model, inputs
 
-    def forward(self, input_ids: Tensor) -> Tensor:
-        logits: Tensor = self.model(input_ids, None)
+    def forward(self, *tensors: Tensor) -> Tensor:
+        logits: Tensor = self.model(**{"attention_mask": None, **dict(zip(self.inputs, tensors, strict=True))})
         return logits
 
 
@@ -62,9 +63,19 @@ class _Untouched(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
-        logits: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None, **more: Tensor) -> Tensor:
+        logits: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask, **more).logits
         return logits
+
+
+def _make_input(name: str, n_tokens: int) -> Tensor:
+    """Return what is traced, `(2, n_tokens) int64`: of two texts the second is padded, so that no mask is taken for empty."""
+    if name == INPUT:
+        return torch.randint(0, 5, (2, n_tokens))
+    values = torch.zeros(2, n_tokens, dtype=torch.int64)
+    if name == MASK:
+        values[0], values[1, : n_tokens // 2] = 1, 1
+    return values
 
 
 @contextmanager
@@ -79,8 +90,13 @@ def _silent_exporter() -> Iterator[None]:
         yield
 
 
-def trace_model(model: PreTrainedModel, *, shorten: bool) -> onnx.ModelProto:
-    """Return the graph of a two-class model in eval mode; with `shorten`, its last block for the first token alone.
+def trace_model(model: PreTrainedModel, *, shorten: bool, inputs: Sequence[str] = (INPUT,)) -> onnx.ModelProto:
+    """Return the graph of a two-class model in eval mode.
+
+    Args:
+        model: to trace.
+        shorten: whether its last block is computed for the first token alone.
+        inputs: of the graph, by the names that the model's own code has for them; each is `(B, T) int64`.
 
     Raises:
         ExportError: it is too large for a graph, or its code cannot be traced.
@@ -100,15 +116,15 @@ def trace_model(model: PreTrainedModel, *, shorten: bool) -> onnx.ModelProto:
         with warnings.catch_warnings(), torch.no_grad(), folded_biases(model), _silent_exporter():
             warnings.simplefilter("ignore")  # of traced shapes, which `export` checks, and of the newer exporter's existence
             torch.onnx.export(
-                _FromIds(whole).eval(),
-                (torch.randint(0, 5, (2, n_tokens), device=model.device),),
+                _FromInputs(whole, inputs).eval(),
+                tuple(_make_input(name, n_tokens).to(model.device) for name in inputs),
                 buffer,  # type: ignore[arg-type]
                 # The newer exporter needs another package and ten times as long.
                 dynamo=False,
                 opset_version=_OPSET,
-                input_names=[INPUT],
+                input_names=list(inputs),
                 output_names=[OUTPUT],
-                dynamic_axes={INPUT: {0: "batch", 1: "tokens"}, OUTPUT: {0: "batch"}},
+                dynamic_axes={**{name: {0: "batch", 1: "tokens"} for name in inputs}, OUTPUT: {0: "batch"}},
             )
     except _TRACING_ERRORS as error:
         raise ExportError(

@@ -25,7 +25,9 @@ _MEGABYTE = 1_000_000
 def fetch_files(
     repo: str, revision: str, patterns: Sequence[str], *, repo_type: Literal["dataset", "model"], context: Context, part: str = ""
 ) -> list[Path]:
-    """Return the top-level files of a repository whose names match one of the patterns; they are in one folder.
+    """Return the files of a repository whose paths match one of the patterns; they are in one folder, or in folders inside it.
+
+    A pattern with a `/` is looked for in all folders, others among the top-level files.
 
     Files of an earlier call are not fetched again while their SHA-256 is unchanged. Calls with other patterns for the same
     repository need another `part`, a name under which their files are remembered.
@@ -48,8 +50,8 @@ def fetch_files(
         )
     fetched = _fetch(repo, revision, patterns, repo_type, context)
     if fetched:
-        folder = fetched[0].parent
-        hashes = hash_files(folder, [path.name for path in fetched], notes)
+        folder = _find_snapshot(fetched[0], revision)
+        hashes = hash_files(folder, [path.relative_to(folder).as_posix() for path in fetched], notes)
         with suppress(OSError):  # a cache that cannot be written is one that an offline run cannot use
             record_path.parent.mkdir(parents=True, exist_ok=True)
             write_json(record_path, {"revision": revision, "patterns": list(patterns), "folder": str(folder), "files": hashes})
@@ -62,8 +64,9 @@ def _fetch(repo: str, revision: str, patterns: Sequence[str], repo_type: str, co
 
     disable_progress_bars()  # one bar is shown for all files
     with connect(repo, context.observer) as client:
-        tree = HfApi().list_repo_tree(repo, revision=revision, repo_type=repo_type)
-        files = [file for file in tree if isinstance(file, RepoFile) and any(fnmatch(file.path, p) for p in patterns)]
+        is_deep = any("/" in pattern for pattern in patterns)
+        tree = HfApi().list_repo_tree(repo, revision=revision, repo_type=repo_type, recursive=is_deep)
+        files = [file for file in tree if isinstance(file, RepoFile) and any(_matches(file.path, p) for p in patterns)]
         n_megabytes = sum(file.size for file in files) // _MEGABYTE
         with context.observer.track(f"Fetching {repo} (MB)" if n_megabytes else f"Fetching {repo}", n_megabytes) as advance:
             client.receive = _count_megabytes(advance)
@@ -75,6 +78,15 @@ def _fetch(repo: str, revision: str, patterns: Sequence[str], repo_type: str, co
                 )
                 for file in files
             ]
+
+
+def _matches(path: str, pattern: str) -> bool:
+    return fnmatch(path, pattern) and path.count("/") == pattern.count("/")
+
+
+def _find_snapshot(path: Path, revision: str) -> Path:
+    """Return the folder of a commit in the Hub's cache that a file is in."""
+    return next(folder for folder in path.parents if folder.name == revision)
 
 
 def _fetch_file(download: Callable[[], str], declared: RepoFile, retries: Retries) -> Path:

@@ -16,6 +16,7 @@ from polarity_cli.cache.entries import Entry, Manifest, Place
 from polarity_cli.cache.hashes import are_whole
 from polarity_cli.cache.layout import fingerprint
 from polarity_cli.checkpoint.classes import check_head
+from polarity_cli.checkpoint.folder_check import GRAPH_FOLDER
 from polarity_cli.checkpoint.positions import count_reserved_positions
 from polarity_cli.checkpoint.tokenizer import TOKENIZER, load_backend
 from polarity_cli.config import SHORTEST_LENGTH, TRUNCATIONS
@@ -27,13 +28,17 @@ if TYPE_CHECKING:
 
 FORMAT = 3
 """Raised when what is kept in the cache changes, so that an older entry is made again."""
-GRAPHS = {"fp32": "polarity.fp32.onnx", "int8": "polarity.int8.onnx"}
-"""The file of each precision, in a checkpoint's folder or in the cache.
+GRAPHS = {"fp32": "fp32.onnx", "int8": "int8.onnx"}
+"""The file of each precision: in the folder `polarity` of a checkpoint, or in an entry of the cache.
 
 Not `model.onnx`: these graphs take no attention mask, which programs that look for that name feed, or leave out without a word.
+The graphs for them are in the folder `onnx`, see `export/portable`.
 """
-OLD_GRAPHS = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
-"""What they were called in older checkpoints, which are still read."""
+_NAMES = {
+    "fp32": (f"{GRAPH_FOLDER}/{GRAPHS['fp32']}", GRAPHS["fp32"], "polarity.fp32.onnx", "model.onnx"),
+    "int8": (f"{GRAPH_FOLDER}/{GRAPHS['int8']}", GRAPHS["int8"], "polarity.int8.onnx", "model.int8.onnx"),
+}
+"""Where each may be: in a checkpoint, in the cache, and in older checkpoints, which are still read."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,8 @@ class GraphFolder:
         return f"{path} is damaged: it is not as it was written" if path.exists() else f"{path} is missing"
 
     def _name(self, precision: str | None) -> str:
-        name = precision or self.default
-        return GRAPHS[name] if GRAPHS[name] in self.hashes else OLD_GRAPHS[name]
+        names = _NAMES[precision or self.default]
+        return next((name for name in names if name in self.hashes), names[0])
 
     def load_tokenizer(self) -> ReviewTokenizer:
         """Return what turns texts into token ids.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import time
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -122,7 +123,8 @@ def _export(run: Run, folder: Path) -> dict[str, Any] | None:
     """
     import numpy as np
 
-    from polarity_cli.export.export import export_graphs, remove_graphs
+    from polarity_cli.checkpoint.folder_check import GRAPH_FOLDER
+    from polarity_cli.export.export import export_graphs
 
     examples = run.examples.get("validation", run.examples["train"])
     most = _N_CHECKED if "validation" in run.examples else _N_CHECKED // 4
@@ -131,9 +133,10 @@ def _export(run: Run, folder: Path) -> dict[str, Any] | None:
     with observer.track("Exporting the graphs that predict runs"):
         logits = run.fine_tuner.compute_logits(examples, numbers, world=ALONE)
         try:
-            return export_graphs(folder, run.model, examples.split.get_ids(numbers), logits, longest=run.config.data.max_length)
+            token_ids = examples.split.get_ids(numbers)
+            return export_graphs(folder / GRAPH_FOLDER, run.model, token_ids, logits, longest=run.config.data.max_length)
         except (PolarityError, OSError) as error:  # the weights are worth more than the graphs
-            remove_graphs(folder)
+            shutil.rmtree(folder / GRAPH_FOLDER, ignore_errors=True)
             observer.note(f"No graph for predict: {error}. It is made when predict first needs it.")
             return None
 

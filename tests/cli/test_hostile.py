@@ -101,7 +101,9 @@ def test_manifest_of_wrong_types_is_refused(
     check_outcome(polarity("evaluate", folder), 2, "the manifest is damaged")
 
 
-@pytest.mark.parametrize("name", ["../outside.safetensors", "/etc/hosts.safetensors", "..", ""])
+@pytest.mark.parametrize(
+    "name", ["../outside.safetensors", "/etc/hosts.safetensors", "..", "", "other/x.onnx", "polarity/../x.onnx", "onnx/"]
+)
 def test_manifest_that_names_files_elsewhere_is_refused(
     polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path, name: str
 ) -> None:
@@ -114,11 +116,11 @@ def test_manifest_that_names_files_elsewhere_is_refused(
 
 
 def test_link_in_a_checkpoint_is_not_followed_out_of_it(polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path) -> None:
-    for name in ("polarity.fp32.onnx", "polarity.json", "tokenizer.json"):
-        folder = tmp_path / name / "linked"
+    for name in ("polarity/fp32.onnx", "polarity.json", "tokenizer.json"):
+        folder = tmp_path / name.replace("/", "-") / "linked"
         shutil.copytree(tiny_checkpoint, folder)
         shutil.move(folder / name, folder.parent / "outside")
-        (folder / name).symlink_to("../outside")
+        (folder / name).symlink_to(folder.parent / "outside")
         for args in (("predict", "--checkpoint", folder, "great book"), ("evaluate", folder)):
             check_outcome(polarity(*args), 2, f"{name}: a link that leaves its folder")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from polarity_cli.inference.graphs import GRAPHS, OLD_GRAPHS
+from polarity_cli.inference.graphs import GRAPHS
 from tests.helpers.commands import Outcome, run_polarity
 
 Polarity = Callable[..., Outcome]
@@ -187,7 +187,7 @@ def test_manifest_says_how_well_the_graphs_agree(tiny_checkpoint: Path) -> None:
     graphs = manifest["graphs"]
     assert graphs["fp32"]["largest_logit_difference"] < 1e-3
     assert graphs["int8"]["n_texts"] == manifest["data"]["splits"]["validation"]["n_rows"]
-    assert set(GRAPHS.values()) <= set(manifest["files"])
+    assert {f"polarity/{name}" for name in GRAPHS.values()} <= set(manifest["files"])
     assert graphs["default"] == ("int8" if graphs["int8"]["equal_labels"] >= 0.995 else "fp32")
 
 
@@ -196,8 +196,8 @@ def test_checkpoint_without_graphs_is_exported_once(
 ) -> None:
     foreign = tmp_path / "foreign"
     shutil.copytree(tiny_checkpoint, foreign)
-    for name in ("polarity.json", *GRAPHS.values()):
-        (foreign / name).unlink()
+    (foreign / "polarity.json").unlink()
+    shutil.rmtree(foreign / "polarity")
     first = polarity("predict", "--checkpoint", foreign, "--precision", "fp32", "a great book")
     assert first.code == 0
     assert "has no graph to predict with; one is made now, once" in first.stderr
@@ -217,7 +217,7 @@ def test_checkpoint_without_graphs_is_exported_once(
 def test_torn_graph_in_a_checkpoint_is_made_anew(polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path) -> None:
     folder = tmp_path / "torn"
     shutil.copytree(tiny_checkpoint, folder)
-    graph = folder / GRAPHS["fp32"]
+    graph = folder / "polarity" / GRAPHS["fp32"]
     graph.write_bytes(graph.read_bytes()[:-100])
     outcome = polarity("predict", "--checkpoint", folder, "--precision", "fp32", "a great book")
     assert outcome.code == 0
@@ -229,15 +229,23 @@ def test_torn_graph_in_a_checkpoint_is_made_anew(polarity: Polarity, tiny_checkp
     assert f"{graph} is missing; one is made now" in outcome.stderr
 
 
+@pytest.mark.parametrize(
+    "older",
+    [
+        {"fp32": "polarity.fp32.onnx", "int8": "polarity.int8.onnx"},
+        {"fp32": "model.onnx", "int8": "model.int8.onnx"},
+    ],
+    ids=lambda names: names["fp32"],
+)
 def test_graphs_of_older_checkpoints_are_found_by_their_older_names(
-    polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path
+    polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path, older: dict[str, str]
 ) -> None:
     folder = tmp_path / "older"
     shutil.copytree(tiny_checkpoint, folder)
     manifest = json.loads((folder / "polarity.json").read_text())
     for precision, name in GRAPHS.items():
-        (folder / name).rename(folder / OLD_GRAPHS[precision])
-        manifest["files"][OLD_GRAPHS[precision]] = manifest["files"].pop(name)
+        (folder / "polarity" / name).rename(folder / older[precision])
+        manifest["files"][older[precision]] = manifest["files"].pop(f"polarity/{name}")
     (folder / "polarity.json").write_text(json.dumps(manifest))
     outcome = polarity("predict", "--checkpoint", folder, "a great book")
     assert outcome.stdout == polarity("predict", "--checkpoint", tiny_checkpoint, "a great book").stdout

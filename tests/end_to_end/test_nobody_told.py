@@ -125,7 +125,7 @@ def test_every_command_tells_nobody_and_leaves_nothing(
     run("train", reviews, "--encoder", tiny_encoder, "--epochs", 1)
     run("evaluate", "ckpt")
     run("predict", "--checkpoint", "ckpt", "great product")
-    for name in ("polarity.json", "polarity.fp32.onnx", "polarity.int8.onnx"):
+    for name in ("polarity.json", "polarity/fp32.onnx", "polarity/int8.onnx"):
         (tmp_path / "ckpt" / name).unlink()
     run("predict", "--checkpoint", "ckpt", "great product")  # which exports it
     run("cache", "list")
