@@ -40,6 +40,8 @@ class TrainConfig:
     """Whether to start over where an interrupted run could go on."""
     graphs: bool = True
     """Whether the run ends by writing the graphs that `predict` runs."""
+    export: bool = False
+    """Whether it also writes the graphs that other programs run; see `export/portable`."""
     out: Path = Path("ckpt")
     track: str | None = None
     class_weights: str | None = None

@@ -142,7 +142,8 @@ def is_plain_name(name: object) -> bool:
 def is_plain_path(path: object) -> bool:
     """Tell whether a value names a file of a checkpoint: one in its folder, or in a folder of graphs inside that."""
     folder, _, name = path.rpartition("/") if isinstance(path, str) else ("", "", path)
-    return folder in ("", GRAPH_FOLDER, PORTABLE_FOLDER) and is_plain_name(name) and (not folder or str(name).endswith(".onnx"))
+    is_known = folder in ("", GRAPH_FOLDER, PORTABLE_FOLDER)
+    return is_known and is_plain_name(name) and (not folder or str(name).endswith((".onnx", ".json")))
 
 
 def is_own_graph(path: str) -> bool:
@@ -151,7 +152,9 @@ def is_own_graph(path: str) -> bool:
 
 
 def list_files(folder: Path) -> list[str]:
-    """Return the paths inside a folder of all that is in it but folders, sorted, with `/` between their parts; links count as files.
+    """Return the paths inside a folder of all that is in it but folders, sorted, with `/` between their parts.
+
+    Links count as files.
 
     Raises:
         OSError: a folder cannot be read.

@@ -16,7 +16,7 @@ from polarity_cli.cli.options import paragraphs
 from polarity_cli.cli.parser import Command, Group
 from polarity_cli.distributed.worker_exit import set_up_process
 
-_COMMANDS = ("prepare", "train", "evaluate", "predict", "cache")
+_COMMANDS = ("prepare", "train", "evaluate", "predict", "export", "cache")
 _PROGRAM: dict[str, Any] = {
     "name": "polarity",
     "cls": Group,

@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, Flag] = {
         is_argument=True,
     ),
     "evaluate.checkpoint": Flag(help=_CHECKPOINT, default=_ANY_CHECKPOINT, is_argument=True),
+    "export.checkpoint": Flag(help=_CHECKPOINT, default=_ANY_CHECKPOINT, is_argument=True),
     "sources": Flag(metavar="SOURCE", help=_SOURCES, parse=values.take_all, is_list=True, is_argument=True),
 }
 _INPUT: dict[str, Flag] = {
@@ -163,6 +164,9 @@ _OUTPUT: dict[str, Flag] = {
         names=("--graphs/--no-graphs",),
         help="End by writing the graphs that predict runs; else they are made when it needs them.",
     ),
+    "export": Flag(help="Write the graphs for other programs too, as `polarity export` does."),
+    "onnx": Flag(help="Write onnx/model.onnx and onnx/model_quantized.onnx, which take a mask; so does a line without a flag."),
+    "export.out": Flag(help="Leave the checkpoint as it is, and write a copy with the graphs here."),
     "require": Flag(
         metavar="F1|baseline",
         help="Publish nothing worse than this F1, or than the majority class and TF-IDF; exit with 1.",

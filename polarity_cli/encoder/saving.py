@@ -15,6 +15,16 @@ from polarity_cli.records import EpochRecord, StepRecord
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+_SETTINGS_OF_OTHERS = (
+    "is_local",
+    "local_files_only",
+    "max_length",
+    "pad_to_multiple_of",
+    "stride",
+    "truncation_strategy",
+)
+"""What a tokenizer's config holds of how it was loaded, and of how its makers cut and padded."""
+
 
 def save_checkpoint(
     folder: Path,
@@ -37,7 +47,7 @@ def save_checkpoint(
     tokenizer.truncation_side = "left" if manifest["truncation"] == "tail" else "right"
     try:
         model.save_pretrained(folder)
-        _save_tokenizer(tokenizer, folder)
+        save_tokenizer(tokenizer, folder)
         with (folder / HISTORY).open("w", encoding="utf-8") as lines:
             for record in history:
                 lines.write(json.dumps({"kind": "step" if isinstance(record, StepRecord) else "epoch", **asdict(record)}) + "\n")
@@ -48,12 +58,20 @@ def save_checkpoint(
         ) from error
 
 
-def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Write the tokenizer's files.
+def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Write the tokenizer's files, with no settings for cutting and padding but the checkpoint's own length.
+
+    Programs that take tokenizer.json as it stands would else do what the encoder's makers had set, such as all-MiniLM-L6-v2's
+    padding of everything to 128 tokens.
 
     Raises:
         OSError: the disk refuses.
     """
+    side = "left" if tokenizer.truncation_side == "left" else "right"
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.backend_tokenizer.enable_truncation(tokenizer.model_max_length, direction=side)
+    for name in _SETTINGS_OF_OTHERS:
+        tokenizer.init_kwargs.pop(name, None)
     try:
         tokenizer.save_pretrained(folder)
     except OSError:

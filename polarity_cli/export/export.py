@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 _TOLERANCE = 1e-3
 """Largest difference of a logit between the full-precision graph and the model, times 1 plus the largest logit."""
-_N_COMPARED, N_CALIBRATED = 12, 48
+_N_COMPARED, _N_CALIBRATED = 12, 48
 """Texts on which the full-precision graph is compared, and those from which the ranges of int8 are taken."""
-CALIBRATED_TOKENS = 128
+_CALIBRATED_TOKENS = 128
 _LONGEST_COMPARED = 1024
 """Tokens of the longest text compared: full attention to more would take gigabytes."""
 
@@ -62,8 +62,8 @@ def export_graphs(
     graph, fp32_figures = _trace_checked(model, compared)
     if logits is None:
         logits = compute_model_logits(model, token_ids)
-    calibrated_on = token_ids[:: max(1, len(token_ids) // N_CALIBRATED)][:N_CALIBRATED]
-    small = quantize_graph(graph, calibrate(graph, [ids[:CALIBRATED_TOKENS] for ids in calibrated_on]))
+    calibrated_on = token_ids[:: max(1, len(token_ids) // _N_CALIBRATED)][:_N_CALIBRATED]
+    small = quantize_graph(graph, calibrate(graph, [ids[:_CALIBRATED_TOKENS] for ids in calibrated_on]))
     figures = {"fp32": fp32_figures, "int8": _compare(_run(small, token_ids), logits)}
     folder.mkdir(exist_ok=True)
     for precision, exported in (("fp32", graph), ("int8", small)):

@@ -1,4 +1,4 @@
-"""Padded batches of texts, as other programs feed them to a graph. Used by `export/calibrate` and `export/portable`."""
+"""Padded batches of texts, as other programs feed them to a graph. Used by `export/portable`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TOGETHER = 8
 
 
 def make_feeds(inputs: Sequence[str], token_ids: Sequence[TokenIds], *, pad_id: int) -> dict[str, NDArray[np.int64]]:
-    """Return what a graph takes for some texts, each input `(B, T) int64`: token ids padded on the right, their mask, one segment."""
+    """Return what a graph takes for some texts, each input `(B, T) int64`: token ids padded on the right, mask, one segment."""
     ids, mask = pad(token_ids, pad_id=pad_id)
     values = {"input_ids": ids, MASK: mask, SEGMENTS: np.zeros_like(ids)}
     return {name: values[name] for name in inputs}

@@ -1,7 +1,7 @@
 """Graphs for other programs, with the names and inputs that they look for, checked on padded batches against the model.
 
     onnx/model.onnx              full precision
-    onnx/model_quantized.onnx    int8 products, by `export/quantize`
+    onnx/model_quantized.onnx    weights in int8, by `export/compress`
 
 Those that `predict` runs take no mask, because it pads nothing. Optimum and others pad, and feed a graph only what it names, so
 a graph without a mask would answer wrongly there. Imports torch, so only functions import this module.
@@ -20,16 +20,13 @@ from numpy.typing import NDArray
 
 from polarity_cli import __version__
 from polarity_cli.errors import ExportError
-from polarity_cli.export.calibrate import calibrate
+from polarity_cli.export.compress import compress_weights
 from polarity_cli.export.export import (
-    CALIBRATED_TOKENS,
-    N_CALIBRATED,
     add_ends,
     compute_model_logits,
     is_within_tolerance,
 )
 from polarity_cli.export.padded import MASK, SEGMENTS, run_padded
-from polarity_cli.export.quantize import quantize_graph
 from polarity_cli.export.trace import trace_model
 from polarity_cli.inference.onnx_engine import INPUT
 from polarity_cli.inference.precision import MOST_FLIPPED
@@ -71,8 +68,8 @@ def export_portable(folder: Path, model: PreTrainedModel, token_ids: Sequence[To
 
     Returns:
         `inputs`, and for each precision that was written the largest differences of a logit and of a score from the model's, the
-        share of equal labels, and the number of texts compared. An int8 graph that turns more than 0.5% of the labels is not
-        written, and its figures say so.
+        share of equal labels, and the number of texts compared. An int8 graph that turns more than 0.5% of the labels, and more
+        than one, is not written, and its figures say so.
 
     Raises:
         ExportError: the model has no graph that answers padded batches as it answers single texts.
@@ -82,10 +79,10 @@ def export_portable(folder: Path, model: PreTrainedModel, token_ids: Sequence[To
     compared = add_ends(list(token_ids[:: max(1, len(token_ids) // _MOST_COMPARED)][:_MOST_COMPARED]), longest=reader.longest)
     expected = compute_model_logits(model, compared)
     graph, figures = _trace_checked(model, inputs, compared, expected, reader)
-    calibrated_on = token_ids[:: max(1, len(token_ids) // N_CALIBRATED)][:N_CALIBRATED]
-    small = quantize_graph(graph, calibrate(graph, [ids[:CALIBRATED_TOKENS] for ids in calibrated_on]))
+    small = compress_weights(graph)
     small_figures = _compare(run_padded(small, compared, pad_id=reader.pad_id), expected, sigmoid=reader.sigmoid)
-    is_kept = 1 - small_figures["equal_labels"] <= MOST_FLIPPED
+    n_flipped = round((1 - small_figures["equal_labels"]) * len(compared))
+    is_kept = n_flipped <= max(1, MOST_FLIPPED * len(compared))
     folder.mkdir(exist_ok=True)
     for name, exported in ((PORTABLE["fp32"], graph), *([(PORTABLE["int8"], small)] if is_kept else [])):
         exported.producer_name, exported.producer_version = "polarity", __version__
@@ -101,7 +98,7 @@ def _name_inputs(model: PreTrainedModel, *, gives_segments: bool) -> tuple[str, 
 def _trace_checked(
     model: PreTrainedModel, inputs: Sequence[str], compared: Sequence[TokenIds], expected: NDArray[np.float64], reader: Reader
 ) -> tuple[onnx.ModelProto, dict[str, Any]]:
-    """Return the first graph that answers padded batches as the model answers single texts; the shortened block is tried first."""
+    """Return the first graph that answers padded batches as the model does single texts; the shortened block is tried first."""
     reasons = []
     for shorten in (True, False):
         try:

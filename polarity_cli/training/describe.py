@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from polarity_cli.data.prepared import PreparedManifest
     from polarity_cli.encoder.freeze import FreezePlan
 
-_WITHOUT_EFFECT = ("feature_cache", "fresh", "graphs", "of", "out", "report", "require", "target_precision", "track")
+_WITHOUT_EFFECT = ("export", "feature_cache", "fresh", "graphs", "of", "out", "report", "require", "target_precision", "track")
 """Settings that change nothing that is learned."""
 _PACKAGES = ("torch", "numpy", "transformers", "tokenizers", "accelerate", "datasets", "onnxruntime", "scikit-learn")
 

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from polarity_cli.verbs.evaluation.result import EvaluateResult
     from polarity_cli.verbs.evaluation.trained import TrainedScores
 
-_N_CHECKED = 1000
-"""Most reviews on which the graphs are compared with the model: enough to see whether int8 turns 0.5% of the labels."""
-
 
 @dataclass(frozen=True)
 class TrainResult:
@@ -79,6 +76,7 @@ def publish_run(run: Run, prepared: Prepared, trained: Trained, *, started: floa
         if "out of fold" in outcome.y_scores:
             write_scores(work, outcome.y_scores["out of fold"])
         manifest["graphs"] = _export(run, work) if config.graphs else None
+        manifest["onnx"] = _export_portable(run, work) if config.export else None
         manifest["seconds"] = round(time.perf_counter() - started, 1)
         seal_checkpoint(work, manifest)
     replaced = () if refusal else compare_with_published(config.out, manifest)
@@ -117,18 +115,12 @@ def _find_refusal(config: TrainConfig, manifest: dict[str, Any]) -> str | None:
 
 
 def _export(run: Run, folder: Path) -> dict[str, Any] | None:
-    """Write the graphs that `predict` runs and return how far they agree with the model; None where there can be none.
-
-    They are compared on the validation split, or on some training reviews where there is none.
-    """
-    import numpy as np
-
+    """Write the graphs that `predict` runs and return how far they agree with the model; None where there can be none."""
     from polarity_cli.checkpoint.folder_check import GRAPH_FOLDER
     from polarity_cli.export.export import export_graphs
+    from polarity_cli.export.texts import choose_texts
 
-    examples = run.examples.get("validation", run.examples["train"])
-    most = _N_CHECKED if "validation" in run.examples else _N_CHECKED // 4
-    numbers = np.arange(0, len(examples), -(-len(examples) // most))
+    examples, numbers = choose_texts(run.examples)
     observer = run.context.observer
     with observer.track("Exporting the graphs that predict runs"):
         logits = run.fine_tuner.compute_logits(examples, numbers, world=ALONE)
@@ -138,6 +130,28 @@ def _export(run: Run, folder: Path) -> dict[str, Any] | None:
         except (PolarityError, OSError) as error:  # the weights are worth more than the graphs
             shutil.rmtree(folder / GRAPH_FOLDER, ignore_errors=True)
             observer.note(f"No graph for predict: {error}. It is made when predict first needs it.")
+            return None
+
+
+def _export_portable(run: Run, folder: Path) -> dict[str, Any] | None:
+    """Write the graphs for other programs, which `--export` asks for, and what the checks found; None if there are none."""
+    from polarity_cli.checkpoint.folder_check import PORTABLE_FOLDER
+    from polarity_cli.export.portable import Reader, export_portable
+    from polarity_cli.export.texts import choose_texts
+
+    examples, numbers = choose_texts(run.examples)
+    reader = Reader(
+        pad_id=run.tokenizer.pad_token_id or 0,
+        gives_segments="token_type_ids" in run.tokenizer.model_input_names,
+        longest=run.config.data.max_length,
+    )
+    observer = run.context.observer
+    with observer.track("Exporting graphs for other programs"):
+        try:
+            return export_portable(folder / PORTABLE_FOLDER, run.model, examples.split.get_ids(numbers), reader)
+        except (PolarityError, OSError) as error:
+            shutil.rmtree(folder / PORTABLE_FOLDER, ignore_errors=True)
+            observer.warn(f"No graphs for other programs: {error}.")
             return None
 
 

@@ -13,7 +13,7 @@ from polarity_cli.cli.app import make_app
 from polarity_cli.cli.flag import name_flag
 from polarity_cli.cli.flags import ARGUMENTS, FLAGS
 from polarity_cli.cli.options import Call, list_settings
-from polarity_cli.config import DataConfig, EvaluateConfig, PredictConfig, PruneConfig
+from polarity_cli.config import DataConfig, EvaluateConfig, ExportConfig, PredictConfig, PruneConfig
 from polarity_cli.train_config import TrainConfig
 from tests.helpers.commands import Outcome
 
@@ -23,11 +23,12 @@ CONFIGS = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
     "predict": PredictConfig,
+    "export": ExportConfig,
     "cache prune": PruneConfig,
 }
 WITHOUT = {"source", "more_sources", "preferred_text"}
 """Fields that SOURCE fills, and one that a checkpoint does."""
-COMMANDS = ("", "prepare", "train", "evaluate", "predict", "cache", "cache list", "cache prune")
+COMMANDS = ("", "prepare", "train", "evaluate", "predict", "export", "cache", "cache list", "cache prune")
 
 
 def squeeze(text: str) -> str:

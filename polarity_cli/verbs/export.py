@@ -1,0 +1,169 @@
+"""The verb `export`: graphs of a checkpoint for other programs, checked against its weights."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from polarity_cli.cache.hashes import hash_file
+from polarity_cli.cache.publish import read_json, report_unwritable, write_json
+from polarity_cli.checkpoint.checkpoint import Checkpoint, publish_checkpoint
+from polarity_cli.checkpoint.choose import find_checkpoint
+from polarity_cli.checkpoint.folder_check import PORTABLE_FOLDER, list_files
+from polarity_cli.checkpoint.reseal import reseal_checkpoint
+from polarity_cli.checkpoint.tokenizer import TOKENIZER
+from polarity_cli.config import Context, ExportConfig, ReadOptions
+from polarity_cli.errors import ExportError, UsageError
+from polarity_cli.extras import require_extra
+from polarity_cli.formats import open_path
+
+if TYPE_CHECKING:
+    from polarity_cli.data.tokenizing import TokenIds
+    from polarity_cli.encoder.torch_engine import TorchCheckpoint
+
+RECORD = "polarity.json"
+"""In the folder of graphs: the hash of each, and what the checks found."""
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What was exported."""
+
+    checkpoint: Checkpoint
+    """With its graphs."""
+    onnx: dict[str, Any]
+    """What the checks found; see `export/portable`."""
+    checked_on: str
+    """The texts that the graphs were calibrated and checked on."""
+
+
+def export(config: ExportConfig, context: Context) -> ExportResult:
+    """Write a checkpoint's graphs for other programs into its folder `onnx`, or into a copy of the checkpoint.
+
+    Raises:
+        UsageError: the checkpoint is not in a folder of the user's own and `--out` names none, or the folder has graphs that
+            another program wrote.
+        CheckpointError, HubError: there is no such checkpoint, or it is damaged.
+        ExportError: the model has no graph that answers as it does.
+        CacheError: the folder cannot be written.
+    """
+    require_extra("train", "polarity export")
+    checkpoint = find_checkpoint(config.checkpoint, context)
+    _check_place(checkpoint, config, context)
+    if config.out is not None:
+        publish_checkpoint(checkpoint.folder, config.out)
+        checkpoint = Checkpoint.open(config.out, str(config.out))
+    from polarity_cli.encoder.agreement import load_checkpoint
+
+    # Which class means positive is nothing to a graph.
+    with context.observer.track("Loading the checkpoint"):
+        loaded = load_checkpoint(checkpoint, positive_class="1")
+    texts, checked_on = _find_texts(checkpoint, loaded, context)
+    with context.observer.track("Exporting graphs for other programs"):
+        figures = _write_graphs(checkpoint, loaded, texts)
+        changed = [f"{PORTABLE_FOLDER}/{name}" for name in _list_ours(checkpoint.folder / PORTABLE_FOLDER)]
+        changed += _clean_tokenizer(checkpoint)
+        reseal_checkpoint(checkpoint.folder, {"onnx": figures}, changed)
+    if not figures["int8"]["written"]:
+        share = 1 - figures["int8"]["equal_labels"]
+        context.observer.warn(f"No int8 graph: it would turn {share:.1%} of {figures['int8']['n_texts']} labels.")
+    return ExportResult(checkpoint, figures, checked_on)
+
+
+def _check_place(checkpoint: Checkpoint, config: ExportConfig, context: Context) -> None:
+    """Refuse to write into a cache, or over graphs of other programs.
+
+    Raises:
+        UsageError: that is what it would be.
+    """
+    folder = checkpoint.folder.resolve()
+    is_kept = folder.is_relative_to(context.cache_dir.resolve()) or folder.parent.name == "snapshots"
+    if config.out is None and is_kept:
+        raise UsageError(f"{checkpoint.name} is in a cache.", hint="Name a folder for a copy with the graphs: --out ./exported.")
+    graphs = checkpoint.folder / PORTABLE_FOLDER
+    if graphs.exists() and not _is_ours(graphs):
+        hint = "Move them away, or export a copy of the checkpoint without them."
+        raise UsageError(f"{graphs}: holds what this program did not write, or was changed since.", hint=hint)
+
+
+def _is_ours(graphs: Path) -> bool:
+    """Tell whether a folder holds the graphs that an export wrote, as it wrote them, and nothing else."""
+    try:
+        hashes = (read_json(graphs / RECORD) or {}).get("files")
+        names = list_files(graphs)
+        return isinstance(hashes, dict) and {*hashes, RECORD} == {*names} and _hash(graphs, names) == hashes
+    except OSError:
+        return False
+
+
+def _hash(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    return {name: hash_file(folder / name) for name in names if name != RECORD}
+
+
+def _list_ours(graphs: Path) -> list[str]:
+    return list_files(graphs) if graphs.is_dir() else []
+
+
+def _write_graphs(checkpoint: Checkpoint, loaded: TorchCheckpoint, texts: Sequence[TokenIds]) -> dict[str, Any]:
+    """Write the folder of graphs beside its place, and put it there whole, in place of an earlier one."""
+    from polarity_cli.encoder.loading import load_tokenizer
+    from polarity_cli.export.portable import Reader, export_portable
+
+    reader = Reader(
+        pad_id=loaded.tokenizer.pad_id or 0,
+        gives_segments="token_type_ids" in load_tokenizer(checkpoint.model).model_input_names,
+        longest=loaded.max_length,
+        sigmoid=loaded.sigmoid,
+    )
+    graphs = checkpoint.folder / PORTABLE_FOLDER
+    work = checkpoint.folder / f".{PORTABLE_FOLDER}.{secrets.token_hex(4)}"
+    try:
+        with report_unwritable(checkpoint.folder):
+            figures = export_portable(work, loaded.model, texts, reader)
+            write_json(work / RECORD, {"files": _hash(work, list_files(work)), **figures})
+            for path in work.iterdir():
+                path.chmod(0o644)
+            if graphs.exists():
+                graphs.rename(work / "earlier")
+                shutil.rmtree(work / "earlier")
+            work.rename(graphs)
+    except ExportError as error:
+        raise ExportError(f"{checkpoint.name} cannot be exported: {error}.") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return figures
+
+
+def _clean_tokenizer(checkpoint: Checkpoint) -> list[str]:
+    """Write the tokenizer of an older checkpoint of this program as newer ones have it; return the names of its files."""
+    if checkpoint.manifest is None:
+        return []
+    from polarity_cli.encoder.loading import load_tokenizer
+    from polarity_cli.encoder.saving import save_tokenizer
+
+    names = [TOKENIZER, "tokenizer_config.json"]
+    with report_unwritable(checkpoint.folder):
+        save_tokenizer(load_tokenizer(checkpoint.model), checkpoint.folder)
+    return names
+
+
+def _find_texts(checkpoint: Checkpoint, loaded: TorchCheckpoint, context: Context) -> tuple[list[TokenIds], str]:
+    """Return token ids of the reviews that the run's own graphs were checked on, where the cache still has them, else built-in
+    ones, and what they are."""
+    from polarity_cli.data.tokenized import read_split
+    from polarity_cli.export.texts import choose_texts
+    from polarity_cli.sample import SAMPLE_DIR
+    from polarity_cli.verbs.prepare import find_prepared
+
+    entry = find_prepared(context.cache_dir, checkpoint.manifest.data.fingerprint) if checkpoint.manifest else None
+    if entry is not None:
+        names = [name for name in ("validation", "train") if f"{name}.arrow" in entry.manifest["files"]]
+        split, numbers = choose_texts({name: read_split(entry.folder / f"{name}.arrow") for name in names[:1]})
+        return split.get_ids(numbers), f"{len(numbers):,} of its own reviews ({names[0]})"
+    rows = open_path(SAMPLE_DIR / "test.jsonl", ReadOptions()).records
+    texts = [f"{row.fields['title']}: {row.fields['content']}" for row in rows if row.fields]
+    return loaded.load_tokenizer().encode(texts), f"{len(texts):,} built-in reviews, which are English"
