@@ -236,7 +236,8 @@ class _Labelling:
 
 def _admit(reading: Reading, format: str, names: Names, columns: Sequence[str]) -> Iterator[Record]:
     """Return records of which those that do not fit the output are broken."""
-    if format == "text":
+    has_one_schema = reading.stream.schema is not None and format in _UNIFORM  # its columns were compared with the output's
+    if format == "text" or has_one_schema:
         return reading.records
     fixed = frozenset(columns) if format in _UNIFORM else None
     return (admit(record, names, fixed) for record in reading.records)
