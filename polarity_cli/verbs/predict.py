@@ -147,7 +147,7 @@ def _take_share(
     shard = f"Shard {config.shard[0]} of {config.shard[1]}"
     if not parts:
         context.observer.note(
-            f"{shard}: {n_all:,} {'input is' if n_all == 1 else 'inputs are'} with other shards; nothing to do."
+            f"{shard}: other shards have all there is; nothing to do."
         )
         return [replace(planned[0], inputs=())] if as_json else []
     shown = [
