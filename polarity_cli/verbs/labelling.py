@@ -54,6 +54,8 @@ class Predicted:
     """Files that were to be read, those that were finished before included."""
     n_skipped: int = 0
     """Files whose answers were finished before."""
+    files: list[dict[str, object]] = field(default_factory=list)
+    """Of a folder of outputs: each file, its output, and whether it was finished before."""
 
 
 class Labelling:
@@ -77,6 +79,8 @@ class Labelling:
         self._left = config.limit if config.rank is None else None
         """Records that may still be read; None for all."""
         self._said = ""
+        self.precision: str | None = None
+        """What answers, where it is settled before anything is read."""
         self._about: dict[str, object] = {"checkpoint": checkpoint.name, "inputs": list(config.input)}
 
     def write(self, output: PredictOutput) -> None:
@@ -158,6 +162,7 @@ class Labelling:
         """Answer in a precision that was settled, also where another one was loaded."""
         if self._predictor is not None and self._predictor.name != precision:
             self._predictor = None
+        self.precision = precision
         if precision in PRECISIONS:
             self._config = replace(self._config, precision=precision)
 
@@ -168,10 +173,15 @@ class Labelling:
 
     def _describe(self) -> dict[str, object]:
         """Return what a document says of all records."""
-        counts: dict[str, object] = {"n_records": self.done.n_records, "left_out": self.done.losses.to_json()}
-        config = self._config
-        more = {"rank": config.rank, "limit": config.limit, "shard": None if config.shard is None else list(config.shard)}
-        return counts | {"n_files": self.done.n_files} | {name: value for name, value in more.items() if value is not None}
+        config, done = self._config, self.done
+        return {
+            "n_records": done.n_records,
+            "left_out": done.losses.to_json(),
+            "n_files": done.n_files,
+            "rank": config.rank,
+            "limit": config.limit,
+            "shard": None if config.shard is None else list(config.shard),
+        }
 
     def _rank(self, writer: Writer) -> Writer:
         """Return a writer of the records that rank highest, where only those are wanted."""
@@ -202,7 +212,7 @@ class Labelling:
             return terminal.make_writer(sink)
         if terminal:
             sink = terminal.protect(sink, as_json=self._as_json or output.format == "jsonl")
-        if self._as_json:
+        if self._as_json and not output.is_in_folder:
             return DocumentWriter(sink, names, self._about)
         return make_writer(output.format, sink, stream, columns, names, escaped=self._config.escape_formulas)
 

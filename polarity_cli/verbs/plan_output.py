@@ -172,13 +172,14 @@ def _name_output(part: PredictInput, config: PredictConfig, relative: Path) -> P
 
 def _check(outputs: Sequence[PredictOutput], config: PredictConfig, *, as_json: bool, for_person: bool) -> None:
     """Refuse options that do not go together."""
-    if as_json and config.output is not None and str(config.output) != STDIN:
+    is_document = as_json and not outputs[0].is_in_folder  # of a folder, --json prints what became of its files
+    if is_document and not is_stdout(config.output):
         raise UsageError("--json prints one document on standard output, and --output writes a file.", hint="Give one of them.")
     _check_selection(outputs, config)
     formats = {output.format for output in outputs}
-    if config.explain and not (as_json or for_person or formats == {"jsonl"}):
+    if config.explain and not (is_document or for_person or formats == {"jsonl"}):
         raise UsageError("--explain writes to a terminal or as JSON.", hint="Add --format jsonl or --json.")
-    if config.escape_formulas and (as_json or for_person or not formats <= set(TABLES)):
+    if config.escape_formulas and (is_document or for_person or not formats <= set(TABLES)):
         raise UsageError("--escape-formulas is for CSV and TSV.", hint="Add --format csv, or leave it out.")
 
 

@@ -12,7 +12,9 @@ from polarity_cli.checkpoint.choose import find_checkpoint
 from polarity_cli.config import Context, PredictConfig
 from polarity_cli.errors import UsageError
 from polarity_cli.formats import find_format
-from polarity_cli.formats.output_file import check_extra
+from polarity_cli.formats.decoding import emit
+from polarity_cli.formats.jsonl import dump_json
+from polarity_cli.formats.output_file import check_extra, open_output
 from polarity_cli.inference.input_files import list_input_files
 from polarity_cli.inference.meter import Meter
 from polarity_cli.verbs.finished import identify, open_finished
@@ -28,6 +30,9 @@ from polarity_cli.verbs.plan_output import (
     plan_texts,
 )
 from polarity_cli.verbs.share import take_share
+
+FILES_SCHEMA = "polarity/predict-files/1"
+"""The version of the JSON document about the files of a folder; see `schemas/`."""
 
 if TYPE_CHECKING:
     from polarity_cli.checkpoint.checkpoint import Checkpoint
@@ -59,7 +64,7 @@ def predict(
     """
     inputs = _find_inputs(config, context, texts)
     planned = plan_output(inputs, config, _look_at(config.output), as_json=as_json, on_terminal=terminal is not None)
-    if not as_json and not (terminal and is_for_person(config)):
+    if planned[0].is_in_folder or not (as_json or (terminal and is_for_person(config))):
         for format in {output.format for output in planned}:
             check_extra(format)
     for text in texts:
@@ -74,16 +79,18 @@ def predict(
     with Meter(() if is_among_answers else paths, context.observer, limit=None if config.rank else config.limit) as meter:
         labelling = Labelling(config, context, checkpoint, meter, stdin=stdin, terminal=terminal, as_json=as_json)
         labelling.done.n_files = len(paths)
-        if planned[0].is_in_folder:
+        if planned[0].is_in_folder and outputs:
             _write_rest(outputs, labelling, inputs[0], config=config, context=context, checkpoint=checkpoint, meter=meter)
         else:
-            if config.shard is not None and outputs and config.precision is None:
+            if config.shard is not None and paths and config.precision is None:
                 labelling.load_by(inputs[0])  # so that all processes answer alike
             elif any(part.is_slow for part in inputs):
                 labelling.load(())
             for output in outputs:
                 labelling.write(output)
     done = labelling.done
+    if as_json and planned[0].is_in_folder:
+        _print_files(done, config, checkpoint.name, labelling.precision)
     done.losses.report(context.observer, config.on_error)
     if paths:
         context.observer.note(_describe(done, config, checkpoint.name, labelling.answers_in))
@@ -110,6 +117,14 @@ def _write_rest(
     rest = []
     for output in outputs:
         change = finished.find_change(output, precision)
+        part = output.inputs[0]
+        about: dict[str, object] = {
+            "input": str(part.path),
+            "row_groups": part.row_groups,
+            "output": str(output.path),
+            "skipped": change is None,
+        }
+        labelling.done.files.append(about)
         if change is None:
             labelling.done.n_skipped += 1
             continue
@@ -136,6 +151,28 @@ def _describe(done: Predicted, config: PredictConfig, checkpoint: str, answers_i
     return f"{files}; {sentence}" if done.n_files > 1 or skipped else sentence
 
 
+def _print_files(done: Predicted, config: PredictConfig, checkpoint: str, precision: str | None) -> None:
+    """Write a document to standard output that says what became of each file of a folder."""
+    labels = done.tally.labels
+    document = {
+        "schema": FILES_SCHEMA,
+        "checkpoint": checkpoint,
+        "inputs": list(config.input),
+        "output": str(config.output),
+        "precision": precision,
+        "shard": config.shard,
+        "n_files": done.n_files,
+        "n_skipped": done.n_skipped,
+        "n_records": done.n_records,
+        "labels": {name: labels[name] for name in ("positive", "negative", "uncertain")} | {"none": labels[""]},
+        "left_out": done.losses.to_json(),
+        "seconds": done.tally.seconds,
+        "files": done.files,
+    }
+    with open_output(None) as sink:
+        emit(sink, dump_json(document) + "\n")
+
+
 def _take_share(
     planned: Sequence[PredictOutput], config: PredictConfig, context: Context, *, as_json: bool
 ) -> Sequence[PredictOutput]:
@@ -146,10 +183,8 @@ def _take_share(
     n_all, parts = sum(len(output.inputs) for output in planned), [part for output in outputs for part in output.inputs]
     shard = f"Shard {config.shard[0]} of {config.shard[1]}"
     if not parts:
-        context.observer.note(
-            f"{shard}: other shards have all there is; nothing to do."
-        )
-        return [replace(planned[0], inputs=())] if as_json else []
+        context.observer.note(f"{shard}: other shards have all there is; nothing to do.")
+        return [replace(planned[0], inputs=())] if as_json and not planned[0].is_in_folder else []
     shown = [
         f"{part.path}, row groups {part.row_groups[0] + 1} to {part.row_groups[1]}" if part.row_groups else str(part.path)
         for part in parts[:3]

@@ -329,3 +329,24 @@ def test_rank_in_a_document_and_its_refusals(polarity: Polarity, tiny_checkpoint
     outcome = polarity("predict", "--checkpoint", tiny_checkpoint, "-i", "r.txt", "-o", "o", "--rank", "negative", "--limit", "3")
     assert outcome.code == 2
     assert "it is a folder, and --rank negative gives one list" in outcome.stderr
+
+
+def test_document_of_a_folder_says_what_became_of_each_file(polarity: Polarity, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    from jsonschema import Draft202012Validator
+
+    from polarity_cli.schemas import read_schema
+
+    write_files(tmp_path / "in", 2500)
+    documents = []
+    for more in ((), (), ("--shard", "1/40"), ("--shard", "2/40")):
+        outcome = call(polarity, tiny_checkpoint, "--input", "in", "--output", "out", "--json", "--precision", "int8", *more)
+        documents.append(json.loads(outcome.stdout))
+        assert list(Draft202012Validator(read_schema(documents[-1]["schema"])).iter_errors(documents[-1])) == []
+    first, again, *shards = documents
+    assert (first["n_files"], first["n_skipped"], first["n_records"], sum(first["labels"].values())) == (6, 0, 15_000, 15_000)
+    assert (again["n_files"], again["n_skipped"], again["n_records"]) == (6, 6, 0)
+    assert [file["skipped"] for file in again["files"]] == [True] * 6
+    assert all((tmp_path / file["output"]).is_file() for file in first["files"])
+    assert [shard["shard"] for shard in shards] == [[1, 40], [2, 40]]
+    assert all(shard["n_files"] == len(shard["files"]) for shard in shards)
+    assert min(shard["n_files"] for shard in shards) == 0
