@@ -22,6 +22,7 @@ TRUNCATIONS = ("head", "head-tail", "tail")
 SPLITS = ("all", "test", "train", "validation")
 PRECISIONS = ("fp32", "int8")
 ON_ERROR = ("fail", "keep", "skip")
+RANKS = ("negative", "positive", "uncertain")
 All = Literal["all"]
 
 
@@ -167,9 +168,22 @@ class PredictConfig:
     on_error: str = "fail"
     """What becomes of a broken record: the run fails, or it is skipped, or kept with an empty label."""
     explain: bool = False
+    shard: tuple[int, int] | None = None
+    """Which of how many processes this is, counted from 1; each labels its share of the inputs."""
+    rank: str | None = None
+    """In place of all records the `limit` that are nearest the threshold, or most surely of a class."""
+    limit: int | None = None
+    """Most records that are written; without `rank` the first ones, and no more are read."""
 
     def __post_init__(self) -> None:
         check_choice("--on-error", self.on_error, ON_ERROR)
+        if self.rank is not None:
+            check_choice("--rank", self.rank, RANKS)
+            require(self.limit is not None, f"--rank {self.rank} needs --limit N.", hint="Say how many: --limit 100.")
+        require(self.limit is None or self.limit >= 1, f"--limit {self.limit}: expected a number from 1.")
+        if self.shard is not None:
+            k, n = self.shard
+            require(1 <= k <= n, f"--shard {k}/{n}: expected a number from 1 to {max(n, 1)} before the stroke.")
         if self.precision is not None:
             check_choice("--precision", self.precision, PRECISIONS)
         check_threshold(self.threshold)

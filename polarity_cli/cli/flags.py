@@ -40,7 +40,7 @@ _INPUT: dict[str, Flag] = {
     "input": Flag(
         names=("--input", "-i"),
         metavar="FILE",
-        help="Read records from a file, a glob or a folder, also compressed; may be given several times.",
+        help="Read records from a file, a glob or all of a folder, also compressed; may be given several times.",
         parse=values.take_all,
         is_list=True,
     ),
@@ -189,7 +189,7 @@ _OUTPUT: dict[str, Flag] = {
         names=("--output", "-o"),
         metavar="FILE",
         help="Write to a file, which appears, or replaces an earlier one, when it is complete; several inputs need a folder "
-        "or one file for all.",
+        "or one file for all. In a folder, what the same command finished before is skipped.",
     ),
     "format": Flag(
         metavar="|".join(WRITTEN_FORMATS),
@@ -201,6 +201,18 @@ _OUTPUT: dict[str, Flag] = {
         help="Stands before `label` and `score`, the added columns.",
         default="predicted_ where either is taken",
     ),
+    "shard": Flag(
+        metavar="K/N",
+        help="Label the K-th of N shares of the inputs, from 1 to N: files, or row groups where there are fewer files. "
+        "In a Slurm array: --shard $SLURM_ARRAY_TASK_ID/64.",
+        default="all inputs",
+        parse=values.parse_shard,
+    ),
+    "rank": Flag(
+        metavar="uncertain|negative|positive",
+        help="Write only the --limit records that are nearest the threshold, or most surely of a class, the first first.",
+    ),
+    "limit": Flag(metavar="N", help="Write at most so many records; without --rank the first ones, and read no more."),
     "escape_formulas": Flag(help=_FORMULAS),
     "min_confidence": Flag(metavar="P", help="Answer `uncertain` where the score would be below this probability."),
     "explain": Flag(help="Show what each word adds, by leaving it out; a terminal or JSON only. As slow as it says."),

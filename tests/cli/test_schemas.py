@@ -18,6 +18,7 @@ from polarity_cli.cache.contents import _DEPTHS
 from polarity_cli.cli import cache, export, prepare, train
 from polarity_cli.formats import results
 from polarity_cli.schemas import list_schemas, read_schema
+from polarity_cli.verbs import predict
 from polarity_cli.verbs.evaluation import result
 from tests.helpers.commands import REPOSITORY, Outcome
 from tests.helpers.reviews import make_reviews, write_csv
@@ -154,6 +155,7 @@ def test_every_command_names_a_schema_and_every_schema_has_a_command() -> None:
         train.PLAN_SCHEMA,
         result.SCHEMA,
         results.SCHEMA,
+        predict.FILES_SCHEMA,
     )
     assert sorted(named) == list(list_schemas())
 
@@ -188,7 +190,7 @@ def test_wheel_holds_the_schemas(tmp_path: Path) -> None:
     held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("polarity_cli/schemas/")}
     files = {f"polarity_cli/schemas/{path.name}" for path in (REPOSITORY / "polarity_cli" / "schemas").glob("*.json")}
     assert files <= held
-    assert len(files) == len(list_schemas()) == 8
+    assert len(files) == len(list_schemas()) == 9
 
 
 # Export
@@ -342,8 +344,9 @@ def test_what_prune_keeps_fits_its_schema(polarity: Polarity, cache_dir: Path) -
         ("--input", "broken.jsonl", "--on-error", "keep"),
         ("--input", "broken.jsonl", "--on-error", "skip"),
         ("--input", "empty.txt"),
+        ("--input", "reviews.csv", "--shard", "1/1", "--rank", "negative", "--limit", 1000),
     ],
-    ids=["texts", "options", "table", "prefix", "kept", "skipped", "nothing"],
+    ids=["texts", "options", "table", "prefix", "kept", "skipped", "nothing", "ranked"],
 )
 def test_predictions_fit_their_schema(
     polarity: Polarity, tiny_checkpoint: Path, reviews_csv: Path, tmp_path: Path, args: tuple[object, ...]
