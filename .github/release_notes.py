@@ -50,7 +50,8 @@ def check_files(names: list[str], version: str) -> None:
     built = sorted(name for name in names if name.endswith((".whl", ".tar.gz")))
     if built != expected:
         raise ReleaseError(
-            f"The tag v{version} is not the version that was built: {', '.join(built) or 'nothing'} (expected {', '.join(expected)}). "
+            f"The tag v{version} is not the version that was built: {', '.join(built) or 'nothing'} "
+            f"(expected {', '.join(expected)}). "
             "Set __version__ in polarity_cli/__init__.py, commit, and tag again."
         )
 

@@ -29,7 +29,7 @@ def repository(tmp_path: Path) -> Path:
 def run(repository: Path, tag: str, built: str) -> subprocess.CompletedProcess[str]:
     for name in (f"polarity_cli-{built}-py3-none-any.whl", f"polarity_cli-{built}.tar.gz"):
         (repository / "dist" / name).touch()
-    command = [sys.executable, repository / ".github" / SCRIPT.name, tag, repository / "dist"]
+    command = [sys.executable, str(repository / ".github" / SCRIPT.name), tag, str(repository / "dist")]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
