@@ -149,7 +149,7 @@ _RUN: dict[str, Flag] = {
         help="Processes on this machine, one for each GPU, or sharing the processors.",
         default="1, or what a launcher started",
     ),
-    "track": Flag(metavar="NAME", help="Log to an Accelerate tracker, e.g. tensorboard."),
+    "track": Flag(metavar="NAME", help="Log to an Accelerate tracker, e.g. tensorboard or trackio."),
     "cache_dir": Flag(
         help="Where tokenized data and checkpoints are kept.",
         default="the user's cache folder",

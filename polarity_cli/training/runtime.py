@@ -10,6 +10,7 @@ from polarity_cli.distributed.rendezvous import PRECISION, choose_precision, use
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.encoder.device import set_up_processor
 from polarity_cli.errors import UsageError
+from polarity_cli.training.tracking import check_tracker
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -36,9 +37,7 @@ def start_runtime(
 
     set_up_processor()
     if track is not None:
-        if offline and track != "tensorboard":
-            raise UsageError(f"--track {track}: it may connect, and --offline makes no connection.", hint="Use tensorboard.")
-        _check_tracker(track)
+        check_tracker(track, offline=offline)
     precision = os.environ.get(PRECISION) or choose_precision()
     try:
         accelerator = Accelerator(
@@ -68,19 +67,3 @@ def describe_machine(accelerator: Accelerator) -> dict[str, Any]:
         "threads": threads,
         "processes": accelerator.num_processes,
     }
-
-
-def _check_tracker(name: str) -> None:
-    """Raise UsageError unless Accelerate knows a tracker and its package is installed."""
-    from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
-
-    names = sorted(map(_get_name, LOGGER_TYPE_TO_CLASS))
-    if name not in names:
-        raise UsageError(f"--track {name}: choose one of {', '.join(names)}.")
-    if name not in map(_get_name, get_available_trackers()):
-        raise UsageError(f"--track {name}: its package is not installed.", hint=f"Install it: pip install {name}")
-
-
-def _get_name(tracker: object) -> str:
-    """Return a tracker's name, which Accelerate gives as a string or as a member of an enumeration."""
-    return str(getattr(tracker, "value", tracker))
