@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polarity_cli.distributed.rendezvous import PRECISION, choose_precision, uses_cpu
+from polarity_cli.distributed.precision import choose_precision
+from polarity_cli.distributed.rendezvous import uses_cpu
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.encoder.device import set_up_processor
 from polarity_cli.errors import UsageError
@@ -25,7 +25,7 @@ def start_runtime(
 ) -> Accelerator:
     """Return the Accelerator of a run, with threads and every random generator set, the same in all processes.
 
-    Computes in what the launcher says (`accelerate launch --mixed_precision`), else in bfloat16 on a GPU that has it and in
+    Computes in what the launcher was told (`accelerate launch --mixed_precision`), else in bfloat16 on a GPU that has it and in
     float32 elsewhere: without AVX512-BF16 or AMX, bfloat16 on a CPU is many times slower than float32.
 
     Raises:
@@ -39,7 +39,7 @@ def start_runtime(
         if offline and track != "tensorboard":
             raise UsageError(f"--track {track}: it may connect, and --offline makes no connection.", hint="Use tensorboard.")
         _check_tracker(track)
-    precision = os.environ.get(PRECISION) or choose_precision()
+    precision = choose_precision()
     try:
         accelerator = Accelerator(
             cpu=world.state is not None and uses_cpu(),
