@@ -10,9 +10,13 @@ from polarity_cli.distributed.rendezvous import uses_cpu
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.encoder.device import set_up_processor
 from polarity_cli.errors import UsageError
+from polarity_cli.records import Observer
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+_PRECISIONS = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}
+"""What Accelerate's names mean."""
 
 
 def start_runtime(
@@ -55,6 +59,15 @@ def start_runtime(
         ) from error
     set_seed(seed)
     return accelerator
+
+
+def tell_precision(accelerator: Accelerator, observer: Observer) -> None:
+    """Tell the observer what the run computes in and where, unless that is float32 on the processors."""
+    precision, device = str(accelerator.mixed_precision), accelerator.device
+    if precision != "no" or device.type != "cpu":
+        n = accelerator.num_processes
+        processes = f", in {n} processes" if n > 1 else ""
+        observer.note(f"Training in {_PRECISIONS.get(precision, precision)} on {device}{processes}.")
 
 
 def describe_machine(accelerator: Accelerator) -> dict[str, Any]:
