@@ -50,11 +50,14 @@ def command(given: dict[str, Any], call: Call) -> int:
 
     config = make_config(EvaluateConfig, given)
     require_extra("train", "polarity evaluate")
+    from polarity_cli.encoder.device import check_gpu
     from polarity_cli.verbs.evaluate import evaluate
 
     on_cpu = config.device == "cpu" or (config.device == AUTO and config.precision in PRECISIONS)
     n_processes = check_processes(call.processes)
     if n_processes > 1:
+        if config.device not in (AUTO, "cpu"):
+            check_gpu(config.device, n_processes=n_processes)  # once, and not in each of them
         return launch(call.line, n_processes, debug=call.debug, on_cpu=on_cpu)
     context = make_context(call, silent=not is_main_process())
     result = evaluate(config, context, join_world(on_cpu=on_cpu), command=format_line(call.line))

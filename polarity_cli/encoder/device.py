@@ -25,24 +25,36 @@ def set_up_processor() -> None:
         torch.set_num_threads(max(1, count_threads() // get_local_world_size()))
 
 
-def find_gpu(option: str) -> torch.device:
-    """Return the GPU of `--device`: that of a number, `cuda:1`, or this process's own, `cuda`.
+def check_gpu(option: str, *, n_processes: int = 1) -> None:
+    """Refuse a GPU of `--device` that torch does not have, without taking any of its memory.
 
     Raises:
-        UsageError: there is none that torch can use, or not so many.
+        UsageError: there is none that torch can use, or not so many; or one is named for several processes.
     """
     import torch
 
-    set_up_processor()
     if not torch.cuda.is_available():
         raise _explain_absence(option)
     _, _, number = option.partition(":")
-    if number and get_world_size() > 1:
+    if number and max(n_processes, get_world_size()) > 1:
         raise UsageError(f"--device {option}: each process has a GPU of its own.", hint="Give --device cuda.")
     n_gpus = torch.cuda.device_count()
     if number and int(number) >= n_gpus:
         there = ", ".join(f"cuda:{index}" for index in range(min(n_gpus, 8)))
         raise UsageError(f"--device {option}: torch finds {n_gpus} GPU(s) here: {there}.", hint="Choose one of those.")
+
+
+def find_gpu(option: str) -> torch.device:
+    """Return the GPU of `--device`: that of a number, `cuda:1`, or this process's own, `cuda`.
+
+    Raises:
+        UsageError: see `check_gpu`.
+    """
+    import torch
+
+    check_gpu(option)
+    set_up_processor()
+    _, _, number = option.partition(":")
     device = torch.device("cuda", int(number) if number else torch.cuda.current_device())
     torch.cuda.set_device(device)
     return device
