@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polarity_cli.data.batches import Batch, pad
+from polarity_cli.encoder.fast.attention import NAME
 from polarity_cli.encoder.top import Whole
 from polarity_cli.errors import CheckpointError, PolarityError
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from polarity_cli.data.tokenizing import TokenIds
 
+_TAKE_WHOLE_MASK = frozenset({"bert", "camembert", "distilbert", "electra", "ernie", "roberta", "xlm-roberta"})
+"""Families whose code hands a mask of four dimensions to its blocks as it is; ModernBERT's local blocks want another."""
 _OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
@@ -32,6 +35,8 @@ class Runner:
         """Take a model in eval mode, in the precision that it is to run in; it is moved to the device."""
         self.device, self._pad_id = device, pad_id
         self._whole = Whole(model).to(device)
+        is_fused = model.config._attn_implementation == NAME  # added to the scores elsewhere, where a bool would be 1
+        self._takes_whole_mask = is_fused and model.config.model_type in _TAKE_WHOLE_MASK
         self.most_tokens: int | None = None
         """The largest batch that the memory was found to hold, in tokens; None while every batch fitted."""
 
@@ -84,7 +89,7 @@ class Runner:
         """Return the logits of a batch, or None where the memory does not hold it and it can be divided."""
         ids, mask = pad([token_ids[i] for i in batch], pad_id=self._pad_id)
         try:
-            return self._whole(self._send(ids), self._send(mask)).float()  # type: ignore[no-any-return]
+            return self._whole(self._send(ids), self._send_mask(mask)).float()  # type: ignore[no-any-return]
         except (IndexError, RuntimeError, TypeError, ValueError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             if not is_out_of_memory(error):
@@ -95,6 +100,19 @@ class Runner:
                     hint="End what else runs on it, or answer on the processors: --device cpu",
                 ) from error
         return None
+
+    def _send_mask(self, mask: NDArray[np.int64]) -> Tensor | None:
+        """Return a mask `(B, T)` on the device as the model's code takes it without looking into it.
+
+        transformers would look whether anything is masked, for which the device must have done all that is queued. Where the
+        blocks take the mask as it is given, they get `(B, 1, T, T) bool`, or None where nothing is masked.
+        """
+        if not self._takes_whole_mask:
+            return self._send(mask)
+        if mask.all():
+            return None
+        B, T = mask.shape  # noqa: N806
+        return self._send(mask).bool()[:, None, None].expand(B, 1, T, T)
 
     def _send(self, array: NDArray[np.int64]) -> Tensor:
         """Return an array on the device; the copy is queued, from memory that the device reads by itself."""

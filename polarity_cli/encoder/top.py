@@ -85,8 +85,8 @@ class Whole(nn.Module):
         self.model = replace_modules(whole, use_fast_dropout(whole))
         use_fast_attention(model)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return the logits `(B, 2)` for token ids `(B, T)` and a mask `(B, T)`."""
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
+        """Return the logits `(B, 2)` for token ids `(B, T)` and a mask `(B, T)`, or one that the family's code takes too."""
         logits: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
         return logits
 

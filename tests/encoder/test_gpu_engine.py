@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from polarity_cli.data.batches import plan_batches, plan_like_batches
-from polarity_cli.encoder import gpu_engine
+from polarity_cli.encoder import gpu_engine, gpu_runner
 from polarity_cli.encoder.families import FAMILIES
 from polarity_cli.encoder.gpu_engine import GpuEngine
 from polarity_cli.encoder.token_budget import LEAST, MOST, choose_token_budget, count_token_bytes
@@ -68,6 +68,22 @@ def test_padded_batches_answer_as_each_text_alone(family: str) -> None:
     found = coarse.launch(texts, [(np.arange(40), 40)])()
     spread = float(expected.std(axis=0).max())
     assert 0 < np.abs(found - expected).max() < 0.25 * spread + 0.05
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "electra", "modernbert", "mpnet"])
+def test_mask_is_not_looked_into_where_the_family_takes_it_as_it_is(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, texts = make_uncertain(family), [*make_texts(20), *[np.arange(5, 30, dtype=np.int32)] * 9]
+    expected = make_engine(model, torch.float32).compute_logits(texts)
+    engine, n_looks = make_engine(model, torch.float32), list[int]()
+    look = torch.Tensor.__bool__
+
+    def count(tensor: torch.Tensor) -> bool:
+        n_looks.append(1)
+        return look(tensor)
+
+    monkeypatch.setattr(torch.Tensor, "__bool__", count)  # what waits for a GPU
+    np.testing.assert_array_equal(engine.compute_logits(texts), expected)
+    assert bool(n_looks) is (family not in gpu_runner._TAKE_WHOLE_MASK)
 
 
 @pytest.mark.parametrize(
