@@ -61,19 +61,22 @@ class GpuEngine:
             model: to run; it is moved to the device.
             pad_id: the token id of padding.
             device: where it runs.
-            dtype: in what; anything but float32 is checked against float32.
+            dtype: in what; anything but float32 is checked against float32, and families that are not known take no other.
             boundaries: by default the likelier class answers.
+
+        Raises:
+            PolarityError: the device's memory does not hold the model.
         """
-        self.device, self.dtype = device, dtype
+        self._pads = can_be_cut(model.config)  # of another family nobody knows what padding does to its answers
+        self.device, self.dtype = device, dtype if self._pads else torch.float32
         self.n_answered = self.n_again = 0
         """Reviews that were answered, and those of them that were answered in float32 since they were near another answer."""
         self.margin = 0.0
         """The distance from another answer, in nats, up to which a review is answered again."""
         self._config, self._boundaries = model.config, boundaries or Boundaries()
-        self._pads = can_be_cut(model.config)  # of another family nobody knows what padding does to its answers
         self._coarse: Runner | None = None
-        if dtype != torch.float32:
-            self._coarse = Runner(_copy(model, dtype), pad_id=pad_id, device=device)
+        if self.dtype != torch.float32:
+            self._coarse = Runner(_copy(model, self.dtype), pad_id=pad_id, device=device)
         self._exact = Runner(model, pad_id=pad_id, device=device)
         self._n_sampled = 0
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _TAKE_WHOLE_MASK = frozenset({"bert", "camembert", "distilbert", "electra", "ernie", "roberta", "xlm-roberta"})
 """Families whose code hands a mask of four dimensions to its blocks as it is; ModernBERT's local blocks want another."""
+_HINT = "End what else runs on it, or answer on the processors: --device cpu"
 _OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
@@ -32,9 +33,20 @@ class Runner:
     """A model on a device, in one precision."""
 
     def __init__(self, model: PreTrainedModel, *, pad_id: int, device: torch.device) -> None:
-        """Take a model in eval mode, in the precision that it is to run in; it is moved to the device."""
+        """Take a model in eval mode, in the precision that it is to run in; it is moved to the device.
+
+        Raises:
+            PolarityError: the device's memory does not hold it.
+        """
         self.device, self._pad_id = device, pad_id
-        self._whole = Whole(model).to(device)
+        try:
+            self._whole = Whole(model).to(device)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise PolarityError(
+                f"{device} has not the memory for the model ({str(error).splitlines()[0]}).", hint=_HINT
+            ) from error
         is_fused = model.config._attn_implementation == NAME  # added to the scores elsewhere, where a bool would be 1
         self._takes_whole_mask = is_fused and model.config.model_type in _TAKE_WHOLE_MASK
         self.most_tokens: int | None = None
@@ -97,7 +109,7 @@ class Runner:
             if len(batch) == 1:
                 raise PolarityError(
                     f"{self.device} has not the memory for one review of {ids.shape[1]} tokens ({reason}).",
-                    hint="End what else runs on it, or answer on the processors: --device cpu",
+                    hint=_HINT,
                 ) from error
         return None
 

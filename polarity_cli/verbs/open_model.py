@@ -161,7 +161,7 @@ class _Opener:
             positive=loaded.positive, threshold=threshold, sigmoid=loaded.sigmoid, min_confidence=min_confidence
         )
         engine = loaded.make_gpu_engine(device, dtype, boundaries)
-        precision = BFLOAT16 if dtype == torch.bfloat16 else WEIGHTS
+        precision = BFLOAT16 if engine.dtype == torch.bfloat16 else WEIGHTS
         return self._open(engine, loaded, loaded.positive, precision, device)
 
     def open_weights(self, loaded: TorchCheckpoint) -> OpenedModel:

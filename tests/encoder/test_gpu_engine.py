@@ -17,9 +17,10 @@ from polarity_cli.encoder import gpu_engine, gpu_runner
 from polarity_cli.encoder.families import FAMILIES
 from polarity_cli.encoder.gpu_engine import GpuEngine
 from polarity_cli.encoder.token_budget import LEAST, MOST, choose_token_budget, count_token_bytes
+from polarity_cli.encoder.top import Whole
 from polarity_cli.errors import CheckpointError, PolarityError
 from polarity_cli.inference.boundaries import Boundaries
-from tests.encoder.test_families import make_model
+from tests.encoder.test_families import SHAPE, make_model, transformers
 
 CPU = torch.device("cpu")
 
@@ -175,6 +176,22 @@ def test_review_that_does_not_fit_the_memory_is_refused_in_words() -> None:
     with pytest.raises(PolarityError, match="cpu has not the memory for one review of 15 tokens") as raised:
         engine.compute_logits([np.arange(5, 20, dtype=np.int32)] * 3)
     assert "--device cpu" in str(raised.value.hint)
+
+
+def test_model_that_does_not_fit_the_memory_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.")
+
+    monkeypatch.setattr(Whole, "to", refuse)
+    with pytest.raises(PolarityError, match="cpu has not the memory for the model"):
+        make_engine(make_uncertain(), torch.float32)
+
+
+def test_family_that_is_not_known_answers_in_float32_without_padding() -> None:
+    model = transformers.AutoModelForSequenceClassification.from_config(transformers.AlbertConfig(**SHAPE)).eval()
+    engine, texts = make_engine(model), make_texts(30)
+    assert engine.name == "float32 on cpu"
+    np.testing.assert_allclose(engine.compute_logits(texts), answer_alone(model, texts), atol=1e-5)
 
 
 def test_other_errors_of_the_model_are_not_taken_for_full_memory() -> None:
