@@ -117,6 +117,12 @@ _MODEL: dict[str, Flag] = {
         help="What answers: a graph, or the weights through torch.",
         default="the graph that predict answers with; the weights where there is none, or a GPU",
     ),
+    "device": Flag(
+        metavar="auto|cpu|cuda|cuda:N",
+        help="Where it answers. A GPU runs the weights in bfloat16, and again in float32 what is near the threshold; "
+        "--precision fp32 runs all of it in float32. A graph runs on the processors.",
+        default="auto: a GPU where torch has one, unless --precision names a graph",
+    ),
     "threshold": Flag(
         metavar="P",
         help="Answer positive from this probability of it on; the score, that of the label given, may then be below 0.5.",

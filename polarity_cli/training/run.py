@@ -28,7 +28,7 @@ from polarity_cli.training.describe import list_settings
 from polarity_cli.training.examples import make_examples
 from polarity_cli.training.fine_tuner import Examples, FineTuner
 from polarity_cli.training.loop import EpochDone, Event, StepsDone, fit
-from polarity_cli.training.runtime import start_runtime
+from polarity_cli.training.runtime import start_runtime, tell_precision
 from polarity_cli.training.tracking import open_tracker
 from polarity_cli.training.training_state import TrainingState
 
@@ -109,6 +109,7 @@ class Run:
             track_dir=context.cache_dir / "tracking",
             offline=context.offline,
         )
+        tell_precision(self.accelerator, context.observer)
         with context.observer.track(f"Loading {encoder.name}"):
             self.tokenizer = load_tokenizer(encoder.model, expected=open_tokenizer(encoder.model).backend)
             self.model, self.plan = load_frozen(encoder, config.unfreeze, context.observer)
