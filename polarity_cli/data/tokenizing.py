@@ -1,6 +1,6 @@
 """From texts to token ids, the same way for training and for prediction.
 
-Needs only `tokenizers` and NumPy. Used by `data/tokenized` and by `inference/predictor`.
+Needs only `tokenizers` and NumPy. Used by `data/tokenized` and by `inference/labeller`.
 """
 
 from __future__ import annotations

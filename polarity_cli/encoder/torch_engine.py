@@ -1,4 +1,4 @@
-"""Run a checkpoint's own weights with torch: for `evaluate`, and for models that have no graph. Used by `inference/predictor`.
+"""Run a checkpoint's own weights with torch: for `evaluate`, and for models that have no graph. Used by `inference/labeller`.
 
 Imports torch and transformers, so only functions import this module.
 """

@@ -1,4 +1,4 @@
-"""Run a graph with ONNX Runtime: token ids in, logits out, without torch. Used by `inference/predictor`.
+"""Run a graph with ONNX Runtime: token ids in, logits out, without torch. Used by `inference/labeller`.
 
 Only reviews of the same length are run together, so nothing is padded and no mask is needed: a review's answer does not depend on
 what came beside it. Each CPU core runs batches of its own, which scales better than sharing every product between them.

@@ -1,6 +1,6 @@
 """Open what answers token ids with logits for a checkpoint: its graphs, graphs made and kept for it, or torch with its weights.
 
-`open_predictor` labels texts with it, and `evaluate` scores reviews: what is served is what is scored.
+`open_labeller` labels texts with it, and `evaluate` scores reviews: what is served is what is scored.
 """
 
 from __future__ import annotations

@@ -22,12 +22,12 @@ from polarity_cli.inference.input_files import list_input_files
 from polarity_cli.inference.meter import Meter
 from polarity_cli.inference.stream import predict_stream
 from polarity_cli.inference.tally import Tally
-from polarity_cli.verbs.open_predictor import open_predictor
+from polarity_cli.verbs.open_labeller import open_labeller
 from polarity_cli.verbs.plan_output import STDIN, PredictInput, PredictOutput, Target, is_for_person, plan_output, plan_texts
 
 if TYPE_CHECKING:
     from polarity_cli.checkpoint.checkpoint import Checkpoint
-    from polarity_cli.inference.predictor import Predictor
+    from polarity_cli.inference.labeller import Labeller
 
 _UNIFORM = (*TABLES, "parquet", "xlsx")
 """Formats whose records all have the same columns."""
@@ -152,7 +152,7 @@ class _Labelling:
         self.done = Predicted()
         self._config, self._context, self._checkpoint, self._meter = config, context, checkpoint, meter
         self._stdin, self._terminal, self._as_json = stdin, terminal, as_json
-        self._predictor: Predictor | None = None
+        self._labeller: Labeller | None = None
         self._about: dict[str, object] = {"checkpoint": checkpoint.name, "inputs": list(config.input)}
 
     def write(self, output: PredictOutput) -> None:
@@ -202,13 +202,13 @@ class _Labelling:
         self.load(reading.first_texts)
         return reading
 
-    def load(self, first_texts: Sequence[str]) -> Predictor:
-        """Return the predictor, opened the first time."""
-        if self._predictor is None:
+    def load(self, first_texts: Sequence[str]) -> Labeller:
+        """Return the labeller, opened the first time."""
+        if self._labeller is None:
             with self._context.observer.track("Loading the checkpoint"):
-                self._predictor = open_predictor(self._checkpoint, self._config, self._context, own_texts=first_texts)
-            self._about["threshold"] = self._predictor.threshold
-        return self._predictor
+                self._labeller = open_labeller(self._checkpoint, self._config, self._context, own_texts=first_texts)
+            self._about["threshold"] = self._labeller.threshold
+        return self._labeller
 
     def _make_writer(
         self, output: PredictOutput, sink: IO[bytes], stream: Stream, columns: Sequence[str], names: Names

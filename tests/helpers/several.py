@@ -90,7 +90,6 @@ class Server:
 def main() -> None:
     """Run what is ordered."""
 
-
     preload()
     for line in sys.stdin:
         order = Order(**json.loads(line))

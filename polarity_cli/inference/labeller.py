@@ -43,7 +43,7 @@ class Engine(Protocol):
         """Drop what has not begun to run."""
 
 
-class Predictor:
+class Labeller:
     """A loaded checkpoint."""
 
     def __init__(

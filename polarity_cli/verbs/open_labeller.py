@@ -10,12 +10,10 @@ from polarity_cli.config import Context, PredictConfig
 from polarity_cli.verbs.open_model import WEIGHTS, open_model
 
 if TYPE_CHECKING:
-    from polarity_cli.inference.predictor import Predictor
+    from polarity_cli.inference.labeller import Labeller
 
 
-def open_predictor(
-    checkpoint: Checkpoint, config: PredictConfig, context: Context, *, own_texts: Sequence[str] = ()
-) -> Predictor:
+def open_labeller(checkpoint: Checkpoint, config: PredictConfig, context: Context, *, own_texts: Sequence[str] = ()) -> Labeller:
     """Return what predicts with a checkpoint, in the precision and with the positive class that are asked for.
 
     Raises:
@@ -29,9 +27,9 @@ def open_predictor(
         threshold=config.threshold,
         own_texts=own_texts,
     )
-    from polarity_cli.inference.predictor import Predictor
+    from polarity_cli.inference.labeller import Labeller
 
-    return Predictor(
+    return Labeller(
         model.engine,
         model.load_tokenizer(),
         positive=model.positive,
