@@ -1,4 +1,4 @@
-"""Open what labels texts with a checkpoint, for the verb `predict`."""
+"""Open what labels texts with a checkpoint, for the verb `predict` and for `api/predictor`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,21 @@ if TYPE_CHECKING:
     from polarity_cli.inference.labeller import Labeller
 
 
-def open_labeller(checkpoint: Checkpoint, config: PredictConfig, context: Context, *, own_texts: Sequence[str] = ()) -> Labeller:
+def open_labeller(
+    checkpoint: Checkpoint,
+    config: PredictConfig,
+    context: Context,
+    *,
+    own_texts: Sequence[str] = (),
+    threads: int | None = None,
+    shares_tokenizing: bool = True,
+) -> Labeller:
     """Return what predicts with a checkpoint, in the precision and with the positive class that are asked for.
 
+    The other arguments are `open_model`'s; without `shares_tokenizing` the caller's thread alone turns texts into token ids.
+
     Raises:
-        CheckpointError: see `open_model`, whose arguments these are.
+        CheckpointError: see `open_model`.
     """
     model = open_model(
         checkpoint,
@@ -26,12 +36,15 @@ def open_labeller(checkpoint: Checkpoint, config: PredictConfig, context: Contex
         positive_class=config.positive_class,
         threshold=config.threshold,
         own_texts=own_texts,
+        threads=threads,
     )
     from polarity_cli.inference.labeller import Labeller
 
+    tokenizer = model.load_tokenizer()
+    tokenizer.parallel = shares_tokenizing
     return Labeller(
         model.engine,
-        model.load_tokenizer(),
+        tokenizer,
         positive=model.positive,
         threshold=model.threshold,
         min_confidence=config.min_confidence,

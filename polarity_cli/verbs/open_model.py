@@ -77,6 +77,7 @@ def open_model(
     threshold: float | None = None,
     own_texts: Sequence[str] = (),
     makes_graphs: bool = True,
+    threads: int | None = None,
 ) -> OpenedModel:
     """Return what answers for a checkpoint: its graph, made first where it has none, or torch where there can be none.
 
@@ -89,11 +90,12 @@ def open_model(
         own_texts: some of the texts that will be answered, where they are known. On them int8 is compared with full precision
             where nothing says that it was checked on texts like them.
         makes_graphs: whether a checkpoint without graphs gets them now, if `precision` is None; else torch answers.
+        threads: that compute; None takes as many as there are processors for this process.
 
     Raises:
         CheckpointError: the checkpoint is damaged, not of two classes, or would be read here in another way than it should.
     """
-    opener = _Opener(checkpoint, context, precision, positive_class, threshold)
+    opener = _Opener(checkpoint, context, precision, positive_class, threshold, threads)
     if precision == WEIGHTS:
         return opener.open_weights(opener.load_with_torch())
     own = opener.open_own_graph()
@@ -111,6 +113,7 @@ class _Opener:
     precision: str | None
     positive_class: str | None
     threshold: float | None
+    threads: int | None
 
     def open_own_graph(self) -> OpenedModel | str:
         """Return the graph that the checkpoint brings, or what is wrong with it, as the beginning of a sentence."""
@@ -162,6 +165,10 @@ class _Opener:
 
     def open_weights(self, loaded: TorchCheckpoint) -> OpenedModel:
         _tell(self.context, describe_guess(loaded.class_names, self.positive_class), *loaded.notes)
+        if self.threads is not None:
+            import torch
+
+            torch.set_num_threads(self.threads)
         return self._open(loaded.make_engine(), loaded, loaded.positive, WEIGHTS)
 
     def open_graph(self, graphs: GraphFolder, graph: bytes, precision: str) -> OpenedModel:
@@ -170,7 +177,7 @@ class _Opener:
 
         positive = find_positive_class(graphs.class_names, self.positive_class, self.checkpoint.name)
         _tell(self.context, describe_guess(graphs.class_names, self.positive_class))
-        engine = GraphEngine(graph, name=str(graphs.folder), n_threads=choose_threads())
+        engine = GraphEngine(graph, name=str(graphs.folder), n_threads=self.threads or choose_threads())
         return self._open(engine, graphs, positive, precision)
 
     def _open(
