@@ -61,7 +61,7 @@ class Options:
 
 
 class Opening:
-    """What is opened with some options in this process. Only the options are pickled, with the place where the checkpoint is."""
+    """What is opened with some options in this process. Only the options are pickled."""
 
     def __init__(self, options: Options) -> None:
         """Check the options; nothing is opened yet.
@@ -80,6 +80,18 @@ class Opening:
         self._lock = threading.RLock()
         self._checkpoint: Checkpoint | None = None
         self._labeller: Labeller | None = None
+
+    def settle(self) -> None:
+        """Find the checkpoint, and name it so that it is found again from anywhere: by its folder from the root on, or its Hub id.
+
+        Raises:
+            CheckpointError, HubError, UsageError: see `find_checkpoint`.
+        """
+        found = self.find()
+        named = self.options.checkpoint or found.called
+        is_folder = named is None or is_path(named)
+        self.options = replace(self.options, checkpoint=str(found.folder.absolute()) if is_folder else named)
+        self.config = self.options.make_config()
 
     def find(self) -> Checkpoint:
         """Return the checkpoint, found the first time and checked.
@@ -111,13 +123,7 @@ class Opening:
             return self._labeller
 
     def __reduce__(self) -> tuple[type[Opening], tuple[Options]]:
-        return Opening, (replace(self.options, checkpoint=self._say_where()),)
-
-    def _say_where(self) -> str:
-        """Return the folder of the checkpoint from the root on, or its Hub id: what finds it from anywhere."""
-        found = self.find()
-        named = self.options.checkpoint or found.called
-        return str(found.folder.resolve()) if named is None or is_path(named) else named
+        return Opening, (self.options,)
 
 
 _ALL: weakref.WeakSet[Opening] = weakref.WeakSet()

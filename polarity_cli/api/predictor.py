@@ -104,7 +104,7 @@ class Predictor:
             offline=offline,
         )
         self._opening = Opening(options)
-        self._opening.find()
+        self._opening.settle()
         self._text_of: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def __repr__(self) -> str:
