@@ -4,8 +4,8 @@ From Python: `from polarity_cli import Predictor, train, TrainConfig, DataConfig
 """
 
 import os
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # type checkers know better; the module of this name would take longer than all else here
 if TYPE_CHECKING:
     from polarity_cli.api.predictor import Predictor as Predictor
     from polarity_cli.api.runs import evaluate as evaluate

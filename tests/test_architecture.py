@@ -123,7 +123,7 @@ def list_imported(*args: str) -> set[str]:
 
 
 def test_package_imports_nothing_until_it_is_asked_for_a_name() -> None:
-    code = "import sys; before = set(sys.modules); import polarity_cli; print(*sorted(set(sys.modules) - before))"
+    code = "import os, sys; before = set(sys.modules); import polarity_cli; print(*sorted(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True)
     assert done.stdout.split() == ["polarity_cli"]
 

@@ -82,7 +82,7 @@ class Opening:
         self._labeller: Labeller | None = None
 
     def settle(self) -> None:
-        """Find the checkpoint, and name it so that it is found again from anywhere: by its folder from the root on, or its Hub id.
+        """Find the checkpoint, and name it so that it is found from anywhere: by its folder from the root on, or its Hub id.
 
         Raises:
             CheckpointError, HubError, UsageError: see `find_checkpoint`.
