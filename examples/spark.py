@@ -16,6 +16,8 @@ def label(batches):
         yield predictor(batch)
 
 
-reviews = SparkSession.builder.getOrCreate().read.parquet(source)
+spark = SparkSession.builder.getOrCreate()
+reviews = spark.read.parquet(source)
 added = [StructField("predicted_label", StringType()), StructField("predicted_score", DoubleType())]
 reviews.mapInArrow(label, StructType([*reviews.schema, *added])).write.parquet(output)
+spark.stop()

@@ -49,7 +49,7 @@ def test_answers_come_in_kind(predictor: Predictor) -> None:
     assert predictor((GOOD, BAD)) == predictor(np.array([GOOD, BAD])) == predictor(pa.array([GOOD, BAD]))
     assert predictor([GOOD, BAD]) == predictor(np.array([GOOD, BAD], dtype=object))
     assert predictor([]) == []
-    assert [found.label for found in predictor([None, float("nan"), np.nan, GOOD])] == ["", "", "", "positive"]  # type: ignore[list-item]
+    assert [found.label for found in predictor([None, float("nan"), np.nan, GOOD])] == ["", "", "", "positive"]
 
 
 def test_series_of_pandas_are_texts(predictor: Predictor) -> None:
@@ -91,7 +91,7 @@ def test_options_are_those_of_the_command(tiny_checkpoint: Path, cache_dir: Path
     assert sorted(Predictor(tiny_checkpoint, prefix="p_")({"text": [GOOD]})) == ["p_label", "p_score", "text"]
     for wrong in ({"threshold": 3}, {"precision": "int4"}, {"min_confidence": 2}, {"threads": 0}):
         with pytest.raises(UsageError):
-            Predictor(tiny_checkpoint, **wrong)  # type: ignore[arg-type]
+            Predictor(tiny_checkpoint, **wrong)
     with pytest.raises(CheckpointError, match="no such folder") as caught:
         Predictor(tiny_checkpoint / "elsewhere")
     assert "polarity train" in str(caught.value.__notes__)
@@ -204,8 +204,12 @@ def test_one_thread_is_the_callers_own(tiny_checkpoint: Path, tmp_path: Path) ->
 
 def test_several_threads_use_one_predictor(predictor: Predictor) -> None:
     batches = [[f"{GOOD if n % 2 else BAD} {'great ' * (n % 5)}" for n in range(k, k + 40)] for k in range(16)]
+
+    def label(texts: list[str]) -> list[Prediction]:
+        return predictor(texts)
+
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(predictor, batches))  # the first ones load it at the same time
+        found = list(pool.map(label, batches))  # the first ones load it at the same time
     assert [[a.label for a in part] for part in found] == [[a.label for a in predictor(batch)] for batch in batches]
 
 

@@ -11,12 +11,11 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks.bench import read_reviews
-from tests.benchmarks.processes import median, polarity, run
+from tests.benchmarks.processes import measure, median, polarity
 from tests.helpers.commands import REPOSITORY
 
 RECIPE = REPOSITORY / "examples" / "ray_data.py"
@@ -52,18 +51,11 @@ def measure_pair(folder: Path, checkpoint: Path, python: Path, n_rows: int) -> t
     for name in ("all", "two"):
         source = folder / f"{name}.parquet"
         command = ["--checkpoint", checkpoint, "--input", source, "--output", folder / "out.parquet", "--quiet"]
-        seconds["command"].append(clock(polarity("predict", *command)))
+        seconds["command"].append(measure(polarity("predict", *command), environment=SETTINGS).seconds)
         shutil.rmtree(folder / "out", ignore_errors=True)
-        seconds["ray"].append(clock((python, RECIPE, checkpoint, source, folder / "out")))
+        seconds["ray"].append(measure((python, RECIPE, checkpoint, source, folder / "out"), environment=SETTINGS).seconds)
     first, second = (Side(n_rows, *seconds[name]) for name in ("command", "ray"))
     return first, second
-
-
-def clock(command: tuple[object, ...]) -> float:
-    """Run a command line and return the seconds that it took."""
-    started = time.perf_counter()
-    run(command, environment=SETTINGS)
-    return time.perf_counter() - started
 
 
 def main() -> None:

@@ -26,19 +26,8 @@ def ray_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment with the package, as pip installs it, and Ray; else a skip that says why."""
     folder = tmp_path_factory.mktemp("ray") / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    install = [
-        folder / "bin" / "pip",
-        "install",
-        "-q",
-        "--retries",
-        "0",
-        "--timeout",
-        "60",
-        str(REPOSITORY),
-        "ray[data]",
-        "pyarrow",
-    ]
-    done = subprocess.run(install, capture_output=True, text=True, check=False, timeout=900)
+    install = [str(folder / "bin" / "pip"), "install", "-q", "--retries", "0", "--timeout", "60", str(REPOSITORY)]
+    done = subprocess.run([*install, "ray[data]", "pyarrow"], capture_output=True, text=True, check=False, timeout=900)
     if done.returncode:
         pytest.skip(f"Ray cannot be installed: {(done.stderr.strip().splitlines() or ['pip failed'])[-1]}")
     return folder / "bin" / "python"
@@ -63,7 +52,7 @@ def find_label_function(checkpoint: Path) -> Callable[[Iterator[Any]], Iterator[
     """Return the function that the recipe gives to Spark, made by the recipe's own lines."""
     lines = (EXAMPLES / "spark.py").read_text(encoding="utf-8").splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("predictor ="))
-    end = next(number for number, line in enumerate(lines) if line.startswith("reviews ="))
+    end = next(number for number, line in enumerate(lines) if line.startswith("spark ="))
     names: dict[str, Any] = {"Predictor": Predictor, "checkpoint": str(checkpoint)}
     exec("\n".join(lines[start:end]), names)
     function: Callable[[Iterator[Any]], Iterator[Any]] = names["label"]
