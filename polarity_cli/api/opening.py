@@ -32,6 +32,7 @@ class Options:
     checkpoint: str | None
     threads: int | None
     precision: str | None
+    device: str
     threshold: float | None
     min_confidence: float
     positive_class: str | None
@@ -46,6 +47,7 @@ class Options:
         return PredictConfig(
             checkpoint=self.checkpoint,
             precision=self.precision,
+            device=self.device,
             threshold=self.threshold,
             min_confidence=self.min_confidence,
             positive_class=self.positive_class,

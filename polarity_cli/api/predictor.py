@@ -59,6 +59,7 @@ class Predictor:
         *,
         threads: int | None = None,
         precision: str | None = None,
+        device: str = "cpu",
         threshold: float | None = None,
         min_confidence: float = 0.0,
         positive_class: str | None = None,
@@ -74,6 +75,7 @@ class Predictor:
             threads: that compute; 1 uses no thread but the caller's, which fits where there is a process for each processor. None
                 takes all processors that this process may use.
             precision: `int8` or `fp32`; None takes int8 where the export found that it turns hardly a label.
+            device: `cpu`, where a graph answers, or `cuda` or `cuda:1`, where the weights do, in bfloat16; `auto` is `cpu` here.
             threshold: from this probability of positive on a text is positive; None takes the checkpoint's own, else the
                 likelier class.
             min_confidence: below this probability of the label that would be given it is `uncertain`.
@@ -95,6 +97,7 @@ class Predictor:
             checkpoint=name,
             threads=threads,
             precision=precision,
+            device=device,
             threshold=threshold,
             min_confidence=min_confidence,
             positive_class=positive_class,
@@ -108,7 +111,7 @@ class Predictor:
         self._text_of: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def __repr__(self) -> str:
-        said = {name: value for name, value in self.get_params().items() if value is not None and value != 0}
+        said = {name: value for name, value in self.get_params().items() if value not in (None, 0.0, "cpu")}
         return f"Predictor({', '.join(f'{name}={value!r}' for name, value in said.items())})"
 
     @overload

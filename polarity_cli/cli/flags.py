@@ -196,6 +196,7 @@ _OUTPUT: dict[str, Flag] = {
         metavar="FILE",
         help="Write to a file, which appears, or replaces an earlier one, when it is complete; several inputs need a folder "
         "or one file for all. In a folder, what the same command finished before is skipped.",
+        parse=values.parse_output,
     ),
     "format": Flag(
         metavar="|".join(WRITTEN_FORMATS),

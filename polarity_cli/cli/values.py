@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 from polarity_cli.config import DEFAULT_SOURCE, All, check_choice
@@ -132,6 +134,20 @@ def parse_duration(value: str, flag: str) -> float:
     if match is None:
         raise UsageError(f"{flag} {value}: expected a number and s, m, h, d or w, such as 12h or 30d.")
     return float(match[1]) * _SECONDS[match[2]]
+
+
+def parse_output(value: str, flag: str) -> Path:
+    """Return where is written; a name that ends with `/` is a folder's, which is made if it is not there.
+
+    Raises:
+        UsageError: it cannot be made, or is no name.
+    """
+    if value.endswith(("/", os.sep)):
+        try:
+            Path(value).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{flag} {value}: cannot be made ({error.strerror}).") from error
+    return Path(value)
 
 
 def parse_shard(value: str, flag: str) -> tuple[int, int]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from polarity_cli.cli.values import parse_size
+from polarity_cli.cli.values import parse_output, parse_size
+from polarity_cli.errors import UsageError
 from polarity_cli.train_config import FeatureCache
 
 
@@ -24,3 +27,14 @@ from polarity_cli.train_config import FeatureCache
 )
 def test_sizes_are_decimal_unless_they_say_otherwise(value: str, expected: FeatureCache) -> None:
     assert parse_size(value, "--feature-cache") == expected
+
+
+def test_output_that_ends_with_a_slash_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert parse_output("labelled/", "--output") == Path("labelled")
+    assert Path("labelled").is_dir()
+    assert parse_output("labelled.csv", "--output") == Path("labelled.csv")
+    assert not Path("labelled.csv").exists()
+    Path("file").write_text("mine")
+    with pytest.raises(UsageError, match=r"--output file/: cannot be made"):
+        parse_output("file/", "--output")

@@ -11,18 +11,30 @@ import pytest
 from tests.helpers.commands import REPOSITORY, Outcome
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-COMMANDS = ("prepare", "train", "evaluate", "predict", "cache")
+PAGES = (
+    ".github/CONTRIBUTING.md",
+    "polarity_cli/README.md",
+    "polarity_cli/distributed/README.md",
+    "polarity_cli/formats/README.md",
+    "polarity_cli/verbs/README.md",
+    "tests/README.md",
+    "tests/benchmarks/README.md",
+)
+"""What stands beside the code; the README leads to it."""
+COMMANDS = ("prepare", "train", "evaluate", "predict", "export", "cache")
+MOST_LINES = 149
 
 
 def find_commands() -> list[list[str]]:
-    """Return the words of every `polarity COMMAND ...` in the README, in blocks and between backquotes."""
-    shown = re.findall(r"^    (.+)$", README, re.MULTILINE) + re.findall(r"`([^`\n]+)`", README)
+    """Return the words of every `polarity COMMAND ...` in the README and the pages beside the code, in blocks or backquotes."""
+    text = "\n".join([README, *((REPOSITORY / page).read_text(encoding="utf-8") for page in PAGES)])
+    shown = re.findall(r"^    (.+)$", text, re.MULTILINE) + re.findall(r"`([^`\n]+)`", text)
     found = []
     for line in shown:
         for match in re.finditer(rf"(?:^|[ /])polarity ((?:{'|'.join(COMMANDS)})\b[^|&]*)", line):
             words = shlex.split(match[1], comments=True)
             found.append([word for word in words if not word.startswith("[")])
-    return found
+    return [list(words) for words in dict.fromkeys(map(tuple, found))]
 
 
 def test_readme_shows_the_commands() -> None:
@@ -62,7 +74,17 @@ def test_map_names_every_room_and_every_file_of_the_ground() -> None:
             assert re.search(rf"\b{path.stem}\b", rooms), path.name
 
 
-@pytest.mark.parametrize("page", ["polarity_cli/README.md", "tests/README.md", ".github/CONTRIBUTING.md"])
+def test_readme_is_short() -> None:
+    assert len(README.splitlines()) <= MOST_LINES
+
+
+def test_readme_leads_to_pages_and_pictures_that_are_there() -> None:
+    found = re.findall(r"\]\(([^)]+)\)", README) + re.findall(r'(?:src|srcset)="([^"]+)"', README)
+    assert len(found) >= 10
+    assert [path for path in found if not (REPOSITORY / path).is_file()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_page_names_files_that_are_there(page: str) -> None:
     text = (REPOSITORY / page).read_text(encoding="utf-8")
     for path in re.findall(r"`((?:tests|polarity_cli)/[\w/]+\.py)`", text):
@@ -74,7 +96,8 @@ def test_page_names_files_that_are_there(page: str) -> None:
 
 
 def test_every_promise_names_a_test_that_is_there() -> None:
-    block = README[README.index("## What is promised") : README.index("## Why it is fast")]
+    tests = (REPOSITORY / "tests" / "README.md").read_text(encoding="utf-8")
+    block = tests[tests.index("## What is promised") :]
     rows = [row for row in block.splitlines() if row.startswith("| ")][1:]
     named = [path for row in rows for path in re.findall(r"\| `([\w/.]+)` \|$", row)]
     assert len(named) >= 6
@@ -89,4 +112,4 @@ def test_no_figure_is_missing() -> None:
 def test_arithmetic_is_what_its_program_prints() -> None:
     from tests.benchmarks.arithmetic import make_table
 
-    assert make_table() in README
+    assert make_table() in (REPOSITORY / "polarity_cli" / "distributed" / "README.md").read_text(encoding="utf-8")
