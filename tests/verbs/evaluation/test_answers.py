@@ -53,7 +53,7 @@ def test_graph_that_is_damaged_gives_way_to_the_weights_with_a_word(
     import shutil
 
     folder = shutil.copytree(tiny_checkpoint, tmp_path / "copy")
-    for path in folder.glob("*.onnx"):
+    for path in folder.glob("polarity/*.onnx"):
         path.write_bytes(b"no graph")
     outcome = polarity("evaluate", folder, reviews_csv, "--json", "--quiet")
     assert outcome.code == 0, outcome.stderr
