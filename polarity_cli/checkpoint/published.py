@@ -65,7 +65,7 @@ def select_files(checkpoint: Checkpoint) -> Selection:
     withheld: tuple[str, ...] = ()
     if checkpoint.manifest is None:
         own = {*(name for name in there if _FOREIGN.fullmatch(name)), *(path.name for path in find_weights(folder))}
-        own = {name for name in own if _is_inside(folder / name)}
+        own = {name for name in own if is_inside(folder / name)}
     else:
         _check_whole(checkpoint)
         own = {*checkpoint.manifest.files}
@@ -118,7 +118,7 @@ def _check_whole(checkpoint: Checkpoint) -> None:
         )
 
 
-def _is_inside(path: Path) -> bool:
+def is_inside(path: Path) -> bool:
     """Return whether a path is a regular file of its folder, or of the store that the Hub's cache links to."""
     real = Path(os.path.realpath(path))
     roots = [Path(os.path.realpath(folder)) for folder in path.parents[:2]]

@@ -5,16 +5,13 @@ Used by the verb `export`, beside `checkpoint/published`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from polarity_cli.cache.hashes import hash_file
 from polarity_cli.checkpoint.card import CARD, make_card
 from polarity_cli.checkpoint.checkpoint import Checkpoint
-from polarity_cli.checkpoint.published import check_no_folder, hash_content
+from polarity_cli.checkpoint.published import check_no_folder, hash_content, is_inside
 from polarity_cli.errors import CheckpointError, UsageError
 from polarity_cli.hub.licenses import OTHER, check_license
 
@@ -30,27 +27,37 @@ class PublicCard:
     """The SHA-256 of the card that was made of the manifest, by which an edited one is known; None where none was."""
 
 
-def read_own_card(checkpoint: Checkpoint) -> bytes | None:
-    """Return the card in a checkpoint's folder where its user wrote or edited it; None where it is as it was made, or not there.
+@dataclass(frozen=True)
+class OwnCard:
+    """The card in a checkpoint's folder."""
+
+    content: bytes | None
+    """None where there is none."""
+    is_edited: bool
+    """Whether its user wrote it, or changed it since it was made."""
+    front: dict[str, Any]
+    """What stands in its front."""
+
+
+def read_own_card(checkpoint: Checkpoint) -> OwnCard:
+    """Return the card in a checkpoint's folder.
 
     Raises:
-        CheckpointError: it is no text, or a link to something elsewhere.
+        CheckpointError: it is no text, or a link to something elsewhere, or it names a folder of this machine.
     """
     path = checkpoint.folder / CARD
     if not path.is_file():
-        return None
-    if checkpoint.manifest is not None and hash_file(path) == checkpoint.manifest.files.get(CARD):
-        return None
-    real = Path(os.path.realpath(path))
-    is_kept = real.parent == Path(os.path.realpath(checkpoint.folder)).parent.parent / "blobs"
-    if not is_kept and real.parent != Path(os.path.realpath(checkpoint.folder)):
+        return OwnCard(None, False, {})
+    if not is_inside(path):
         raise CheckpointError(f"{path}: a link that leaves its folder.", hint="Copy the file into the folder.")
-    if real.stat().st_size > _MOST_BYTES:
-        raise CheckpointError(f"{path}: too large for a card ({real.stat().st_size:,} bytes).")
+    if path.stat().st_size > _MOST_BYTES:
+        raise CheckpointError(f"{path}: too large for a card ({path.stat().st_size:,} bytes).")
     content = path.read_bytes()
-    read_metadata(content, str(path))
-    check_no_folder(CARD, content)
-    return content
+    front = read_metadata(content, str(path))
+    is_edited = checkpoint.manifest is None or hash_content(content) != checkpoint.manifest.files.get(CARD)
+    if is_edited:
+        check_no_folder(CARD, content)
+    return OwnCard(content, is_edited, front)
 
 
 def read_metadata(card: bytes | None, where: str) -> dict[str, Any]:

@@ -61,7 +61,8 @@ def _describe_published(published: Published) -> dict[str, str]:
     """Return what came to the Hub, and how it is used from there."""
     pushed = published.pushed
     if pushed.changed or pushed.removed:
-        shown = f"{_count(len(pushed.changed))}, {pushed.n_bytes / _MEGABYTE:,.1f} MB sent"
+        shown = f"{_count(len(pushed.changed))}, {_show_bytes(pushed.n_bytes)}"
+        shown += f"; the Hub had {_show_bytes(pushed.n_bytes_there)} more of them" if pushed.n_bytes_there else ""
         shown += f"; {_count(len(pushed.removed))} removed" if pushed.removed else ""
         over = f", over {pushed.replaced[:7]}, which the Hub keeps" if pushed.replaced else ""
         commit = f"{pushed.commit[:7]}{over}"
@@ -74,6 +75,10 @@ def _describe_published(published: Published) -> dict[str, str]:
         "page": f"{pushed.url}{' (private)' if pushed.private else ''}",
         "next": f'polarity predict --checkpoint {pushed.repo} "great product"',
     }
+
+
+def _show_bytes(n: int) -> str:
+    return f"{n / _MEGABYTE:,.1f} MB" if n >= _MEGABYTE else f"{n / 1000:,.1f} KB"
 
 
 def _count(n: int) -> str:

@@ -59,7 +59,9 @@ class Pushed:
     """Files that the commit adds or changes; where there are none, and none removed, it made no commit."""
     removed: tuple[str, ...]
     n_bytes: int
-    """Bytes that were sent; files that the Hub's store had are not among them."""
+    """Bytes that were sent of them."""
+    n_bytes_there: int
+    """Bytes of them that the Hub's store had, as after a push that was interrupted."""
 
 
 def push_files(repository: Repository, change: Change, *, private: bool, context: Context) -> Pushed:
@@ -93,13 +95,16 @@ def push_files(repository: Repository, change: Change, *, private: bool, context
         changed=tuple(changed),
         removed=change.removed,
         n_bytes=0,
+        n_bytes_there=0,
     )
     if repository.exists and not changed and not change.removed:
         return result
     with connect_to_write(repository.name, context.observer) as client:
+        _check_card(change.files.get(CARD), context)
         parent = repository.commit or _create(repository.name, private=private)
         commit, n_bytes = _send(repository.name, parent, change, client, context)
-    return replace(result, commit=commit, n_bytes=n_bytes)
+    n_in_all = sum(map(_measure, changed.values()))
+    return replace(result, commit=commit, n_bytes=n_bytes, n_bytes_there=n_in_all - n_bytes)
 
 
 def _name_page(repo: str) -> str:
@@ -108,9 +113,13 @@ def _name_page(repo: str) -> str:
     return f"{constants.ENDPOINT}/{repo}"
 
 
+def _measure(content: Content) -> int:
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
+
+
 def _is_there(content: Content, there: tuple[int, str] | None) -> bool:
     """Return whether a file of the Hub has this content."""
-    size = len(content) if isinstance(content, bytes) else content.stat().st_size
+    size = _measure(content)
     if there is None or there[0] != size:
         return False
     if len(there[1]) == _HASH_DIGITS:
@@ -135,7 +144,6 @@ def _send(repo: str, parent: str, change: Change, client: RetryingClient, contex
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
     additions = [CommitOperationAdd(path, content) for path, content in change.files.items()]
-    _check_card(change.files.get(CARD), context)
     n_megabytes = sum(addition.upload_info.size for addition in additions) // _MEGABYTE
     n_sent = 0
     with context.observer.track(f"Sending {repo}", n_megabytes or None, unit="MB" if n_megabytes else "") as advance:
@@ -146,9 +154,8 @@ def _send(repo: str, parent: str, change: Change, client: RetryingClient, contex
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # those of the card were told before
             info = _commit(lambda: HfApi().create_commit(repo, operations, commit_message=change.message, parent_commit=parent))
-    if info is None:
-        return _find_own_commit(repo, change), n_sent
-    return str(info.oid), n_sent + sum(each.upload_info.size for each in additions if each._upload_mode == "regular")
+    n_sent += sum(each.upload_info.size for each in additions if each._upload_mode == "regular")
+    return _find_own_commit(repo, change) if info is None else str(info.oid), n_sent
 
 
 def _send_large(repo: str, addition: CommitOperationAdd, client: RetryingClient, count: Callable[[int], None]) -> int:

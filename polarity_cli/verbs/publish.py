@@ -13,7 +13,14 @@ from polarity_cli.checkpoint.checkpoint import Checkpoint
 from polarity_cli.checkpoint.folder_check import is_path, is_plain_path
 from polarity_cli.checkpoint.manifest import MANIFEST
 from polarity_cli.checkpoint.published import Selection, hash_content, make_public_manifest, seal, select_files
-from polarity_cli.checkpoint.published_card import PublicCard, find_license, make_public_card, read_metadata, read_own_card
+from polarity_cli.checkpoint.published_card import (
+    OwnCard,
+    PublicCard,
+    find_license,
+    make_public_card,
+    read_metadata,
+    read_own_card,
+)
 from polarity_cli.config import Context, ExportConfig
 from polarity_cli.errors import UsageError
 from polarity_cli.hub.push import Change, Pushed, push_files
@@ -48,16 +55,14 @@ def publish_to_hub(checkpoint: Checkpoint, config: ExportConfig, context: Contex
     with context.observer.track("Checking the checkpoint"):
         selection = select_files(checkpoint)
     there = look_at(config.push or "", context)
-    own = own or _read_edited_there(there, context)
-    license = find_license(
-        config.license, read_metadata(own, CARD), read_metadata(there.card, f"{there.name}/{CARD}"), there.name
-    )
+    license = find_license(config.license, own.front, read_metadata(there.card, f"{there.name}/{CARD}"), there.name)
+    kept = _choose_card(own, there, context)
     files, card = dict(selection.files), PublicCard(b"", None)
     if checkpoint.manifest is None:
-        card = make_public_card(own or there.card, None, license=license, repo=there.name)
+        card = make_public_card(kept or there.card, None, license=license, repo=there.name)
     else:
         manifest = _describe(checkpoint, selection, license, context)
-        card = make_public_card(own, manifest, license=license, repo=there.name)
+        card = make_public_card(kept, manifest, license=license, repo=there.name)
         files[MANIFEST] = seal(manifest, selection.files, card_sha256=card.made or "")
     files[CARD] = card.content
     change = Change(files, _find_outdated(there, files), f"Publish {there.name.rpartition('/')[2]} with polarity")
@@ -93,14 +98,19 @@ def _describe(checkpoint: Checkpoint, selection: Selection, license: str, contex
     return manifest
 
 
-def _read_edited_there(there: Repository, context: Context) -> bytes | None:
-    """Return the card on the Hub where somebody has edited it since it was published; else None."""
+def _choose_card(own: OwnCard, there: Repository, context: Context) -> bytes | None:
+    """Return the card that somebody has edited, which is kept: the checkpoint's, else that on the Hub; None where neither was."""
     hashes = there.manifest.get("files")
     made = hashes.get(CARD) if isinstance(hashes, Mapping) else None
-    if there.card is None or made is None or hash_content(there.card) == made:
-        return None
-    context.observer.note(f"The card of {there.name} was edited, and stays as it is.")
-    return there.card
+    is_edited_there = there.card is not None and made is not None and hash_content(there.card) != made
+    if own.is_edited and own.content is not None:
+        if is_edited_there and there.card != own.content:
+            context.observer.note(f"The card of {there.name} was edited there; the one of this folder, edited too, replaces it.")
+        return own.content
+    if is_edited_there:
+        context.observer.note(f"The card of {there.name} was edited there, and stays as it is.")
+        return there.card
+    return None
 
 
 def _find_outdated(there: Repository, files: Mapping[str, Any]) -> tuple[str, ...]:

@@ -65,8 +65,8 @@ class Uploads:
             match = re.fullmatch(pattern, written.path)
             if match is None or method != written.method:
                 continue
-            if written.method == "PUT":  # the store's addresses are their own permission
-                return self._put(written, match, endpoint)
+            if written.method == "PUT" or reply == self._validate:  # the store's addresses are their own permission
+                return reply(written, match, endpoint)
             token = written.authorization.removeprefix("Bearer ")
             if token not in (TOKEN, READER):
                 return refuse(HTTPStatus.UNAUTHORIZED, "Invalid credentials in Authorization header")
