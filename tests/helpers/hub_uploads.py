@@ -46,6 +46,8 @@ class Uploads:
         """Bytes of each part that a large file is sent in; None takes it in one piece."""
         self.commits: list[str] = []
         """The messages of the commits that were made, in order."""
+        self.meanwhile: dict[str, bytes] = {}
+        """Files that somebody else commits just before the next commit comes."""
         self._parts: dict[str, dict[int, bytes]] = {}
         self._routes = {
             ("GET", r"/api/whoami-v2"): self._who,
@@ -65,7 +67,7 @@ class Uploads:
             match = re.fullmatch(pattern, written.path)
             if match is None or method != written.method:
                 continue
-            if written.method == "PUT" or reply == self._validate:  # the store's addresses are their own permission
+            if written.path.startswith("/store/") or reply == self._validate:  # the store's addresses are their own permission
                 return reply(written, match, endpoint)
             token = written.authorization.removeprefix("Bearer ")
             if token not in (TOKEN, READER):
@@ -148,6 +150,9 @@ class Uploads:
     def _commit(self, written: Written, match: re.Match[str], endpoint: str) -> Answer:
         header, *operations = (json.loads(line) for line in written.body.splitlines())
         name = match["repo"]
+        if self.meanwhile:
+            self.change(name, self.meanwhile)
+            self.meanwhile = {}
         before = self.models[name]
         if header["value"].get("parentCommit") not in (None, before.sha):
             return refuse(HTTPStatus.PRECONDITION_FAILED, "A commit has happened since. Please refresh and try again.")
@@ -160,10 +165,18 @@ class Uploads:
                 files[value["path"]] = self.store[value["oid"]]
             else:
                 del files[value["path"]]
-        self.models[name] = Repository(files, private=before.private, n_commits=before.n_commits + 1)
+        self._replace(name, files)
         self.commits.append(header["value"]["summary"])
         sha = self.models[name].sha
         return found({"success": True, "commitOid": sha, "commitUrl": f"{endpoint}/{name}/commit/{sha}"})
+
+    def change(self, name: str, files: dict[str, bytes]) -> None:
+        """Commit files as somebody does on the page of a repository."""
+        self._replace(name, {**self.models[name].files, **files})
+
+    def _replace(self, name: str, files: dict[str, bytes]) -> None:
+        before = self.models[name]
+        self.models[name] = Repository(files, private=before.private, n_commits=before.n_commits + 1)
 
 
 def refuse(status: HTTPStatus, message: str) -> Answer:
