@@ -5,6 +5,7 @@ A field and the flag that sets it have the same name.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -21,7 +22,10 @@ SHORTEST_LENGTH = 8
 TRUNCATIONS = ("head", "head-tail", "tail")
 SPLITS = ("all", "test", "train", "validation")
 PRECISIONS = ("fp32", "int8")
+AUTO = "auto"
+"""The device: a GPU where there is one that torch can use, else the processors."""
 ON_ERROR = ("fail", "keep", "skip")
+RANKS = ("negative", "positive", "uncertain")
 All = Literal["all"]
 
 
@@ -106,6 +110,8 @@ class EvaluateConfig:
     """From this probability of positive on the answer is positive; None takes the checkpoint's own, else 0.5."""
     precision: str | None = None
     """What answers: a graph, or the weights; None takes what `predict` answers with."""
+    device: str = AUTO
+    """Where the weights answer: `auto`, `cpu`, `cuda`, or a GPU by its number, `cuda:1`."""
     by: tuple[str, ...] = ()
     """Columns whose values divide the reviews into slices."""
     errors: Path | None = None
@@ -129,6 +135,7 @@ class EvaluateConfig:
         check_threshold(self.threshold)
         if self.precision is not None:
             check_choice("--precision", self.precision, (*PRECISIONS, "weights"))
+        check_device(self.device, self.precision)
         require(not self.fail_if_worse or self.against is not None, "--fail-if-worse needs --against CHECKPOINT.")
         if self.escape_formulas:
             files = [path for path in (self.errors, self.predictions, self.suspects) if path is not None]
@@ -164,14 +171,30 @@ class PredictConfig:
     """The model's class that means positive, by its name or as 0 or 1; None goes by the usual names."""
     precision: str | None = None
     """Of the graph; None takes int8 where the export found that it turns hardly a label, else fp32."""
+    device: str = AUTO
+    """As in `EvaluateConfig`."""
     on_error: str = "fail"
     """What becomes of a broken record: the run fails, or it is skipped, or kept with an empty label."""
     explain: bool = False
+    shard: tuple[int, int] | None = None
+    """Which of how many processes this is, counted from 1; each labels its share of the inputs."""
+    rank: str | None = None
+    """In place of all records the `limit` that are nearest the threshold, or most surely of a class."""
+    limit: int | None = None
+    """Most records that are written; without `rank` the first ones, and no more are read."""
 
     def __post_init__(self) -> None:
         check_choice("--on-error", self.on_error, ON_ERROR)
+        if self.rank is not None:
+            check_choice("--rank", self.rank, RANKS)
+            require(self.limit is not None, f"--rank {self.rank} needs --limit N.", hint="Say how many: --limit 100.")
+        require(self.limit is None or self.limit >= 1, f"--limit {self.limit}: expected a number from 1.")
+        if self.shard is not None:
+            k, n = self.shard
+            require(1 <= k <= n, f"--shard {k}/{n}: expected a number from 1 to {max(n, 1)} before the stroke.")
         if self.precision is not None:
             check_choice("--precision", self.precision, PRECISIONS)
+        check_device(self.device, self.precision)
         check_threshold(self.threshold)
         require(
             0 <= self.min_confidence <= 1,
@@ -241,6 +264,19 @@ def check_threshold(threshold: float | None) -> None:
     require(
         threshold is None or 0 < threshold < 1,
         f"--threshold {threshold}: expected a probability above 0 and below 1.",
+    )
+
+
+def check_device(device: str, precision: str | None) -> None:
+    """Raise UsageError unless `device` is one that can be meant, and answers in `precision`."""
+    require(
+        device in (AUTO, "cpu") or re.fullmatch(r"cuda(:[0-9]{1,3})?", device) is not None,
+        f"--device {device}: choose one of auto, cpu, cuda, cuda:0, cuda:1 and so on.",
+    )
+    require(
+        device in (AUTO, "cpu") or precision != "int8",
+        f"--device {device} --precision int8: the int8 graph runs on processors alone.",
+        hint="Leave out --precision for bfloat16, or give --precision fp32; the graph: --device cpu --precision int8",
     )
 
 

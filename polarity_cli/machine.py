@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
+import operator
 import os
 from pathlib import Path
 
@@ -33,6 +35,11 @@ def release_freed_memory() -> None:
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def find_flags(*names: str) -> int:
+    """Return those of the named flags of `os.open` that this system has, in one number; Windows lacks most of them."""
+    return functools.reduce(operator.or_, (getattr(os, name, 0) for name in names), 0)
 
 
 def count_threads() -> int:

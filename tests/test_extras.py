@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from polarity_cli.errors import UsageError
-from polarity_cli.extras import EXTRAS, require_extra
+from polarity_cli.extras import EXTRAS, FOR_HUB_SETS, require_extra
 from tests.helpers.commands import REPOSITORY, Outcome, run_polarity
+from tests.helpers.reviews import make_reviews, write_csv
 
 PROJECT: dict[str, Any] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 NAME = PROJECT["name"]
@@ -54,6 +55,31 @@ def test_missing_modules_are_named_with_the_line_that_installs_them(monkeypatch:
         require_extra("excel", "The format xlsx")
     assert str(raised.value) == "The format xlsx needs the extra `excel` (not installed: xlsxwriter)."
     assert raised.value.hint == "pip install 'polarity-cli[excel]'"
+
+
+def test_library_for_the_hubs_data_sets_is_asked_for_where_one_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    require_extra("train", "polarity train")
+    with pytest.raises(UsageError, match=r"imdb needs the extra `train` \(not installed: datasets\)"):
+        require_extra("train", "imdb", for_hub_set=True)
+    assert set(FOR_HUB_SETS) < set(EXTRAS["train"])
+
+
+def test_files_are_trained_on_evaluated_and_labelled_without_that_library(tmp_path: Path, tiny_encoder: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['datasets'] = None\n")
+    write_csv(tmp_path / "reviews.csv", make_reviews(40))
+    environment = {"PYTHONPATH": f"{tmp_path}:{REPOSITORY}"}
+
+    def call(*args: object) -> Outcome:
+        outcome = run_polarity(*args, "--json", cwd=tmp_path, cache=tmp_path / "cache", environment=environment)
+        assert outcome.code == 0, outcome.stderr
+        return outcome
+
+    trained = json.loads(call("train", "reviews.csv", "--encoder", tiny_encoder, "--epochs", 1).stdout)
+    assert "datasets" not in trained["versions"]
+    assert {"torch", "numpy"} < set(trained["versions"])
+    assert json.loads(call("evaluate", "ckpt", "reviews.csv", "--split", "all").stdout)["metrics"]["n"] == 40
+    assert json.loads(call("predict", "--input", "reviews.csv").stdout)["n_records"] == 40
 
 
 @pytest.fixture(scope="module")

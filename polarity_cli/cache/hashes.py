@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from polarity_cli.cache.publish import read_json, write_json
+from polarity_cli.machine import find_flags
 
 _SETTLED_NS = 100_000_000
 """A file that changed later than this before it was read is not noted: another change might leave the same times."""
@@ -77,7 +78,7 @@ def hash_regular(path: Path) -> tuple[str, list[object]]:
     Raises:
         OSError: it cannot be read, or is not a regular file.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | find_flags("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
     with open(descriptor, "rb") as file:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):

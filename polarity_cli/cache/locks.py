@@ -1,19 +1,23 @@
 """Lock files between processes, and hold folders while they are used. Used by `cache/publish`, `entries` and `prune`.
 
-All are system locks (flock), which end with their process, however it ends. On a file system without locks the work goes on
-without them.
+All are system locks (flock), which end with their process, however it ends. On a file system without locks, and on a system
+without flock, which Windows is, the work goes on without them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
+import importlib.util
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from polarity_cli.machine import find_flags
+
+_HAS_FLOCK = importlib.util.find_spec("fcntl") is not None
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)
 """Errors of file systems without locks; some raise them only for folders or files that are open for reading."""
 
@@ -21,10 +25,10 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.E
 class Hold:
     """A lock on a folder or file, until it is closed, garbage-collected, or its process ends."""
 
-    def __init__(self, descriptor: int, *, is_real: bool = True) -> None:
-        self._descriptor: int | None = descriptor
+    def __init__(self, descriptor: int | None, *, is_real: bool = True) -> None:
+        self._descriptor = descriptor
         self.is_real = is_real
-        """False where the file system has no locks."""
+        """False where the file system, or the system, has no locks."""
 
     def close(self) -> None:
         """Release the lock."""
@@ -45,9 +49,12 @@ def hold(path: Path, *, alone: bool = False) -> Hold | None:
     Raises:
         OSError: there is no such folder or file, or it is a link.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not _HAS_FLOCK:
+        _refuse_links(path)
+        return Hold(None, is_real=False)
+    descriptor = os.open(path, os.O_RDONLY | find_flags("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC"))
     try:
-        is_real = _lock(descriptor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH, wait=not alone)
+        is_real = _lock(descriptor, alone=alone, wait=not alone)
     except BlockingIOError:
         os.close(descriptor)
         return None
@@ -89,17 +96,21 @@ def lock(path: Path, *, when_busy: Callable[[], None] | None) -> Iterator[bool]:
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | find_flags("O_NOFOLLOW", "O_CLOEXEC"), 0o644)
         except FileNotFoundError:  # its folder was removed just now
             continue
+        if not _HAS_FLOCK:
+            os.close(descriptor)  # Windows removes no file that is open
+            yield False
+            return
         try:
             try:
-                is_real = _lock(descriptor, fcntl.LOCK_EX, wait=False)
+                is_real = _lock(descriptor, alone=True, wait=False)
             except BlockingIOError:
                 if when_busy is None:
                     raise
                 when_busy()
-                is_real = _lock(descriptor, fcntl.LOCK_EX, wait=True)
+                is_real = _lock(descriptor, alone=True, wait=True)
             if _is_at(descriptor, path):  # else it was removed while it was waited for, and another may have a new one
                 yield is_real
                 return
@@ -107,8 +118,17 @@ def lock(path: Path, *, when_busy: Callable[[], None] | None) -> Iterator[bool]:
             os.close(descriptor)
 
 
-def _lock(descriptor: int, operation: int, *, wait: bool) -> bool:
+def _refuse_links(path: Path) -> None:
+    """Raise what opening a path without following links raises."""
+    if stat.S_ISLNK(path.lstat().st_mode):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+
+
+def _lock(descriptor: int, *, alone: bool, wait: bool) -> bool:
     """Lock an open file; return False where its file system has no locks."""
+    import fcntl
+
+    operation = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
     try:
         fcntl.flock(descriptor, operation if wait else operation | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from polarity_cli.cache.locks import hold
 from polarity_cli.errors import CacheError
+from polarity_cli.machine import find_flags
 from polarity_cli.text import clean_text
 
 _OTHER_FOLDER = "Choose another folder with --cache-dir, or set POLARITY_CACHE."
@@ -61,7 +62,9 @@ def publish(target: Path) -> Iterator[Path]:
 
 def _flush(path: Path) -> None:
     """Sync a file or folder to the disk: a rename may survive a power cut that the content does not."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    if os.name == "nt" and path.is_dir():
+        return  # Windows opens no folders
+    descriptor = os.open(path, os.O_RDONLY | find_flags("O_NOFOLLOW", "O_CLOEXEC"))
     try:
         os.fsync(descriptor)
     except OSError as error:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from polarity_cli.cache.publish import report_unwritable
 from polarity_cli.errors import CheckpointError
+from polarity_cli.machine import find_flags
 
 NAME = "training_texts.u64"
 _TYPE = np.dtype("<u8")
@@ -41,7 +42,7 @@ def read_hashes(folder: Path) -> NDArray[np.uint64] | None:
     """
     path = folder / NAME
     try:
-        opened = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+        opened = open(path, "rb", opener=lambda name, flags: os.open(name, flags | find_flags("O_NONBLOCK")))  # noqa: SIM115
     except FileNotFoundError:
         return None
     except OSError as error:

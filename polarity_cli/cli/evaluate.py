@@ -17,7 +17,7 @@ from polarity_cli.cli.scores import (
     format_scores,
     format_worse,
 )
-from polarity_cli.config import EvaluateConfig
+from polarity_cli.config import AUTO, PRECISIONS, EvaluateConfig
 from polarity_cli.distributed.environment import is_main_process
 from polarity_cli.extras import require_extra
 from polarity_cli.make_config import make_config
@@ -50,13 +50,17 @@ def command(given: dict[str, Any], call: Call) -> int:
 
     config = make_config(EvaluateConfig, given)
     require_extra("train", "polarity evaluate")
+    from polarity_cli.encoder.device import check_gpu
     from polarity_cli.verbs.evaluate import evaluate
 
+    on_cpu = config.device == "cpu" or (config.device == AUTO and config.precision in PRECISIONS)
     n_processes = check_processes(call.processes)
     if n_processes > 1:
-        return launch(call.line, n_processes, debug=call.debug)
+        if config.device not in (AUTO, "cpu"):
+            check_gpu(config.device, n_processes=n_processes)  # once, and not in each of them
+        return launch(call.line, n_processes, debug=call.debug, on_cpu=on_cpu)
     context = make_context(call, silent=not is_main_process())
-    result = evaluate(config, context, join_world(), command=format_line(call.line))
+    result = evaluate(config, context, join_world(on_cpu=on_cpu), command=format_line(call.line))
     if result is None:
         return 0
     tell_checks(result.checks, context.observer)

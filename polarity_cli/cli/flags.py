@@ -40,7 +40,7 @@ _INPUT: dict[str, Flag] = {
     "input": Flag(
         names=("--input", "-i"),
         metavar="FILE",
-        help="Read records from a file, a glob or a folder, also compressed; may be given several times.",
+        help="Read records from a file, a glob or all of a folder, also compressed; may be given several times.",
         parse=values.take_all,
         is_list=True,
     ),
@@ -117,6 +117,12 @@ _MODEL: dict[str, Flag] = {
         help="What answers: a graph, or the weights through torch.",
         default="the graph that predict answers with; the weights where there is none, or a GPU",
     ),
+    "device": Flag(
+        metavar="auto|cpu|cuda|cuda:N",
+        help="Where it answers. A GPU runs the weights in bfloat16, and again in float32 what is near the threshold; "
+        "--precision fp32 runs all of it in float32. A graph runs on the processors.",
+        default="auto: a GPU where torch has one, unless --precision names a graph",
+    ),
     "threshold": Flag(
         metavar="P",
         help="Answer positive from this probability of it on; the score, that of the label given, may then be below 0.5.",
@@ -149,7 +155,7 @@ _RUN: dict[str, Flag] = {
         help="Processes on this machine, one for each GPU, or sharing the processors.",
         default="1, or what a launcher started",
     ),
-    "track": Flag(metavar="NAME", help="Log to an Accelerate tracker, e.g. tensorboard."),
+    "track": Flag(metavar="NAME", help="Log to an Accelerate tracker, e.g. tensorboard or trackio."),
     "cache_dir": Flag(
         help="Where tokenized data and checkpoints are kept.",
         default="the user's cache folder",
@@ -200,7 +206,7 @@ _OUTPUT: dict[str, Flag] = {
         names=("--output", "-o"),
         metavar="FILE",
         help="Write to a file, which appears, or replaces an earlier one, when it is complete; several inputs need a folder "
-        "or one file for all.",
+        "or one file for all. In a folder, what the same command finished before is skipped.",
     ),
     "format": Flag(
         metavar="|".join(WRITTEN_FORMATS),
@@ -212,6 +218,18 @@ _OUTPUT: dict[str, Flag] = {
         help="Stands before `label` and `score`, the added columns.",
         default="predicted_ where either is taken",
     ),
+    "shard": Flag(
+        metavar="K/N",
+        help="Label the K-th of N shares of the inputs, from 1 to N: files, or row groups where there are fewer files. "
+        "In a Slurm array: --shard $SLURM_ARRAY_TASK_ID/64.",
+        default="all inputs",
+        parse=values.parse_shard,
+    ),
+    "rank": Flag(
+        metavar="uncertain|negative|positive",
+        help="Write only the --limit records that are nearest the threshold, or most surely of a class, the first first.",
+    ),
+    "limit": Flag(metavar="N", help="Write at most so many records; without --rank the first ones, and read no more."),
     "escape_formulas": Flag(help=_FORMULAS),
     "min_confidence": Flag(metavar="P", help="Answer `uncertain` where the score would be below this probability."),
     "explain": Flag(help="Show what each word adds, by leaving it out; a terminal or JSON only. As slow as it says."),

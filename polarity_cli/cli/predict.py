@@ -20,6 +20,8 @@ EXAMPLES = options.paragraphs(
       cat reviews.txt | polarity predict | cut -f1 | sort | uniq -c
       polarity predict --input reviews.csv --output labelled.csv
       polarity predict --input 'shards/*.csv' --output labelled/
+      polarity predict -i shards/ -o labelled/ --shard $SLURM_ARRAY_TASK_ID/64
+      polarity predict -i reviews.csv -o look.csv --rank uncertain --limit 100
       polarity predict --input reviews.xlsx --output labelled.xlsx
       polarity predict --explain "not bad at all"
       tail -f reviews.jsonl | polarity predict --input-format jsonl | jq -r .label

@@ -134,6 +134,19 @@ def parse_duration(value: str, flag: str) -> float:
     return float(match[1]) * _SECONDS[match[2]]
 
 
+def parse_shard(value: str, flag: str) -> tuple[int, int]:
+    """Return which of how many shares is meant by `3/64`.
+
+    Raises:
+        UsageError: it says something else.
+    """
+    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", value.strip())
+    if match is None:
+        hint = "In a Slurm array: --shard $SLURM_ARRAY_TASK_ID/64, with --array=1-64."
+        raise UsageError(f"{flag} {value}: expected two numbers, such as 3/64 for the third of 64 shares.", hint=hint)
+    return int(match[1]), int(match[2])
+
+
 def name_sources(given: dict[str, Any], sources: tuple[str, ...], *, sample: bool) -> dict[str, Any]:
     """Return a config's values with those for SOURCE, which may be several, and for `--sample`.
 

@@ -32,6 +32,26 @@ def plan_equal_batches(lengths: NDArray[np.int64], *, budget: int) -> list[Batch
     return [batch for group in groups for batch in _fill(group, lengths, lambda length: budget // length)]
 
 
+def plan_like_batches(lengths: NDArray[np.int64], *, budget: int, enough: int) -> list[Batch]:
+    """Return batches as `plan_batches` does, the longest reviews first, in which lengths differ by an eighth at most.
+
+    A budget that fills a large GPU holds short and long reviews side by side, and more padding than tokens. So a batch ends where
+    the next review is longer by more than an eighth than its first one, once it has `enough` tokens to be worth a pass.
+    """
+    order = np.argsort(lengths, kind="stable")
+    batches: list[Batch] = []
+    start = 0
+    for position, length in enumerate(lengths[order].tolist()):
+        n, shortest = position - start, int(lengths[order[start]])
+        is_unlike = n * length >= enough and length > shortest + shortest // 8
+        if n and ((n + 1) * length > budget or is_unlike):
+            batches.append(order[start:position])
+            start = position
+    if start < len(order):
+        batches.append(order[start:])
+    return batches[::-1]
+
+
 def plan_epoch(lengths: NDArray[np.int64], *, batch_size: int, seed: int, epoch: int) -> list[Batch]:
     """Return one epoch's training batches, in random order.
 

@@ -93,7 +93,7 @@ def choose_label_column(
     return labels[0]
 
 
-def build_text(fields: dict[str, object], columns: Sequence[str], where: str) -> str:
+def build_text(fields: Mapping[str, object], columns: Sequence[str], where: str) -> str:
     """Return a row's text columns as one text; a column that is missing, null or NaN is blank.
 
     Raises:

@@ -17,6 +17,7 @@ from polarity_cli.cache.publish import report_unwritable
 from polarity_cli.config import Context
 from polarity_cli.data.hub_sets import Selection, find_builder
 from polarity_cli.errors import DataError, HubError, UsageError
+from polarity_cli.extras import require_extra
 from polarity_cli.hub import connect, find_revision, is_of_content
 from polarity_cli.hub.files import fetch_files
 from polarity_cli.hub.retries import CONTENT_HINT, TRIES_AT_CONTENT, Retries, first_line
@@ -80,7 +81,12 @@ def fetch_rows(name: str, *, rows: int | None, context: Context, splits: Sequenc
 
 
 def _download(selection: Selection, folder: Path, context: Context) -> Manifest:
-    """Write a file for each selected split, and return the fields of the entry's manifest."""
+    """Write a file for each selected split, and return the fields of the entry's manifest.
+
+    Raises:
+        UsageError: the library that reads data sets of the Hub is not installed.
+    """
+    require_extra("train", f"The Hub's data set {selection.name}", for_hub_set=True)
     import datasets
 
     datasets.disable_progress_bars()

@@ -66,7 +66,7 @@ def read_texts(
     head = _take_head(stream, stops_at_error=stops_at_error)
     columns = list(dict.fromkeys(itertools.chain(stream.columns or (), *(record.fields or () for record in head))))
     good = [record for record in head if record.fields and record.error is None]
-    samples = {name: [record.fields.get(name) for record in good if record.fields] for name in columns}
+    samples = {name: _list_values(good, name) for name in columns}
     chooser = _Chooser(stream, option=option, preferred=preferred)
     if columns:
         where = stream.place or (good[0].where if good else stream.name)
@@ -74,6 +74,14 @@ def read_texts(
     head = list(chooser.compose(head))
     records = itertools.chain(head, chooser.compose(stream.records))
     return Reading(stream, columns, chooser.text, records, samples, head)
+
+
+def _list_values(records: Sequence[Record], column: str) -> list[object]:
+    """Return a column's values; none where one of them cannot be read, which no text is chosen for."""
+    try:
+        return [record.fields.get(column) for record in records if record.fields]
+    except DataError:
+        return []
 
 
 def _take_head(stream: Stream, *, stops_at_error: bool) -> list[Record]:

@@ -4,6 +4,7 @@ environment     what the launcher's variables say: which process this is, of how
 rendezvous      how the processes find each other, through Accelerate
 world           the processes of a run, and what they tell each other
 cache_group     those that share a cache, and the files that they write together
+precision       in what they compute: what the launcher was told, else the fastest
 launch          starts a command in several processes of this machine
 worker_exit     how one process of several ends
 """

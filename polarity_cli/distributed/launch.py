@@ -41,7 +41,7 @@ def check_processes(n_processes: int | None) -> int:
     return 1
 
 
-def launch(command: Sequence[str], n_processes: int, *, debug: bool = False) -> int:
+def launch(command: Sequence[str], n_processes: int, *, debug: bool = False, on_cpu: bool = False) -> int:
     """Run a command line of this program in several processes and return 0 when all have ended well.
 
     What `accelerate config` has stored holds, but for the number of processes and machines. Each process computes with its share
@@ -51,6 +51,7 @@ def launch(command: Sequence[str], n_processes: int, *, debug: bool = False) -> 
         command: the words behind `polarity`.
         n_processes: how many.
         debug: whether the launcher's own log is wanted.
+        on_cpu: whether they share the processors where there are GPUs too.
 
     Raises:
         UsageError: there are fewer GPUs.
@@ -60,7 +61,7 @@ def launch(command: Sequence[str], n_processes: int, *, debug: bool = False) -> 
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    flags = _list_flags(n_processes)
+    flags = _list_flags(n_processes, on_cpu=on_cpu)
     os.environ[STARTED_HERE] = "1"
     if not debug:
         logging.disable(logging.CRITICAL)  # it would name each failure several times
@@ -75,16 +76,16 @@ def launch(command: Sequence[str], n_processes: int, *, debug: bool = False) -> 
     return 0
 
 
-def _list_flags(n_processes: int) -> list[str]:
+def _list_flags(n_processes: int, *, on_cpu: bool) -> list[str]:
     """Return how `accelerate launch` starts processes on this machine, whatever its config says of that."""
     import torch
     from accelerate.commands.config.config_args import default_config_file, load_config_from_file
 
-    from polarity_cli.distributed.rendezvous import PRECISION, choose_precision
+    from polarity_cli.distributed.precision import PRECISION, find_fastest_precision, find_stored_precision
     from polarity_cli.machine import count_threads
 
     is_stored = os.path.isfile(default_config_file)
-    if uses_cpu() or (is_stored and getattr(load_config_from_file(None), "use_cpu", False)):
+    if on_cpu or uses_cpu() or (is_stored and getattr(load_config_from_file(None), "use_cpu", False)):
         os.environ["ACCELERATE_USE_CPU"] = "true"
     elif n_processes > torch.cuda.device_count():
         raise UsageError(
@@ -102,10 +103,8 @@ def _list_flags(n_processes: int) -> list[str]:
         "--gpu_ids": "all",
         "--num_cpu_threads_per_process": threads,
         "--dynamo_backend": "no",
+        "--mixed_precision": os.environ.get(PRECISION) or find_stored_precision() or find_fastest_precision(),
     }
-    precision = os.environ.get(PRECISION)
-    if precision or not is_stored:
-        flags["--mixed_precision"] = precision or choose_precision()
     return ["--multi_gpu", *(str(word) for pair in flags.items() for word in pair)]
 
 

@@ -15,8 +15,10 @@ LONGEST_START = timedelta(minutes=10)
 """How long they wait for each other to start, and for a training step of another: a machine may be gone without a word."""
 
 
-def join_world() -> World:
+def join_world(*, on_cpu: bool = False) -> World:
     """Return the processes that a launcher started, when all of them are there; alone, those of one.
+
+    With `on_cpu` none of them takes a GPU.
 
     Raises:
         UsageError: the launcher asks for an engine that divides models.
@@ -35,7 +37,7 @@ def join_world() -> World:
 
     set_torchrun_variables()
     try:
-        state = PartialState(cpu=uses_cpu(), timeout=LONGEST_START)
+        state = PartialState(cpu=on_cpu or uses_cpu(), timeout=LONGEST_START)
         if state.num_processes != get_world_size():
             raise ValueError(f"{state.num_processes} instead of {get_world_size()}")
         torch.distributed.barrier(torch.distributed.new_group(backend="gloo", timeout=LONGEST_START))
@@ -58,14 +60,3 @@ def uses_cpu() -> bool:
 
     on_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "on", "t", "true", "y", "yes")
     return on_cpu or not torch.cuda.is_available()
-
-
-PRECISION = "ACCELERATE_MIXED_PRECISION"
-"""The variable that says in what precision a launcher wants the run."""
-
-
-def choose_precision() -> str:
-    """Return the precision that is fastest on this machine, by Accelerate's name."""
-    import torch
-
-    return "bf16" if not uses_cpu() and torch.cuda.is_bf16_supported() else "no"

@@ -86,7 +86,10 @@ class Whole(nn.Module):
         use_fast_attention(model)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None, **more: Tensor) -> Tensor:
-        """Return the logits `(B, 2)` for token ids `(B, T)`, a mask `(B, T)` and what else the model's own code takes."""
+        """Return the logits `(B, 2)` for token ids `(B, T)`, and a mask `(B, T)` or one that the family's code takes too.
+
+        `more` is what else that code takes.
+        """
         logits: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask, **more).logits
         return logits
 

@@ -1,4 +1,6 @@
-"""Run a checkpoint's own weights with torch: for `evaluate`, and for models that have no graph. Used by `inference/predictor`.
+"""Run a checkpoint's own weights with torch, on a CPU or through `encoder/gpu_engine`. Used by `inference/predictor`.
+
+On a CPU that is for models that have no graph, and for `evaluate --precision weights`.
 
 Imports torch and transformers, so only functions import this module.
 """
@@ -18,8 +20,9 @@ from polarity_cli.checkpoint.text_limits import find_text_limits
 from polarity_cli.data.batches import Batch, pad
 from polarity_cli.data.tokenizing import ReviewTokenizer
 from polarity_cli.distributed.world import ALONE, World
-from polarity_cli.encoder.device import start_inference
+from polarity_cli.encoder.device import set_up_processor
 from polarity_cli.encoder.families import can_be_cut
+from polarity_cli.encoder.gpu_engine import GpuEngine
 from polarity_cli.encoder.loading import load_model
 from polarity_cli.encoder.logits import compute_logits, get_token_budget
 from polarity_cli.encoder.tokenizer import find_size, open_tokenizer
@@ -30,14 +33,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from polarity_cli.data.tokenizing import TokenIds
+    from polarity_cli.inference.boundaries import Boundaries
 
 
 class TorchEngine:
-    """A loaded checkpoint on the machine's device."""
+    """A loaded checkpoint on the processors, in float32."""
 
     def __init__(self, model: PreTrainedModel, *, pad_id: int) -> None:
         """Take a model in eval mode; of a family that is not in our table, nobody knows what padding does to its answers."""
-        self._device = start_inference()
+        set_up_processor()
+        self._device = torch.device("cpu")
         self._pads = can_be_cut(model.config)
         self._whole = Whole(model).to(self._device)
         self._pad_id = pad_id
@@ -102,8 +107,12 @@ class TorchCheckpoint:
         self.model = load_model(self.source, new_head=False)
 
     def make_engine(self) -> TorchEngine:
-        """Return the engine that runs the model."""
+        """Return the engine that runs the model on the processors."""
         return TorchEngine(self.model, pad_id=self.tokenizer.pad_id or 0)
+
+    def make_gpu_engine(self, device: torch.device, dtype: torch.dtype, boundaries: Boundaries) -> GpuEngine:
+        """Return the engine that runs the model on a GPU, see `GpuEngine`."""
+        return GpuEngine(self.model, pad_id=self.tokenizer.pad_id or 0, device=device, dtype=dtype, boundaries=boundaries)
 
     def load_tokenizer(self) -> ReviewTokenizer:
         """Return what turns texts into this model's token ids."""

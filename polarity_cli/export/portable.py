@@ -2,6 +2,7 @@
 
     onnx/model.onnx              full precision
     onnx/model_quantized.onnx    weights in int8, by `export/compress`
+    onnx/polarity.json           the SHA-256 of each, and what the checks found
 
 Those that `predict` runs take no mask, because it pads nothing. Optimum and others pad, and feed a graph only what it names, so
 a graph without a mask would answer wrongly there. Imports torch, so only functions import this module.
@@ -19,6 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polarity_cli import __version__
+from polarity_cli.cache.hashes import hash_file
+from polarity_cli.cache.publish import write_json
+from polarity_cli.checkpoint.folder_check import list_files
 from polarity_cli.errors import ExportError
 from polarity_cli.export.compress import compress_weights
 from polarity_cli.export.export import (
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
 
 PORTABLE = {"fp32": "model.onnx", "int8": "model_quantized.onnx"}
 """The file of each precision: names that Optimum, text-embeddings-inference and transformers.js look for."""
+RECORD = "polarity.json"
 _MOST_COMPARED = 200
 """Texts on which the graphs are compared with the model."""
 
@@ -87,7 +92,19 @@ def export_portable(folder: Path, model: PreTrainedModel, token_ids: Sequence[To
     for name, exported in ((PORTABLE["fp32"], graph), *([(PORTABLE["int8"], small)] if is_kept else [])):
         exported.producer_name, exported.producer_version = "polarity", __version__
         (folder / name).write_bytes(exported.SerializeToString())
-    return {"inputs": list(inputs), "fp32": figures, "int8": {**small_figures, "written": is_kept}}
+    taken = [value.name for value in graph.graph.input]  # what the model's code did not read is none
+    found = {"inputs": taken, "fp32": figures, "int8": {**small_figures, "written": is_kept}}
+    write_json(folder / RECORD, {"files": hash_graphs(folder), **found})
+    return found
+
+
+def hash_graphs(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of all that is in a folder of graphs but the record, by name.
+
+    Raises:
+        OSError: something in it cannot be read.
+    """
+    return {name: hash_file(folder / name) for name in list_files(folder) if name != RECORD}
 
 
 def _name_inputs(model: PreTrainedModel, *, gives_segments: bool) -> tuple[str, ...]:

@@ -85,8 +85,10 @@ def is_readable(path: Path) -> bool:
     return suffix in BY_SUFFIX or (compression == ".zip" and not suffix)
 
 
-def open_path(path: Path, options: ReadOptions, *, format: str | None = None) -> Stream:
-    """Open a file, decompressed by its suffix; the caller closes the stream when it is read.
+def open_path(
+    path: Path, options: ReadOptions, *, format: str | None = None, row_groups: tuple[int, int] | None = None
+) -> Stream:
+    """Open a file, decompressed by its suffix, or some row groups of it; the caller closes the stream when it is read.
 
     Raises:
         DataError: its format is unknown, it cannot be opened, or its content is not of its format.
@@ -103,7 +105,7 @@ def open_path(path: Path, options: ReadOptions, *, format: str | None = None) ->
         suffix, compression = find_suffix(path)
         stream = open_bytes(path)
         plain = path if is_file and not compression else None
-        source = Input(name, format, stream, options, suffix, is_file, plain, status.st_size if is_file else None)
+        source = Input(name, format, stream, options, suffix, is_file, plain, status.st_size if is_file else None, row_groups)
         return _open(source)
 
 

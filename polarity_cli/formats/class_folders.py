@@ -20,7 +20,9 @@ _SPLITS = frozenset({"train", "training", "test", "testing", "validation", "vali
 def list_classes(folder: Path) -> dict[str, list[Path]]:
     """Return the text files of each class, by the names of the subfolders; empty for fewer than two classes."""
     classes: dict[str, list[Path]] = {}
-    for inner in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+    # `year=2024` is a part of a table, as Hive and Spark write them.
+    inside = (path for path in folder.iterdir() if not path.name.startswith(".") and "=" not in path.name)
+    for inner in sorted(path for path in inside if path.is_dir()):
         texts = sorted(path for path in inner.iterdir() if path.is_file() and split_suffix(path)[0] == ".txt")
         if texts and inner.name.lower() not in (*UNLABELLED, *_SPLITS):
             classes[inner.name] = texts

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
@@ -186,8 +187,9 @@ class DelimitedSink:
         if header is not None:
             self._write_cells(header)
 
-    def write(self, row: Mapping[str, object]) -> None:
-        """Write one row."""
+    def write(self, row: Mapping[str, object], answer: Mapping[str, object] | None = None) -> None:
+        """Write one row and what is added to it."""
+        row = row if answer is None else {**row, **answer}
         self._write_cells([_as_cell(row.get(name)) for name in self._columns])
 
     def finish(self) -> None:
@@ -223,7 +225,9 @@ def _is_named(like: Stream | None) -> bool:
 def _as_cell(value: object) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else dump_json(value)
+    cell = value if isinstance(value, str) else dump_json(value)
+    is_quoted = cell.startswith('"') and not isinstance(value, str)  # what JSON has no type for: a date, a decimal number, bytes
+    return str(json.loads(cell)) if is_quoted else cell
 
 
 def format_quoted_line(values: Sequence[str], delimiter: str = ",") -> str:

@@ -83,8 +83,8 @@ def open_output(path: Path | None, *, flag: str = "--output") -> Iterator[IO[byt
 class Sink(Protocol):
     """Writes rows, each a mapping from column to value, in one format."""
 
-    def write(self, row: Mapping[str, object]) -> None:
-        """Write one row; columns that it lacks are empty."""
+    def write(self, row: Mapping[str, object], answer: Mapping[str, object] | None = None) -> None:
+        """Write one row and what is added to it; columns that both lack are empty."""
 
     def finish(self) -> None:
         """Write what was held back."""

@@ -1,18 +1,26 @@
-"""Parquet files, read in batches and written in row groups. One module of the table in `formats`; needs the extra `parquet`."""
+"""Parquet files, read in batches of rows that stay in Arrow. One module of the table in `formats`; needs the extra `parquet`.
+
+What is written goes through `formats/arrow_sink`.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 from polarity_cli.errors import DataError
 from polarity_cli.extras import require_extra
+from polarity_cli.formats.arrow_rows import Row, RowBatch
+from polarity_cli.formats.arrow_sink import ArrowSink
 from polarity_cli.formats.compression import Growth
 from polarity_cli.formats.record import Input, Record, Stream, check_names
 
 _BATCH = 256
 """Rows read at once: each may hold the same long text."""
+_BUFFER_BYTES = 1 << 20
+"""A column of a row group is read by so many bytes at once: a row group may hold the whole file."""
 _LARGEST_PIPE = 1 << 31
 """The most bytes of a file from a pipe or compressed, which is read whole, since its index is at its end."""
 
@@ -34,7 +42,7 @@ def read(source: Input) -> Stream:
             if len(data) > _LARGEST_PIPE:
                 raise DataError(f"{source.name}: too large to be read from a pipe or compressed.", hint="Give the plain file.")
             place = pa.BufferReader(data)
-        file = pq.ParquetFile(place)
+        file = pq.ParquetFile(place, buffer_size=_BUFFER_BYTES)
         schema = file.schema_arrow
         check_names(schema.names, source.name)
         classes = _find_classes(schema)
@@ -80,76 +88,53 @@ def _find_classes(schema: Any) -> dict[str, list[str]]:
 
 
 def _read_rows(source: Input, file: Any, classes: dict[str, list[str]]) -> Iterator[Record]:
+    first, stop = source.row_groups or (0, file.num_row_groups)
+    number = sum(file.metadata.row_group(group).num_rows for group in range(first))
+    growth = Growth(source.path, source.n_compressed, name=source.name)
+    columns = list(file.schema_arrow.names)
+    with _report(source.name), file:
+        for arrow in file.iter_batches(batch_size=_BATCH, row_groups=range(first, stop)):
+            n_bytes = sum(map(_measure, arrow.columns))
+            growth.add(n_bytes)
+            size = n_bytes // max(1, arrow.num_rows) + 64
+            batch = RowBatch(arrow, columns, classes=classes, name=source.name, first=number + 1)
+            for index in range(arrow.num_rows):
+                number += 1
+                yield Record(Row(batch, index), "", f"{source.name}: row {number}", number, size)
+
+
+def _measure(column: Any) -> int:
+    """Return the bytes of a column's values, each entry of a dictionary as often as it is used."""
     import pyarrow as pa
 
-    number, growth = 0, Growth(source.path, source.n_compressed, name=source.name)
-    with _report(source.name), file:
-        for batch in file.iter_batches(batch_size=_BATCH):
-            columns = [column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in batch.columns]
-            n_bytes = sum(column.nbytes for column in columns)
-            growth.add(n_bytes)
-            size = n_bytes // max(1, batch.num_rows) + 64
-            for fields in pa.RecordBatch.from_arrays(columns, names=batch.schema.names).to_pylist():
-                number += 1
-                for column, names in classes.items():
-                    value = fields[column]
-                    fields[column] = names[value] if value is not None and 0 <= value < len(names) else None
-                yield Record(fields, "", f"{source.name}: row {number}", number, size)
+    if not pa.types.is_dictionary(column.type):
+        return int(column.nbytes)
+    try:
+        import pyarrow.compute as pc
+
+        return int(pc.sum(pc.binary_length(column.dictionary).take(column.indices)).as_py() or 0)
+    except pa.ArrowException:  # entries of another type
+        return int(column.nbytes)
+
+
+def list_row_groups(path: Path) -> list[int]:
+    """Return the rows of each row group of a Parquet file.
+
+    Raises:
+        DataError: it is damaged; UsageError: the extra is not installed.
+    """
+    require_extra("parquet", str(path))
+    import pyarrow.parquet as pq
+
+    with _report(str(path)):
+        index = pq.read_metadata(path)
+        return [index.row_group(group).num_rows for group in range(index.num_row_groups)]
 
 
 def make_sink(
     format: str, stream: IO[bytes], columns: Sequence[str], *, added: Mapping[str, str], like: Stream | None, escaped: bool
-) -> TableSink:
+) -> ArrowSink:
     """Return what writes rows with the types of the input's schema; see `output_file.make_sink`."""
     require_extra("parquet", "The format parquet")
-    return TableSink(stream, columns, added, None if like is None else like.schema)
-
-
-class TableSink:
-    """Write a Parquet file in row groups; its types are those of the input's schema, or of the first rows."""
-
-    _GROUP = 1000
-
-    def __init__(self, stream: IO[bytes], columns: Sequence[str], added: Mapping[str, str], schema: Any) -> None:
-        """Take the input's columns, the `added` ones by their Arrow types, and the input's schema or None."""
-        self._stream, self._columns, self._added, self._source = stream, list(columns), added, schema
-        self._rows: list[Mapping[str, object]] = []
-        self._writer: Any = None
-
-    def write(self, row: Mapping[str, object]) -> None:
-        """Take one row."""
-        self._rows.append(row)
-        if len(self._rows) >= self._GROUP:
-            self._write_group()
-
-    def finish(self) -> None:
-        """Write what is left, and the index."""
-        self._write_group()
-        self._writer.close()
-
-    def _write_group(self) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            if self._writer is None:
-                self._schema = self._make_schema(pa)
-                self._writer = pq.ParquetWriter(self._stream, self._schema)
-            arrays = [pa.array([row.get(f.name) for row in self._rows], f.type) for f in self._schema]
-            self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
-        except (pa.ArrowException, OverflowError, TypeError) as error:
-            raise DataError(
-                f"A row does not fit the column types of Parquet ({str(error)[:200]}).", hint="Write --format jsonl instead."
-            ) from error
-        self._rows = []
-
-    def _make_schema(self, pa: Any) -> Any:
-        own = {field.name: field.type for field in self._source or ()}
-        fields = []
-        for name in self._columns:
-            column_type = own.get(name)
-            if column_type is None or pa.types.is_integer(column_type) or pa.types.is_dictionary(column_type):
-                values = [row.get(name) for row in self._rows]
-                column_type = pa.array(values).type if any(value is not None for value in values) else column_type or pa.string()
-            fields.append(pa.field(name, column_type))
-        return pa.schema([*fields, *(pa.field(name, pa.type_for_alias(alias)) for name, alias in self._added.items())])
+    schema = None if like is None else like.schema
+    return ArrowSink(stream, columns, added, schema, {} if schema is None else _find_classes(schema))

@@ -6,7 +6,7 @@ A table's header is no record. A broken record carries its `error`; `formats/on_
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -19,8 +19,8 @@ from polarity_cli.read_options import ReadOptions
 class Record:
     """One record of a stream."""
 
-    fields: dict[str, object] | None
-    """The columns of a structured record; None for a line of plain text."""
+    fields: Mapping[str, object] | None
+    """The columns of a structured record; None for a line of plain text. Those of Parquet are read when they are asked for."""
     raw: str
     """The unchanged line, without its end; empty for formats whose records are no lines."""
     where: str
@@ -88,6 +88,8 @@ class Input:
     """The path of an uncompressed file, which can be opened again; None for a pipe or a compressed file."""
     n_compressed: int | None = None
     """The size of the file on disk in bytes; None for a pipe."""
+    row_groups: tuple[int, int] | None = None
+    """The row groups of a Parquet file that are read, from the first up to before the second; None reads all."""
 
 
 def name_columns(header: Sequence[str]) -> list[str]:

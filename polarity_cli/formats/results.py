@@ -5,7 +5,7 @@ The names of the added columns are fixed with the header, in JSON lines with the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, Protocol
 
@@ -142,7 +142,7 @@ class JsonlWriter:
     def write(self, record: Record, prediction: Prediction) -> None:
         """Write one line."""
         is_object = record.raw.startswith("{") and record.fields is not None and record.error is None
-        own = record.raw if is_object else dump_json(get_fields(record))
+        own = record.raw if is_object else dump_json(dict(get_fields(record)))
         added = dump_json(self._names.answer(prediction))
         inner = own.rstrip().removesuffix("}").rstrip()
         emit(self._sink, f"{inner}{'' if inner == '{' else ', '}{added.removeprefix('{')}\n")
@@ -164,7 +164,7 @@ class RowWriter:
         score = answer[self._names.score]
         if self._as_text and score is not None:
             answer[self._names.score] = f"{score:.6f}"
-        self._sink.write({**fields, **answer})
+        self._sink.write(fields, answer)
 
     def finish(self) -> None:
         """Write what was held back."""
@@ -187,7 +187,7 @@ class DocumentWriter:
         emit(self._sink, dump_json({"schema": SCHEMA, **self._about, "predictions": self._predictions}) + "\n")
 
 
-def get_fields(record: Record) -> dict[str, object]:
+def get_fields(record: Record) -> Mapping[str, object]:
     """Return a record's fields: `text` for a plain line, `line` and `error` for a broken record without fields."""
     if record.error is not None and not record.fields:
         return {"line": record.raw, "error": str(record.error)}

@@ -118,12 +118,13 @@ class SheetSink:
         self._columns, self._row = list(columns), 0
         self._write_cells(self._columns)
 
-    def write(self, row: Mapping[str, object]) -> None:
-        """Write one row.
+    def write(self, row: Mapping[str, object], answer: Mapping[str, object] | None = None) -> None:
+        """Write one row and what is added to it.
 
         Raises:
             DataError: a sheet cannot hold it.
         """
+        row = row if answer is None else {**row, **answer}
         self._write_cells([row.get(name) for name in self._columns])
 
     def finish(self) -> None:

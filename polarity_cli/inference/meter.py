@@ -6,6 +6,7 @@ row. Where each line stands is found by a thread that reads the file once more, 
 
 from __future__ import annotations
 
+import itertools
 import threading
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from typing import Protocol
 from polarity_cli.errors import DataError
 from polarity_cli.formats.class_folders import list_classes
 from polarity_cli.formats.compression import open_bytes, report_damage
+from polarity_cli.formats.parquet import list_row_groups
 from polarity_cli.formats.record import Record
 from polarity_cli.records import Advance, Observer
 
@@ -36,13 +38,23 @@ class _Places(Protocol):
 class Meter:
     """A bar for the labelling of some files, shown from the first label to the end of the block."""
 
-    def __init__(self, paths: Sequence[Path], observer: Observer) -> None:
-        """Take files, and folders of classes, in the order in which they are labelled; nothing is shown without any."""
-        self._observer, self._is_shown = observer, bool(paths) and observer.shows_progress
-        self._sizes = [_measure(path) for path in paths] if self._is_shown else []
-        self._n_done = 0
+    def __init__(self, paths: Sequence[Path], observer: Observer, *, limit: int | None = None) -> None:
+        """Take files, and folders of classes, in the order in which they are labelled; nothing is shown without any.
+
+        After `limit` records, the work is done.
+        """
+        self._observer, self._is_shown, self._limit = observer, bool(paths) and observer.shows_progress, limit
+        self.take(paths)
+        self._n_records = 0
         self._places: _Places = _Nowhere()
         self._advance: Advance | None = None
+
+    def take(self, paths: Sequence[Path]) -> None:
+        """Take these files in place of those that were given."""
+        sizes = [_measure(path) for path in paths] if self._is_shown else []
+        self._ends = list(itertools.accumulate(sizes, initial=0))
+        """The bytes of all files before each one, and of all."""
+        self._n_done = 0
 
     def __enter__(self) -> Meter:
         self._stack = ExitStack()
@@ -52,19 +64,22 @@ class Meter:
         self._places.close()
         self._stack.close()
 
-    def begin(self, path: Path, format: str) -> None:
-        """Begin to label the next file."""
+    def begin(self, path: Path, format: str, *, row_groups: tuple[int, int] | None = None) -> None:
+        """Begin to label the next file, or some row groups of it."""
         if not self._is_shown:
             return
-        self._places = _find_places(path, format)
+        self._places = _find_places(path, format, row_groups)
         if self._advance is None:
             self._advance = self._stack.enter_context(self._observer.track("Labelling", unit="reviews"))
-            self._advance(0, done=0.0 if len(self._sizes) > 1 else None)
+            self._advance(0, done=0.0 if len(self._ends) > 2 else None)
 
     def advance(self, n: int, last: Record) -> None:
         """Take it that so many more records of the file are labelled, up to `last`."""
+        self._n_records += n
         if self._advance is not None:
-            self._advance(n, done=self.find_share(last))
+            share = self.find_share(last)
+            done = None if self._limit is None else self._n_records / self._limit
+            self._advance(n, done=share if done is None else max(done, share or 0.0))
 
     def end(self) -> None:
         """End with the file."""
@@ -74,10 +89,10 @@ class Meter:
     def find_share(self, record: Record) -> float | None:
         """Return the share of the bytes of all files, 0 to 1, up to a record of the current one; None where it is not known."""
         share = self._places.find_share(record)
-        if share is None and len(self._sizes) == 1:
+        if share is None and len(self._ends) == 2:
             return None
-        done = sum(self._sizes[: self._n_done]) + self._sizes[self._n_done] * (share or 0.0)
-        return done / max(1, sum(self._sizes))
+        begins, ends = self._ends[self._n_done : self._n_done + 2]
+        return (begins + (ends - begins) * (share or 0.0)) / max(1, self._ends[-1])
 
 
 class _Nowhere:
@@ -93,11 +108,12 @@ class _Nowhere:
 class _Rows:
     """A file or folder with so many records."""
 
-    def __init__(self, total: int) -> None:
-        self._total = max(1, total)
+    def __init__(self, total: int, n_before: int = 0) -> None:
+        """Take how many they are, and how many rows stand before them that are not read."""
+        self._total, self._n_before = max(1, total), n_before
 
     def find_share(self, record: Record) -> float | None:
-        return min(1.0, record.row / self._total)
+        return min(1.0, (record.row - self._n_before) / self._total)
 
     def close(self) -> None:
         pass
@@ -157,20 +173,19 @@ def _measure(path: Path) -> int:
     return path.stat().st_size
 
 
-def _find_places(path: Path, format: str) -> _Places:
+def _find_places(path: Path, format: str, row_groups: tuple[int, int] | None) -> _Places:
     if path.is_dir():
         return _Rows(sum(map(len, list_classes(path).values())))
     if format == "parquet":
-        return _count_rows(path)
+        return _count_rows(path, row_groups)
     return _Nowhere() if format == "xlsx" or not path.is_file() else Lines(path)
 
 
-def _count_rows(path: Path) -> _Places:
+def _count_rows(path: Path, row_groups: tuple[int, int] | None) -> _Places:
     """Return the rows of a Parquet file, by the index at its end, which a compressed one hides."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
-        return _Rows(pq.read_metadata(path).num_rows)
-    except (pa.ArrowException, OSError, ValueError):
+        rows = list_row_groups(path)
+    except (DataError, OSError):
         return _Nowhere()
+    first, stop = row_groups or (0, len(rows))
+    return _Rows(sum(rows[first:stop]), sum(rows[:first]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -128,7 +129,11 @@ def describe_training(history: Iterable[StepRecord | EpochRecord], *, epochs: in
 
 
 def read_versions() -> dict[str, str]:
-    """Return the versions of this program, Python, and the packages that a run depends on."""
-    from importlib.metadata import version
+    """Return the versions of this program, Python, and the packages that a run depends on, but for those not installed."""
+    from importlib.metadata import PackageNotFoundError, version
 
-    return {"polarity": __version__, "python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+    versions = {"polarity": __version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):  # `datasets`, say, which only the Hub's data sets need
+            versions[name] = version(name)
+    return versions

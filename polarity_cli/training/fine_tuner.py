@@ -133,7 +133,9 @@ class FineTuner:
         if self.trunk is None:
             return input_ids
         if self._packed is None:
-            self._packed = replace_modules(self.trunk, use_packed_linears(self.trunk))
+            # The packed weights are float32, and take no states of another precision.
+            packed = use_packed_linears(self.trunk) if self.accelerator.mixed_precision == "no" else {}
+            self._packed = replace_modules(self.trunk, packed)
         with self.accelerator.autocast():
             hidden: Tensor = self._packed(input_ids, mask)
         return hidden

@@ -6,8 +6,8 @@ Every process of a run makes one, and all call the same methods at the same time
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +28,8 @@ from polarity_cli.training.describe import list_settings
 from polarity_cli.training.examples import make_examples
 from polarity_cli.training.fine_tuner import Examples, FineTuner
 from polarity_cli.training.loop import EpochDone, Event, StepsDone, fit
-from polarity_cli.training.runtime import start_runtime
+from polarity_cli.training.runtime import start_runtime, tell_precision
+from polarity_cli.training.tracking import open_tracker
 from polarity_cli.training.training_state import TrainingState
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class Run:
             track_dir=context.cache_dir / "tracking",
             offline=context.offline,
         )
+        tell_precision(self.accelerator, context.observer)
         with context.observer.track(f"Loading {encoder.name}"):
             self.tokenizer = load_tokenizer(encoder.model, expected=open_tokenizer(encoder.model).backend)
             self.model, self.plan = load_frozen(encoder, config.unfreeze, context.observer)
@@ -153,7 +155,7 @@ class Run:
         plan = self.plan_epochs()
         self.fine_tuner.weigh_classes(self.config.class_weights, self.examples["train"].split.labels)
         self._note_few_steps(plan)
-        with self._open_trackers():
+        with self._open_tracker():
             # With folds no epoch is chosen, so that the model is one like those that were scored.
             validation = self.examples.get("validation") if self.config.folds is None else None
             return self.fit_plan(plan, resumable, validation=validation)
@@ -216,18 +218,12 @@ class Run:
                 )
         return state
 
-    @contextmanager
-    def _open_trackers(self) -> Iterator[None]:
+    def _open_tracker(self) -> AbstractContextManager[None]:
         """Let the tracker, if one is wanted, log inside the block."""
         if not self.config.track:
-            yield
-            return
-        self.accelerator.init_trackers("polarity", config=list_settings(self.config))
-        try:
-            yield
-        finally:
-            for tracker in self.accelerator.trackers:
-                tracker.finish()
+            return nullcontext()
+        folder, observer = self.context.cache_dir / "tracking", self.context.observer
+        return open_tracker(self.accelerator, self.config.track, folder, list_settings(self.config), observer)
 
     def _report(self, event: Event, *, step: int) -> None:
         """Tell the observer and the tracker what was done up to `step`."""

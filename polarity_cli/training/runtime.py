@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polarity_cli.distributed.rendezvous import PRECISION, choose_precision, uses_cpu
+from polarity_cli.distributed.precision import choose_precision
+from polarity_cli.distributed.rendezvous import uses_cpu
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.encoder.device import set_up_processor
 from polarity_cli.errors import UsageError
+from polarity_cli.records import Observer
+from polarity_cli.training.tracking import check_tracker
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+_PRECISIONS = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}
+"""What Accelerate's names mean."""
 
 
 def start_runtime(
@@ -25,7 +30,7 @@ def start_runtime(
 ) -> Accelerator:
     """Return the Accelerator of a run, with threads and every random generator set, the same in all processes.
 
-    Computes in what the launcher says (`accelerate launch --mixed_precision`), else in bfloat16 on a GPU that has it and in
+    Computes in what the launcher was told (`accelerate launch --mixed_precision`), else in bfloat16 on a GPU that has it and in
     float32 elsewhere: without AVX512-BF16 or AMX, bfloat16 on a CPU is many times slower than float32.
 
     Raises:
@@ -36,10 +41,8 @@ def start_runtime(
 
     set_up_processor()
     if track is not None:
-        if offline and track != "tensorboard":
-            raise UsageError(f"--track {track}: it may connect, and --offline makes no connection.", hint="Use tensorboard.")
-        _check_tracker(track)
-    precision = os.environ.get(PRECISION) or choose_precision()
+        check_tracker(track, offline=offline)
+    precision = choose_precision()
     try:
         accelerator = Accelerator(
             cpu=world.state is not None and uses_cpu(),
@@ -57,6 +60,15 @@ def start_runtime(
     return accelerator
 
 
+def tell_precision(accelerator: Accelerator, observer: Observer) -> None:
+    """Tell the observer what the run computes in and where, unless that is float32 on the processors."""
+    precision, device = str(accelerator.mixed_precision), accelerator.device
+    if precision != "no" or device.type != "cpu":
+        n = accelerator.num_processes
+        processes = f", in {n} processes" if n > 1 else ""
+        observer.note(f"Training in {_PRECISIONS.get(precision, precision)} on {device}{processes}.")
+
+
 def describe_machine(accelerator: Accelerator) -> dict[str, Any]:
     """Return what of the machine decides the last digits of what a run learns, as plain values."""
     import torch
@@ -68,19 +80,3 @@ def describe_machine(accelerator: Accelerator) -> dict[str, Any]:
         "threads": threads,
         "processes": accelerator.num_processes,
     }
-
-
-def _check_tracker(name: str) -> None:
-    """Raise UsageError unless Accelerate knows a tracker and its package is installed."""
-    from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
-
-    names = sorted(map(_get_name, LOGGER_TYPE_TO_CLASS))
-    if name not in names:
-        raise UsageError(f"--track {name}: choose one of {', '.join(names)}.")
-    if name not in map(_get_name, get_available_trackers()):
-        raise UsageError(f"--track {name}: its package is not installed.", hint=f"Install it: pip install {name}")
-
-
-def _get_name(tracker: object) -> str:
-    """Return a tracker's name, which Accelerate gives as a string or as a member of an enumeration."""
-    return str(getattr(tracker, "value", tracker))

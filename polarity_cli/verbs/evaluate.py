@@ -20,6 +20,7 @@ from polarity_cli.errors import UsageError
 from polarity_cli.extras import require_extra
 from polarity_cli.records import SilentObserver
 from polarity_cli.scoring.row_files import check_row_file
+from polarity_cli.verbs.choose_device import CPU, choose_device
 from polarity_cli.verbs.evaluation.reviews_to_score import OUT_OF_FOLD, ReviewsToScore, find_files, find_reviews
 
 if TYPE_CHECKING:
@@ -172,7 +173,12 @@ class _Evaluation:
         from polarity_cli.verbs.evaluation.known import count_seen
 
         config, context = self._config, self._context
-        options = AnswerOptions(precision=config.precision, positive_class=config.positive_class, threshold=config.threshold)
+        options = AnswerOptions(
+            precision=config.precision,
+            positive_class=config.positive_class,
+            threshold=config.threshold,
+            device=config.device,
+        )
         self._model = open_to_answer(self._checkpoint, options, context, own_texts=self._parts[0].texts[:1000])
         is_out_of_fold = self._reviews.split == OUT_OF_FOLD
         self._answers = (
@@ -181,10 +187,10 @@ class _Evaluation:
         served = self._find_served()
         if served is not None:
             quiet = replace(context, observer=SilentObserver())  # what there is to say was said
-            opened = open_to_answer(self._checkpoint, replace(options, precision=served), quiet)
+            opened = open_to_answer(self._checkpoint, replace(options, precision=served, device="cpu"), quiet)
             self._served = self._run(opened, f"Evaluating {served} too")
         if other is not None:
-            asked = AnswerOptions(precision=config.precision, positive_class=others_positive)
+            asked = AnswerOptions(precision=config.precision, positive_class=others_positive, device=config.device)
             texts = read_as_other(other, self.numbered, self._reviews.manifest.text, context)
             answers = let_other_answer(other, texts, asked, context, world=self._world)
             n_seen, names = count_seen(other.folder, texts, context), (self._checkpoint.name, other.name)
@@ -201,6 +207,8 @@ class _Evaluation:
 
         own = find_own_graphs(self._checkpoint)
         is_other = own is not None and self._config.precision is not None and own.default != self._answers.precision
+        if choose_device(self._config.device, None) != CPU:
+            return None  # `predict` takes the GPU, and no graph
         return own.default if own is not None and is_other else None
 
     @cached_property

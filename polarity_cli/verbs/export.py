@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polarity_cli.cache.hashes import hash_file
-from polarity_cli.cache.publish import read_json, report_unwritable, write_json
+from polarity_cli.cache.publish import read_json, report_unwritable
 from polarity_cli.checkpoint.checkpoint import Checkpoint, publish_checkpoint
 from polarity_cli.checkpoint.choose import find_checkpoint
 from polarity_cli.checkpoint.folder_check import PORTABLE_FOLDER, list_files
@@ -27,9 +26,6 @@ from polarity_cli.verbs.publish import Published, fetch_rest, publish_to_hub
 if TYPE_CHECKING:
     from polarity_cli.data.tokenizing import TokenIds
     from polarity_cli.encoder.torch_engine import TorchCheckpoint
-
-RECORD = "polarity.json"
-"""In the folder of graphs: the hash of each, and what the checks found."""
 
 
 @dataclass(frozen=True)
@@ -112,16 +108,12 @@ def _check_place(checkpoint: Checkpoint, config: ExportConfig, context: Context)
 
 def _is_ours(graphs: Path) -> bool:
     """Tell whether a folder holds the graphs that an export wrote, as it wrote them, and nothing else."""
+    from polarity_cli.export.portable import RECORD, hash_graphs
+
     try:
-        hashes = (read_json(graphs / RECORD) or {}).get("files")
-        names = list_files(graphs)
-        return isinstance(hashes, dict) and {*hashes, RECORD} == {*names} and _hash(graphs, names) == hashes
+        return hash_graphs(graphs) == (read_json(graphs / RECORD) or {}).get("files")
     except OSError:
         return False
-
-
-def _hash(folder: Path, names: Sequence[str]) -> dict[str, str]:
-    return {name: hash_file(folder / name) for name in names if name != RECORD}
 
 
 def _list_ours(graphs: Path) -> list[str]:
@@ -144,7 +136,6 @@ def _write_graphs(checkpoint: Checkpoint, loaded: TorchCheckpoint, texts: Sequen
     try:
         with report_unwritable(checkpoint.folder):
             figures = export_portable(work, loaded.model, texts, reader)
-            write_json(work / RECORD, {"files": _hash(work, list_files(work)), **figures})
             for path in work.iterdir():
                 path.chmod(0o644)
             if graphs.exists():

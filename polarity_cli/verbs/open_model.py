@@ -31,41 +31,19 @@ from polarity_cli.inference.graphs import (
 from polarity_cli.inference.precision import choose_precision
 from polarity_cli.inference.threshold import find_threshold, report_threshold
 from polarity_cli.records import Observer
+from polarity_cli.verbs.opened_model import BFLOAT16 as BFLOAT16
+from polarity_cli.verbs.opened_model import WEIGHTS as WEIGHTS
+from polarity_cli.verbs.opened_model import OpenedModel as OpenedModel
 
 if TYPE_CHECKING:
-    from polarity_cli.data.tokenizing import ReviewTokenizer
+    import torch
+
+    from polarity_cli.encoder.gpu_engine import GpuEngine
     from polarity_cli.encoder.torch_engine import TorchCheckpoint, TorchEngine
     from polarity_cli.inference.onnx_engine import GraphEngine
 
-WEIGHTS = "weights"
-"""The precision of a model that torch runs as it is stored."""
 _MOST_CHECKED = 1000
 """Built-in reviews on which the graphs of a foreign checkpoint are checked at most."""
-
-
-@dataclass(frozen=True)
-class OpenedModel:
-    """A checkpoint that is ready to answer."""
-
-    engine: GraphEngine | TorchEngine
-    precision: str
-    """What answers: `int8` or `fp32`, a graph, or `weights`."""
-    positive: int
-    """The index of the class that means positive."""
-    threshold: float | None
-    """From this probability of positive on the answer is positive; None where the likelier class answers."""
-    sigmoid: bool
-    """Whether its head scores each class by itself."""
-    source: TorchCheckpoint | GraphFolder
-    """What it was opened from."""
-
-    def load_tokenizer(self) -> ReviewTokenizer:
-        """Return what turns texts into token ids for it.
-
-        Raises:
-            CheckpointError: the tokenizer is missing or damaged.
-        """
-        return self.source.load_tokenizer()
 
 
 def open_model(
@@ -77,6 +55,8 @@ def open_model(
     threshold: float | None = None,
     own_texts: Sequence[str] = (),
     makes_graphs: bool = True,
+    device: str = "cpu",
+    min_confidence: float = 0.0,
 ) -> OpenedModel:
     """Return what answers for a checkpoint: its graph, made first where it has none, or torch where there can be none.
 
@@ -89,11 +69,16 @@ def open_model(
         own_texts: some of the texts that will be answered, where they are known. On them int8 is compared with full precision
             where nothing says that it was checked on texts like them.
         makes_graphs: whether a checkpoint without graphs gets them now, if `precision` is None; else torch answers.
+        device: `cpu`, or a GPU, `cuda` or `cuda:1`, on which the weights answer; see `choose_device`.
+        min_confidence: the score below which an answer is `uncertain`; a GPU's coarse answers near it are computed again.
 
     Raises:
         CheckpointError: the checkpoint is damaged, not of two classes, or would be read here in another way than it should.
+        UsageError: there is no such GPU.
     """
     opener = _Opener(checkpoint, context, precision, positive_class, threshold)
+    if device != "cpu":
+        return opener.open_on_gpu(device, min_confidence)
     if precision == WEIGHTS:
         return opener.open_weights(opener.load_with_torch())
     own = opener.open_own_graph()
@@ -160,6 +145,25 @@ class _Opener:
 
         return load_checkpoint(self.checkpoint, positive_class=self.positive_class, check=check)
 
+    def open_on_gpu(self, option: str, min_confidence: float) -> OpenedModel:
+        """Return the weights on a GPU: in bfloat16 where it has that, unless float32 is asked for."""
+        import torch
+
+        from polarity_cli.encoder.device import choose_dtype, find_gpu
+        from polarity_cli.inference.boundaries import Boundaries
+
+        device = find_gpu(option)
+        loaded = self.load_with_torch()
+        _tell(self.context, describe_guess(loaded.class_names, self.positive_class), *loaded.notes)
+        dtype = torch.float32 if self.precision is not None else choose_dtype(device)
+        threshold = find_threshold(self.checkpoint, self.threshold, loaded.positive)
+        boundaries = Boundaries(
+            positive=loaded.positive, threshold=threshold, sigmoid=loaded.sigmoid, min_confidence=min_confidence
+        )
+        engine = loaded.make_gpu_engine(device, dtype, boundaries)
+        precision = BFLOAT16 if engine.dtype == torch.bfloat16 else WEIGHTS
+        return self._open(engine, loaded, loaded.positive, precision, device)
+
     def open_weights(self, loaded: TorchCheckpoint) -> OpenedModel:
         _tell(self.context, describe_guess(loaded.class_names, self.positive_class), *loaded.notes)
         return self._open(loaded.make_engine(), loaded, loaded.positive, WEIGHTS)
@@ -174,7 +178,12 @@ class _Opener:
         return self._open(engine, graphs, positive, precision)
 
     def _open(
-        self, engine: GraphEngine | TorchEngine, source: TorchCheckpoint | GraphFolder, positive: int, precision: str
+        self,
+        engine: GraphEngine | GpuEngine | TorchEngine,
+        source: TorchCheckpoint | GraphFolder,
+        positive: int,
+        precision: str,
+        device: torch.device | str = "cpu",
     ) -> OpenedModel:
         report_threshold(self.checkpoint, self.threshold, positive, self.context.observer)
         return OpenedModel(
@@ -184,6 +193,7 @@ class _Opener:
             threshold=find_threshold(self.checkpoint, self.threshold, positive),
             sigmoid=source.sigmoid,
             source=source,
+            device=str(device),
         )
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from polarity_cli.checkpoint.checkpoint import Checkpoint
 from polarity_cli.config import Context, PredictConfig
-from polarity_cli.verbs.open_model import WEIGHTS, open_model
+from polarity_cli.verbs.choose_device import CPU, choose_device
+from polarity_cli.verbs.open_model import open_model
 
 if TYPE_CHECKING:
     from polarity_cli.inference.predictor import Predictor
@@ -19,15 +20,19 @@ def open_predictor(
     """Return what predicts with a checkpoint, in the precision and with the positive class that are asked for.
 
     Raises:
-        CheckpointError: see `open_model`, whose arguments these are.
+        CheckpointError, UsageError: see `open_model`, whose arguments these are.
     """
+    device = choose_device(config.device, config.precision, () if config.input else own_texts)
     model = open_model(
         checkpoint,
         context,
-        precision=config.precision,
+        # What each word adds may be less than bfloat16 tells apart.
+        precision="fp32" if config.explain and device != CPU else config.precision,
         positive_class=config.positive_class,
         threshold=config.threshold,
         own_texts=own_texts,
+        device=device,
+        min_confidence=config.min_confidence,
     )
     from polarity_cli.inference.predictor import Predictor
 
@@ -38,5 +43,5 @@ def open_predictor(
         threshold=model.threshold,
         min_confidence=config.min_confidence,
         sigmoid=model.sigmoid,
-        name="torch" if model.precision == WEIGHTS else model.precision,
+        name=model.name,
     )

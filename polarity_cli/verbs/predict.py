@@ -3,53 +3,39 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING
 
 from polarity_cli.checkpoint.choose import find_checkpoint
 from polarity_cli.config import Context, PredictConfig
-from polarity_cli.data.reading import Reading, read_texts
-from polarity_cli.errors import DataError, UsageError
-from polarity_cli.formats import find_format, open_path, open_pipe
-from polarity_cli.formats.on_error import Losses, settle
-from polarity_cli.formats.output_file import TABLES, check_extra, open_output
-from polarity_cli.formats.record import Record, Stream
-from polarity_cli.formats.results import DocumentWriter, Names, Writer, admit, make_writer, name_results
+from polarity_cli.errors import UsageError
+from polarity_cli.formats import find_format
+from polarity_cli.formats.decoding import emit
+from polarity_cli.formats.jsonl import dump_json
+from polarity_cli.formats.output_file import check_extra, open_output
 from polarity_cli.inference.input_files import list_input_files
 from polarity_cli.inference.meter import Meter
-from polarity_cli.inference.stream import predict_stream
-from polarity_cli.inference.tally import Tally
-from polarity_cli.verbs.open_predictor import open_predictor
-from polarity_cli.verbs.plan_output import STDIN, PredictInput, PredictOutput, Target, is_for_person, plan_output, plan_texts
+from polarity_cli.verbs.finished import identify, open_finished
+from polarity_cli.verbs.labelling import Labelling, Predicted, Terminal
+from polarity_cli.verbs.plan_output import (
+    STDIN,
+    PredictInput,
+    PredictOutput,
+    Target,
+    is_for_person,
+    is_stdout,
+    plan_output,
+    plan_texts,
+)
+from polarity_cli.verbs.share import take_share
+
+FILES_SCHEMA = "polarity/predict-files/1"
+"""The version of the JSON document about the files of a folder; see `schemas/`."""
 
 if TYPE_CHECKING:
     from polarity_cli.checkpoint.checkpoint import Checkpoint
-    from polarity_cli.inference.predictor import Predictor
-
-_UNIFORM = (*TABLES, "parquet", "xlsx")
-"""Formats whose records all have the same columns."""
-
-
-class Terminal(Protocol):
-    """Standard output where a person reads it."""
-
-    def make_writer(self, sink: IO[bytes]) -> Writer:
-        """Return what writes a line to read for each record."""
-
-    def protect(self, sink: IO[bytes], *, as_json: bool) -> IO[bytes]:
-        """Return a stream that lets no text steer the terminal."""
-
-
-@dataclass
-class Predicted:
-    """What was done."""
-
-    n_records: int = 0
-    losses: Losses = field(default_factory=Losses)
-    tally: Tally = field(default_factory=Tally)
 
 
 def predict(
@@ -77,39 +63,161 @@ def predict(
         CheckpointError, HubError: there is no checkpoint that answers.
     """
     inputs = _find_inputs(config, context, texts)
-    outputs = plan_output(inputs, config, _look_at(config.output), as_json=as_json, on_terminal=terminal is not None)
-    if not as_json and not (terminal and is_for_person(config)):
-        for output in outputs:
-            check_extra(output.format)
-    for folder in {output.path.parent for output in outputs if output.path != config.output and output.path}:
-        folder.mkdir(parents=True, exist_ok=True)
-    checkpoint = find_checkpoint(config.checkpoint, context)
+    planned = plan_output(inputs, config, _look_at(config.output), as_json=as_json, on_terminal=terminal is not None)
+    if planned[0].is_in_folder or not (as_json or (terminal and is_for_person(config))):
+        for format in {output.format for output in planned}:
+            check_extra(format)
     for text in texts:
         if text != STDIN and os.path.isfile(text):
             context.observer.note(f"{text} is a file; its name is labelled. Its rows: polarity predict --input {text}")
-    paths = [part.path for part in inputs if part.path is not None]
+    outputs = _take_share(planned, config, context, as_json=as_json)
+    _make_folders(outputs, config)
+    checkpoint = find_checkpoint(config.checkpoint, context)
+    paths = [part.path for output in outputs for part in output.inputs if part.path is not None]
     # Where answers go to the terminal, a bar would stand among them.
-    is_among_answers = terminal is not None and any(_is_stdout(output.path) for output in outputs)
-    with Meter(() if is_among_answers else paths, context.observer) as meter:
-        labelling = _Labelling(config, context, checkpoint, meter, stdin=stdin, terminal=terminal, as_json=as_json)
-        if any(part.is_slow for part in inputs):
-            labelling.load(())
-        for output in outputs:
-            labelling.write(output)
+    is_among_answers = terminal is not None and any(is_stdout(output.path) for output in outputs)
+    with Meter(() if is_among_answers else paths, context.observer, limit=None if config.rank else config.limit) as meter:
+        labelling = Labelling(config, context, checkpoint, meter, stdin=stdin, terminal=terminal, as_json=as_json)
+        labelling.done.n_files = len(paths)
+        if planned[0].is_in_folder and outputs:
+            _write_rest(outputs, labelling, inputs[0], config=config, context=context, checkpoint=checkpoint, meter=meter)
+        else:
+            if config.shard is not None and paths and config.precision is None:
+                labelling.load_by(inputs[0])  # so that all processes answer alike
+            elif any(part.is_slow for part in inputs):
+                labelling.load(())
+            for output in outputs:
+                labelling.write(output)
     done = labelling.done
+    if as_json and planned[0].is_in_folder:
+        _print_files(done, config, checkpoint.name, labelling.precision)
     done.losses.report(context.observer, config.on_error)
     if paths:
-        answered_by = f"{checkpoint.name} in {labelling.load(()).name}"
-        context.observer.note(done.tally.describe(done.losses, config.on_error, answered_by=answered_by))
+        context.observer.note(_describe(done, config, checkpoint.name, labelling.answers_in))
     return done
 
 
-def _is_stdout(path: Path | None) -> bool:
-    return path is None or str(path) == STDIN
+def _write_rest(
+    outputs: Sequence[PredictOutput],
+    labelling: Labelling,
+    first: PredictInput,
+    *,
+    config: PredictConfig,
+    context: Context,
+    checkpoint: Checkpoint,
+    meter: Meter,
+) -> None:
+    """Write the outputs of a folder that are not finished, and note each when it is."""
+    finished = open_finished(config, checkpoint, context.cache_dir)
+    precision = config.precision or finished.settle_precision()
+    if precision is None:
+        precision = finished.settle_precision(labelling.load_by(first)) or ""
+    labelling.use(precision)
+    changes: dict[str, list[PredictOutput]] = {}
+    rest = []
+    for output in outputs:
+        change = finished.find_change(output, precision)
+        part = output.inputs[0]
+        about: dict[str, object] = {
+            "input": str(part.path),
+            "row_groups": part.row_groups,
+            "output": str(output.path),
+            "skipped": change is None,
+        }
+        labelling.done.files.append(about)
+        if change is None:
+            labelling.done.n_skipped += 1
+            continue
+        rest.append(output)
+        if change:
+            changes.setdefault(change, []).append(output)
+    for change, those in changes.items():
+        more = f" and {len(those) - 1:,} more" if len(those) > 1 else ""
+        context.observer.note(f"{those[0].path}{more} {change}; labelled again.")
+    meter.take([part.path for output in rest for part in output.inputs if part.path is not None])
+    for output in rest:
+        identity = identify(output.inputs[0])
+        labelling.write(output)
+        finished.keep(output, identity, precision)
+
+
+def _describe(done: Predicted, config: PredictConfig, checkpoint: str, answers_in: str | None) -> str:
+    """Return the last sentence: how many files, and what became of their records."""
+    skipped = f", {done.n_skipped:,} skipped as finished" if done.n_skipped else ""
+    files = f"{done.n_files:,} {'file' if done.n_files == 1 else 'files'}{skipped}"
+    if done.n_skipped == done.n_files or answers_in is None:
+        return f"{files}; nothing is left to label."
+    sentence = done.tally.describe(done.losses, config.on_error, answered_by=f"{checkpoint} in {answers_in}")
+    return f"{files}; {sentence}" if done.n_files > 1 or skipped else sentence
+
+
+def _print_files(done: Predicted, config: PredictConfig, checkpoint: str, precision: str | None) -> None:
+    """Write a document to standard output that says what became of each file of a folder."""
+    labels = done.tally.labels
+    document = {
+        "schema": FILES_SCHEMA,
+        "checkpoint": checkpoint,
+        "inputs": list(config.input),
+        "output": str(config.output),
+        "precision": precision,
+        "shard": config.shard,
+        "n_files": done.n_files,
+        "n_skipped": done.n_skipped,
+        "n_records": done.n_records,
+        "labels": {name: labels[name] for name in ("positive", "negative", "uncertain")} | {"none": labels[""]},
+        "left_out": done.losses.to_json(),
+        "seconds": done.tally.seconds,
+        "files": done.files,
+    }
+    with open_output(None) as sink:
+        emit(sink, dump_json(document) + "\n")
+
+
+def _take_share(
+    planned: Sequence[PredictOutput], config: PredictConfig, context: Context, *, as_json: bool
+) -> Sequence[PredictOutput]:
+    """Return what this process writes of all that is planned, and say so where that is a share."""
+    if config.shard is None:
+        return planned
+    outputs = take_share(planned, config.shard, _measure)
+    n_all, parts = sum(len(output.inputs) for output in planned), [part for output in outputs for part in output.inputs]
+    shard = f"Shard {config.shard[0]} of {config.shard[1]}"
+    if not parts:
+        context.observer.note(f"{shard}: other shards have all there is; nothing to do.")
+        return [replace(planned[0], inputs=())] if as_json and not planned[0].is_in_folder else []
+    shown = [
+        f"{part.path}, row groups {part.row_groups[0] + 1} to {part.row_groups[1]}" if part.row_groups else str(part.path)
+        for part in parts[:3]
+    ]
+    more = f" and {len(parts) - 3:,} more" if len(parts) > 3 else ""
+    context.observer.note(
+        f"{shard}: {len(parts):,} of {n_all:,} {'input' if n_all == 1 else 'inputs'}: {'; '.join(shown)}{more}."
+    )
+    return outputs
+
+
+def _measure(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return 0
+
+
+def _make_folders(outputs: Sequence[PredictOutput], config: PredictConfig) -> None:
+    """Make the folders of outputs that are named after their inputs.
+
+    Raises:
+        UsageError: one cannot be made.
+    """
+    for folder in sorted({output.path.parent for output in outputs if output.is_in_folder and output.path}):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"--output {config.output}: {folder} cannot be made ({error.strerror}).") from error
 
 
 def _look_at(output: Path | None) -> Target:
-    if output is None or _is_stdout(output):
+    if output is None or is_stdout(output):
         return Target()
     return Target(exists=output.exists(), is_folder=output.is_dir(), is_file=output.is_file())
 
@@ -127,116 +235,15 @@ def _find_inputs(config: PredictConfig, context: Context, texts: Sequence[str]) 
     if texts or config.input == (STDIN,):
         return plan_texts(texts or config.input, input_format=config.input_format)
     inputs = []
-    for path in [path for name in config.input for path in list_input_files(name, context)]:
+    for found in [found for name in config.input for found in list_input_files(name, context, output=config.output)]:
+        path = found.path
         is_folder = path.is_dir()
         format = "text" if is_folder else find_format(path, flag="--input", option=config.input_format)
-        inputs.append(PredictInput(path, format, is_file=path.is_file(), is_folder=is_folder))
+        inputs.append(
+            PredictInput(
+                path, format, is_file=path.is_file(), is_folder=is_folder, relative=found.relative, is_listed=found.is_listed
+            )
+        )
+    for format in {part.format for part in inputs}:
         check_extra(format)
     return inputs
-
-
-class _Labelling:
-    """One model for all outputs: it is loaded when the first texts are read, or before where they keep one waiting."""
-
-    def __init__(
-        self,
-        config: PredictConfig,
-        context: Context,
-        checkpoint: Checkpoint,
-        meter: Meter,
-        *,
-        stdin: Callable[[], IO[bytes]] | None,
-        terminal: Terminal | None,
-        as_json: bool,
-    ) -> None:
-        self.done = Predicted()
-        self._config, self._context, self._checkpoint, self._meter = config, context, checkpoint, meter
-        self._stdin, self._terminal, self._as_json = stdin, terminal, as_json
-        self._predictor: Predictor | None = None
-        self._about: dict[str, object] = {"checkpoint": checkpoint.name, "inputs": list(config.input)}
-
-    def write(self, output: PredictOutput) -> None:
-        """Write the answers of one output's inputs, one after the other."""
-        with ExitStack() as stack:
-            sink: IO[bytes] | None = None
-            writer: Writer | None = None
-            names, columns = Names(), list[str]()
-            for part in output.inputs:
-                stream = self._open(part)
-                reading = self._read(stream)
-                own = reading.columns if stream.format != "text" or reading.columns else ["text"]
-                if writer is None or sink is None:
-                    sink = stack.enter_context(open_output(output.path))
-                    names, columns = name_results(own, self._config.prefix, explains=self._config.explain), own
-                    writer = self._make_writer(output, sink, stream, columns, names)
-                elif output.format in _UNIFORM and own != columns:
-                    raise DataError(
-                        f"{stream.name}: its columns are {', '.join(own[:8])}, not {', '.join(columns[:8])} as before.",
-                        hint="Write each to a file of its own, --output FOLDER, or --format jsonl.",
-                    )
-                if part.path is not None:
-                    self._meter.begin(part.path, stream.format)
-                self._label(_admit(reading, output.format, names, columns), writer, sink)
-                self._meter.end()
-                stream.close()  # not where it failed: a thread that waits for a pipe would keep it from closing
-            self._about |= {"n_records": self.done.n_records, "left_out": self.done.losses.to_json()}
-            if writer is not None:
-                writer.finish()
-        self.done.tally.end()
-
-    def _open(self, part: PredictInput) -> Stream:
-        if part.texts is not None:
-            records = (Record(None, text, f"text {number}", number, len(text)) for number, text in enumerate(part.texts, 1))
-            return Stream("the texts given", "text", records, is_file=True)
-        if part.path is not None:
-            return open_path(part.path, self._config.read, format=self._config.input_format)
-        assert self._stdin is not None  # else there is nothing to predict
-        return open_pipe(self._stdin(), self._config.read, format=self._config.input_format)
-
-    def _read(self, stream: Stream) -> Reading:
-        """Return a stream's texts, and load the model: by the first of them where they came at once."""
-        stops = self._config.on_error == "fail"
-        reading = read_texts(stream, option=self._config.text, preferred=self._checkpoint.text, stops_at_error=stops)
-        if reading.columns or stream.notes:
-            self._context.observer.note(reading.describe())
-        self.load(reading.first_texts)
-        return reading
-
-    def load(self, first_texts: Sequence[str]) -> Predictor:
-        """Return the predictor, opened the first time."""
-        if self._predictor is None:
-            with self._context.observer.track("Loading the checkpoint"):
-                self._predictor = open_predictor(self._checkpoint, self._config, self._context, own_texts=first_texts)
-            self._about["threshold"] = self._predictor.threshold
-        return self._predictor
-
-    def _make_writer(
-        self, output: PredictOutput, sink: IO[bytes], stream: Stream, columns: Sequence[str], names: Names
-    ) -> Writer:
-        terminal = self._terminal if _is_stdout(output.path) else None
-        if terminal and is_for_person(self._config) and not self._as_json:
-            return terminal.make_writer(sink)
-        if terminal:
-            sink = terminal.protect(sink, as_json=self._as_json or output.format == "jsonl")
-        if self._as_json:
-            return DocumentWriter(sink, names, self._about)
-        return make_writer(output.format, sink, stream, columns, names, escaped=self._config.escape_formulas)
-
-    def _label(self, records: Iterator[Record], writer: Writer, sink: IO[bytes]) -> None:
-        settled = settle(records, self._config.on_error, self.done.losses, self._context.observer)
-        self.done.tally.begin()
-        for chunk in predict_stream(settled, self.load(()), explain=self._config.explain):
-            for record, prediction in chunk:
-                writer.write(record, prediction)
-            sink.flush()
-            self.done.n_records += len(chunk)
-            self.done.tally.add(prediction for _, prediction in chunk)
-            self._meter.advance(len(chunk), chunk[-1][0])
-
-
-def _admit(reading: Reading, format: str, names: Names, columns: Sequence[str]) -> Iterator[Record]:
-    """Return records of which those that do not fit the output are broken."""
-    if format == "text":
-        return reading.records
-    fixed = frozenset(columns) if format in _UNIFORM else None
-    return (admit(record, names, fixed) for record in reading.records)

@@ -158,6 +158,7 @@ def _export_portable(run: Run, folder: Path) -> dict[str, Any] | None:
 def _describe(run: Run, prepared: Prepared, trained: Trained) -> dict[str, Any]:
     """Return the manifest, but for what the scores are judged to be, the graphs and the time that the run took."""
     from polarity_cli.training.describe import describe_checkpoint, describe_training
+    from polarity_cli.training.runtime import describe_machine
 
     features = [examples.features for examples in run.examples.values() if examples.features is not None]
     outcome = trained.outcome
@@ -176,6 +177,7 @@ def _describe(run: Run, prepared: Prepared, trained: Trained) -> dict[str, Any]:
     )
     return {
         **described,
+        "machine": describe_machine(run.accelerator),
         "training": describe_training(trained.history, epochs=run.config.epochs),
         "class_weights": run.config.class_weights,
         "folds": outcome.folds,

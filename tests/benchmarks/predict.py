@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.bench import find_encoder, read_reviews
+from tests.benchmarks.parquet import compare_parquet
 from tests.benchmarks.processes import KEPT_MEMORY, Run, measure, median, polarity, run, write_rows
 
 RIVAL = Path(__file__).with_name("rival.py")
@@ -176,6 +177,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "evaluate": compare_evaluation,
     "memory": measure_memory,
     "file": compare_file,
+    "parquet": compare_parquet,
 }
 
 

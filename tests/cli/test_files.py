@@ -131,7 +131,7 @@ def test_several_inputs_go_to_a_folder_or_one_after_the_other(polarity: Polarity
     out = predict(polarity, tiny_checkpoint, "--input", "a.csv", "--input", "b.csv").stdout.splitlines()
     assert [line.split(",")[0] for line in out] == ["id", "a.csv", "b.csv"]
     predict(polarity, tiny_checkpoint, "--input", "*.csv", "--output", "labelled")
-    assert sorted(path.name for path in (tmp_path / "labelled").iterdir()) == ["a.csv", "b.csv"]
+    assert sorted(path.name for path in (tmp_path / "labelled").glob("[!.]*")) == ["a.csv", "b.csv"]
     assert (tmp_path / "labelled" / "b.csv").read_text().startswith("id,content,label,score\nb.csv,awful,negative,")
     (tmp_path / "b.csv").write_text("other,content\n1,awful\n")
     outcome = polarity("predict", "--checkpoint", tiny_checkpoint, "--input", "a.csv", "--input", "b.csv")

@@ -15,9 +15,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from polarity_cli.cache.contents import _DEPTHS
-from polarity_cli.cli import cache, prepare, train
+from polarity_cli.cli import cache, export, prepare, train
 from polarity_cli.formats import results
 from polarity_cli.schemas import list_schemas, read_schema
+from polarity_cli.verbs import predict
 from polarity_cli.verbs.evaluation import result
 from tests.helpers.commands import REPOSITORY, Outcome
 from tests.helpers.reviews import make_reviews, write_csv
@@ -148,11 +149,13 @@ def test_every_command_names_a_schema_and_every_schema_has_a_command() -> None:
     named = (
         cache.LIST_SCHEMA,
         cache.PRUNE_SCHEMA,
+        export.SCHEMA,
         prepare.SCHEMA,
         train.SCHEMA,
         train.PLAN_SCHEMA,
         result.SCHEMA,
         results.SCHEMA,
+        predict.FILES_SCHEMA,
     )
     assert sorted(named) == list(list_schemas())
 
@@ -187,7 +190,14 @@ def test_wheel_holds_the_schemas(tmp_path: Path) -> None:
     held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("polarity_cli/schemas/")}
     files = {f"polarity_cli/schemas/{path.name}" for path in (REPOSITORY / "polarity_cli" / "schemas").glob("*.json")}
     assert files <= held
-    assert len(files) == len(list_schemas()) == 7
+    assert len(files) == len(list_schemas()) == 9
+
+
+# Export
+
+
+def test_export_fits_its_schema_exactly(polarity: Polarity, tiny_checkpoint: Path) -> None:
+    assert_exact(read_document(polarity("export", tiny_checkpoint, "--out", "exported", "--json")))
 
 
 # Evaluate
@@ -229,7 +239,8 @@ def test_evaluation_of_few_or_one_class_fits_its_schema(
 
 
 def test_training_run_fits_its_schema_exactly(polarity: Polarity, reviews_csv: Path, tiny_encoder: Path) -> None:
-    document = read_document(polarity("train", reviews_csv, "--encoder", tiny_encoder, "--epochs", 2, "--json"))
+    document = read_document(polarity("train", reviews_csv, "--encoder", tiny_encoder, "--epochs", 2, "--export", "--json"))
+    assert document["onnx"]["fp32"]["equal_labels"] == 1.0
     assert set(document["metrics"]) == {"validation", "test"}
     assert {"temperature", "reason"} & set(document["calibration"])
     assert document["graphs"]["default"] in ("fp32", "int8")
@@ -333,8 +344,9 @@ def test_what_prune_keeps_fits_its_schema(polarity: Polarity, cache_dir: Path) -
         ("--input", "broken.jsonl", "--on-error", "keep"),
         ("--input", "broken.jsonl", "--on-error", "skip"),
         ("--input", "empty.txt"),
+        ("--input", "reviews.csv", "--shard", "1/1", "--rank", "negative", "--limit", 1000),
     ],
-    ids=["texts", "options", "table", "prefix", "kept", "skipped", "nothing"],
+    ids=["texts", "options", "table", "prefix", "kept", "skipped", "nothing", "ranked"],
 )
 def test_predictions_fit_their_schema(
     polarity: Polarity, tiny_checkpoint: Path, reviews_csv: Path, tmp_path: Path, args: tuple[object, ...]

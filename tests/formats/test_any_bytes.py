@@ -122,7 +122,7 @@ def damage(generator: random.Random, data: bytes) -> bytes:
 def read(path: Path) -> list[dict[str, object]] | None:
     """Return a file's rows, or None where it is refused with its name."""
     try:
-        return [row.fields or {} for row in read_rows(path)]
+        return [dict(row.fields or {}) for row in read_rows(path)]
     except DataError as error:
         assert str(path) in str(error)  # noqa: PT017  its absence is no error
         return None

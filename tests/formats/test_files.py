@@ -21,7 +21,7 @@ ROWS = [
 
 
 def read(path: Path) -> list[dict[str, object]]:
-    return [row.fields for row in read_rows(path) if row.fields]
+    return [dict(row.fields) for row in read_rows(path) if row.fields]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ def plan(inputs: list[PredictInput], target: Target, *, as_json: bool = False, o
 
 
 A, B = file("d/a.csv"), file("b.csv")
+FOUND, FOUND_TOO = (
+    dataclasses.replace(file(f"{folder}/y=1/p.csv"), relative=Path("y=1/p.csv"), is_listed=True) for folder in ("k", "l")
+)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +75,14 @@ A, B = file("d/a.csv"), file("b.csv")
         ([file("a.parquet")], FOLDER, {"output": "y", "format": "jsonl"}, [("y/a.jsonl", "jsonl", 1)]),
         ([A], FOLDER, {"output": "o"}, [("o/a.csv", "csv", 1)]),
         ([A, B], NOTHING, {"output": "o"}, [("o/a.csv", "csv", 1), ("o/b.csv", "csv", 1)]),
+        ([A, file("a.csv")], FOLDER, {"output": "o"}, [("o/d/a.csv", "csv", 1), ("o/a.csv", "csv", 1)]),
+        ([FOUND], NOTHING, {"output": "o"}, [("o/y=1/p.csv", "csv", 1)]),
+        ([FOUND, B], FOLDER, {"output": "o", "format": "jsonl"}, [("o/y=1/p.jsonl", "jsonl", 1), ("o/b.jsonl", "jsonl", 1)]),
+        ([FOUND, FOUND_TOO], FOLDER, {"output": "o"}, [("o/k/y=1/p.csv", "csv", 1), ("o/l/y=1/p.csv", "csv", 1)]),
+        ([A], NOTHING, {"output": "o", "shard": (1, 2)}, [("o/a.csv", "csv", 1)]),
+        ([A, B], NOTHING, {"output": "y-02.csv", "shard": (2, 3)}, [("y-02.csv", "csv", 2)]),
+        ([A, B], NOTHING, {"shard": (2, 3)}, [(None, "csv", 2)]),
+        ([A, B], NOTHING, {"rank": "negative", "limit": 2, "output": "y.csv", "shard": (1, 1)}, [("y.csv", "csv", 2)]),
         ([A, B], FOLDER, {"output": "o.csv"}, [("o.csv/a.csv", "csv", 1), ("o.csv/b.csv", "csv", 1)]),
         ([A, file("c.json")], FOLDER, {"output": "o"}, [("o/a.csv", "csv", 1), ("o/c.jsonl", "jsonl", 1)]),
         ([A, B], NOTHING, {"output": "o", "format": "jsonl"}, [("o/a.jsonl", "jsonl", 1), ("o/b.jsonl", "jsonl", 1)]),
@@ -100,9 +112,17 @@ def test_outputs(inputs: list[PredictInput], target: Target, options: dict[str, 
         ([A], NOTHING, {"output": "y"}, "--output y: no suffix that tells its format."),
         ([A], NOTHING, {"output": "y.pdf"}, "--output y.pdf: unknown format '.pdf'."),
         ([A], NOTHING, {"output": "y.json"}, "--output y.json: .json is not written."),
-        ([A, file("a.csv")], FOLDER, {"output": "o"}, "--output o: two inputs would be written to a.csv."),
+        ([A, A], FOLDER, {"output": "o"}, "--output o: two inputs would be written to a.csv."),
+        ([A, A, B], FOLDER, {"output": "o"}, "--output o: two inputs would be written to d/a.csv."),
         ([file("a.neg"), file("a.pos")], NOTHING, {"output": "o"}, "--output o: two inputs would be written to a.txt."),
-        ([A, file("a.tsv")], FOLDER, {"output": "o", "format": "tsv"}, "--output o: two inputs would be written to a.tsv."),
+        ([A, file("d/a.tsv")], FOLDER, {"output": "o", "format": "tsv"}, "--output o: two inputs would be written to a.tsv."),
+        ([A, B], FOLDER, {"output": "o", "limit": 3}, "--output o: it is a folder, and --limit 3 gives one list"),
+        ([A, B], NOTHING, {"output": "o", "limit": 3, "rank": "negative"}, "--output o: it is a folder, and --rank negative"),
+        ([TEXTS], NOTHING, {"shard": (1, 2)}, "--shard 1/2: texts and standard input cannot be divided."),
+        ([STDIN], NOTHING, {"shard": (1, 2)}, "--shard 1/2: texts and standard input cannot be divided."),
+        ([A, B], NOTHING, {"shard": (2, 3), "output": "y.csv"}, "--output y.csv: each of 3 processes would write it anew."),
+        ([A, B], NOTHING, {"shard": (2, 3), "output": "y-12.csv"}, "--output y-12.csv: each of 3 processes would write it anew."),
+        ([A, B], NOTHING, {"shard": (2, 3), "limit": 9}, "--shard 2/3: the first records of all inputs"),
         ([TEXTS], NOTHING, {"output": "y.csv", "as_json": True}, "--json prints one document on standard output"),
         ([TEXTS], NOTHING, {"explain": True}, "--explain writes to a terminal or as JSON."),
         ([TEXTS], NOTHING, {"explain": True, "format": "csv", "on_terminal": True}, "--explain writes to a terminal or as JSON."),

@@ -14,12 +14,12 @@ from polarity_cli.cache.hashes import hash_file
 from polarity_cli.checkpoint.checkpoint import Checkpoint
 from polarity_cli.checkpoint.out_of_fold import NAME as SCORES
 from polarity_cli.checkpoint.out_of_fold import read_scores
-from polarity_cli.config import Context
+from polarity_cli.config import AUTO, Context
 from polarity_cli.distributed.world import ALONE, World
 from polarity_cli.errors import CheckpointError
 from polarity_cli.inference.scores import compute_scores
-from polarity_cli.machine import has_gpu
 from polarity_cli.scoring.metrics import THRESHOLD
+from polarity_cli.verbs.choose_device import choose_device
 from polarity_cli.verbs.open_model import WEIGHTS, OpenedModel, open_model
 
 if TYPE_CHECKING:
@@ -39,9 +39,11 @@ class Answers:
     threshold: float
     """From this probability of positive on the answer is positive."""
     precision: str
-    """What answered: `int8` or `fp32`, a graph, or `weights`."""
+    """What answered: `int8` or `fp32`, a graph, `weights`, or `bf16`, the weights in bfloat16."""
     seconds: float
     """That answering took, without loading."""
+    device: str = "cpu"
+    """Where it answered: `cpu`, or a GPU, `cuda:0`."""
 
     @property
     def y_pred(self) -> NDArray[np.int64]:
@@ -64,6 +66,8 @@ class AnswerOptions:
     positive_class: str | None = None
     threshold: float | None = None
     """From which on the answer is positive; None takes the checkpoint's own, else 0.5."""
+    device: str = AUTO
+    """Of `--device`."""
 
 
 def open_to_answer(
@@ -72,18 +76,19 @@ def open_to_answer(
     """Return what answers for a checkpoint: by default its graph, and the weights where it has none or there is a GPU.
 
     Raises:
-        CheckpointError: see `open_model`.
+        CheckpointError, UsageError: see `open_model`.
     """
-    precision = WEIGHTS if options.precision is None and has_gpu() else options.precision
+    device = choose_device(options.device, options.precision)
     with context.observer.track("Loading the checkpoint"):
         model = open_model(
             checkpoint,
             context,
-            precision=precision,
+            precision=options.precision,
             positive_class=options.positive_class,
             threshold=options.threshold,
             own_texts=own_texts,
             makes_graphs=False,
+            device=device,
         )
     if model.sigmoid:
         context.observer.note(_SIGMOID)
@@ -124,6 +129,7 @@ def answer_reviews(
         threshold=THRESHOLD if model.threshold is None else model.threshold,
         precision=model.precision,
         seconds=time.perf_counter() - started,
+        device=model.device,
     )
 
 

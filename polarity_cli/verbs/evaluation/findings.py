@@ -107,7 +107,7 @@ def write_files(findings: Findings, open_model: Callable[[], OpenedModel], confi
 
 def explain(findings: Findings, model: OpenedModel, numbers: Sequence[int], observer: Observer) -> list[Words]:
     """Return, for each of these reviews, its words with the log-odds of positive that each adds."""
-    predictor = Predictor(model.engine, model.load_tokenizer(), positive=model.positive, sigmoid=model.sigmoid)
+    predictor = Predictor(model.exact_engine, model.load_tokenizer(), positive=model.positive, sigmoid=model.sigmoid)
     words: list[Words] = []
     with observer.track("Looking for the words that decided", len(numbers)) as advance:
         for number in numbers:

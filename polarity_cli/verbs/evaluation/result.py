@@ -87,7 +87,9 @@ class EvaluateResult:
 
     def describe_precision(self) -> str:
         """Return what answered, in words."""
-        precision = self.answers.precision
+        precision, device = self.answers.precision, self.answers.device
+        if device != "cpu" or precision == "bf16":
+            return f"the weights in {'bfloat16' if precision == 'bf16' else 'float32'} on {device}"
         return "the weights, by torch" if precision == "weights" else f"the graph {precision}"
 
     def to_json(self) -> dict[str, Any]:
@@ -103,6 +105,7 @@ class EvaluateResult:
             "scored": self.scored,
             "verdict": self.verdict,
             "precision": answers.precision,
+            "device": answers.device,
             "threshold": answers.threshold,
             "seconds": round(answers.seconds, 3),
             "rows_per_second": round(n / max(1e-9, answers.seconds), 1) if answers.seconds else None,
