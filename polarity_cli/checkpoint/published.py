@@ -12,13 +12,13 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from polarity_cli.cache.hashes import hash_file
 from polarity_cli.cache.publish import read_json
 from polarity_cli.checkpoint.card import CARD
-from polarity_cli.checkpoint.card_words import is_public, name_encoder, name_source
+from polarity_cli.checkpoint.card_words import find_base_model, is_hub_set, is_public, name_encoder, name_source
 from polarity_cli.checkpoint.checkpoint import Checkpoint
 from polarity_cli.checkpoint.folder_check import INDEX, PORTABLE_FOLDER, find_weights, list_files
 from polarity_cli.checkpoint.manifest import MANIFEST
@@ -80,11 +80,14 @@ def make_public_manifest(checkpoint: Checkpoint, about: Mapping[str, Any]) -> di
     """Return a checkpoint's manifest without the paths of this disk, and with what is said on publishing."""
     manifest = {**_read(checkpoint.folder), **{key: value for key, value in about.items() if value}}
     data, encoder = dict(manifest["data"]), dict(manifest["encoder"])
-    data["more_sources"] = [PurePath(str(name)).name for name in data.get("more_sources") or ()]
-    data["source"] = name_source(data)
-    encoder["name"] = name_encoder(encoder) if encoder.get("name") != "sample" else "sample"
+    told = [str(name) for name in (data["source"], *(data.get("more_sources") or ()), encoder["name"])]
+    if not is_public(data):
+        data["files"] = {}  # names and hashes of the files, which can be one for each review
     kept = {key: data.pop(key) for key in _OF_THE_DATA if key in data}
-    public: dict[str, Any] = _hide_paths({**manifest, "data": data, "encoder": encoder})
+    known = {} if is_hub_set(data) else {name: name_source({**data, "source": name}) for name in told[:-1]}
+    known |= {} if find_base_model(encoder) else {told[-1]: name_encoder(encoder)}
+    known = {name: short for name, short in sorted(known.items(), key=lambda pair: -len(pair[0])) if "/" in name or "\\" in name}
+    public: dict[str, Any] = _hide_paths({**manifest, "data": data, "encoder": encoder}, known)
     public["data"] |= kept
     return public
 
@@ -142,13 +145,22 @@ def _is_place(value: object) -> bool:
     return isinstance(value, str) and (value.startswith((".", "/", "~")) or "\\" in value or value.count("/") > 1)
 
 
-def _hide_paths(value: Any) -> Any:
-    """Return a value of JSON in which each path of a disk is cut to its last part."""
+def _hide_paths(value: Any, known: Mapping[str, str]) -> Any:
+    """Return a value of JSON in which each path of a disk is cut to its last part.
+
+    Args:
+        value: any value.
+        known: paths that are known to be such, the longest first, each with what is shown instead.
+    """
     if isinstance(value, dict):
-        return {key: _hide_paths(part) for key, part in value.items()}
+        return {key: _hide_paths(part, known) for key, part in value.items()}
     if isinstance(value, list):
-        return [_hide_paths(part) for part in value]
-    return _PATH.sub(lambda match: match[1] or "-", value) if isinstance(value, str) else value
+        return [_hide_paths(part, known) for part in value]
+    if not isinstance(value, str):
+        return value
+    for path, short in known.items():
+        value = value.replace(path, short)
+    return _PATH.sub(lambda match: match[1] or "-", value)
 
 
 def _check_silent(name: str, content: Path | bytes) -> None:

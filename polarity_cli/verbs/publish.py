@@ -66,7 +66,7 @@ def publish_to_hub(checkpoint: Checkpoint, config: ExportConfig, context: Contex
         files[MANIFEST] = seal(manifest, selection.files, card_sha256=card.made or "")
     files[CARD] = card.content
     change = Change(files, _find_outdated(there, files), f"Publish {there.name.rpartition('/')[2]} with polarity")
-    _tell(selection, context)
+    _tell(checkpoint, selection, context)
     pushed = push_files(there, change, private=config.private, context=context)
     return Published(pushed, license, selection.withheld, selection.strangers)
 
@@ -131,9 +131,11 @@ def _find_outdated(there: Repository, files: Mapping[str, Any]) -> tuple[str, ..
     return tuple(sorted(outdated))
 
 
-def _tell(selection: Selection, context: Context) -> None:
-    """Say what stays here."""
+def _tell(checkpoint: Checkpoint, selection: Selection, context: Context) -> None:
+    """Say what stays here, and what its training run thought of the checkpoint."""
     note = context.observer.note
+    if checkpoint.manifest is not None and checkpoint.manifest.is_refused:
+        context.observer.warn(f"{checkpoint.name} was not as good as its training run required (--require).")
     if selection.withheld:
         note(
             f"Not published: {', '.join(selection.withheld)}, by which anybody could tell whether a review stood in training. "

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.test_schemas import assert_exact
 from tests.helpers.commands import REPOSITORY, Outcome, hear_interrupts, run_polarity
 from tests.helpers.foreign import ANSWERED, build
 from tests.helpers.hub import Hub
@@ -51,7 +52,9 @@ class Desk:
 
     def push_as_json(self, *args: object) -> dict[str, Any]:
         """Publish the checkpoint, and return what the command says of it."""
-        published: dict[str, Any] = json.loads(self.push(*args, "--json").stdout)["published"]
+        document = json.loads(self.push(*args, "--json").stdout)
+        assert_exact(document)
+        published: dict[str, Any] = document["published"]
         return published
 
     @property
@@ -279,6 +282,26 @@ def test_damaged_checkpoint_and_links_are_refused_before_anything_is_asked(desk:
     refused = desk.push(*MIT, code=2)
     assert "ckpt: not as it was written: history.jsonl is missing, polarity/int8.onnx was changed." in refused.stderr
     assert not desk.hub.requests
+
+
+def test_language_is_that_of_the_encoders_own_card(desk: Desk) -> None:
+    desk.hub.models["some/encoder"] = Repository({"README.md": b"---\nlanguage: [de, fr]\n---\n"})
+    manifest = json.loads((desk.ckpt / "polarity.json").read_text())
+    for hub_id, languages in (("some/encoder", ["de", "fr"]), ("gone/encoder", None), ("bert-base-uncased", "en")):
+        encoder = {**manifest["encoder"], "name": hub_id, "hub_id": hub_id}
+        (desk.ckpt / "polarity.json").write_text(json.dumps({**manifest, "encoder": encoder}))
+        desk.push(*MIT)
+        assert desk.there.card_data.get("language") == languages
+        assert desk.there.card_data["base_model"] == hub_id
+
+
+def test_copy_with_graphs_of_a_checkpoint_on_the_hub_is_published_whole(desk: Desk) -> None:
+    desk.push(*MIT)
+    desk.run("export", REPO, "--onnx", "--out", "copy", "--push", "me/copy", *MIT)
+    there = desk.hub.models["me/copy"].files
+    assert {*desk.there.files} < {*there}
+    assert "onnx/model.onnx" in there
+    assert predict(desk, "me/copy") == predict(desk, "ckpt")
 
 
 def test_private_repository_stays_private_and_a_public_one_is_not_taken_for_one(desk: Desk) -> None:
