@@ -39,6 +39,8 @@ _OF_THE_DATA = ("rule", "labels", "left_out", "label", "text", "positive", "nega
 """Keys of a manifest's `data` with values of the reviews' columns, which are kept to the letter."""
 _PATH = re.compile(r"(?<![\w.:/\\])(?:~|[A-Za-z]:)?[/\\](?:[^/\\\s'\"`,]+[/\\])+([^/\\\s'\"`,]*)")
 """A path from a disk's root; its last part may be told."""
+_SHORTEST_PATH = 4
+"""Characters of a path that is looked for in sentences: `/` alone is in many."""
 _PLACES = ("_name_or_path", "name_or_path", "tokenizer_file", "vocab_file", "merges_file", "spm_file", "special_tokens_map_file")
 """Keys under which libraries note where a config was read from."""
 
@@ -80,22 +82,37 @@ def make_public_manifest(checkpoint: Checkpoint, about: Mapping[str, Any]) -> di
     """Return a checkpoint's manifest without the paths of this disk, and with what is said on publishing."""
     manifest = {**_read(checkpoint.folder), **{key: value for key, value in about.items() if value}}
     data, encoder = dict(manifest["data"]), dict(manifest["encoder"])
-    told = [str(name) for name in (data["source"], *(data.get("more_sources") or ()), encoder["name"])]
     if not is_public(data):
         data["files"] = {}  # names and hashes of the files, which can be one for each review
     kept = {key: data.pop(key) for key in _OF_THE_DATA if key in data}
-    known = {} if is_hub_set(data) else {name: name_source({**data, "source": name}) for name in told[:-1]}
-    known |= {} if find_base_model(encoder) else {told[-1]: name_encoder(encoder)}
-    known = {name: short for name, short in sorted(known.items(), key=lambda pair: -len(pair[0])) if "/" in name or "\\" in name}
-    public: dict[str, Any] = _hide_paths({**manifest, "data": data, "encoder": encoder}, known)
+    known = _shorten_names(data, encoder)
+    paths = {name: known[name] for name in sorted(known, key=len, reverse=True) if _is_path(name)}
+    public: dict[str, Any] = _hide_paths({**manifest, "data": data, "encoder": encoder}, paths)
     public["data"] |= kept
     return public
+
+
+def _shorten_names(data: dict[str, Any], encoder: dict[str, Any]) -> dict[str, str]:
+    """Cut the paths of the sources and of the encoder to their last parts, and return what each was cut to."""
+    known = {}
+    if not is_hub_set(data):
+        names = [str(name) for name in (data["source"], *(data.get("more_sources") or ()))]
+        known = {name: name_source({**data, "source": name}) for name in names}
+        data["source"], data["more_sources"] = known[names[0]], [known[name] for name in names[1:]]
+    if find_base_model(encoder) is None:
+        known[str(encoder["name"])] = name_encoder(encoder)
+        encoder["name"] = name_encoder(encoder)
+    return known
+
+
+def _is_path(name: str) -> bool:
+    return len(name) >= _SHORTEST_PATH and ("/" in name or "\\" in name)
 
 
 def seal(manifest: Mapping[str, Any], files: Files, *, card_sha256: str) -> bytes:
     """Return the manifest's file for the files that are published with it."""
     hashes = {name: hash_content(content) for name, content in files.items()} | {CARD: card_sha256}
-    return (json.dumps({**manifest, "files": dict(sorted(hashes.items()))}, indent=2, ensure_ascii=False) + "\n").encode()
+    return (json.dumps({**manifest, "files": dict(sorted(hashes.items()))}, indent=2) + "\n").encode()
 
 
 def hash_content(content: Path | bytes) -> str:
