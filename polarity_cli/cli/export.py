@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from polarity_cli.cli import options
 from polarity_cli.cli.console import make_context, print_json, print_pairs
 from polarity_cli.cli.options import Call
-from polarity_cli.config import ExportConfig
+from polarity_cli.export_config import ExportConfig
 from polarity_cli.make_config import make_config
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from polarity_cli.checkpoint.choose import find_checkpoint
 from polarity_cli.checkpoint.folder_check import PORTABLE_FOLDER, list_files
 from polarity_cli.checkpoint.reseal import reseal_checkpoint
 from polarity_cli.checkpoint.tokenizer import TOKENIZER
-from polarity_cli.config import Context, ExportConfig, ReadOptions
+from polarity_cli.config import Context, ReadOptions
 from polarity_cli.errors import ExportError, UsageError
+from polarity_cli.export_config import ExportConfig
 from polarity_cli.extras import require_extra
 from polarity_cli.formats import open_path
 from polarity_cli.hub.licenses import check_license

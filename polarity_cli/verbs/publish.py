@@ -21,8 +21,9 @@ from polarity_cli.checkpoint.published_card import (
     read_metadata,
     read_own_card,
 )
-from polarity_cli.config import Context, ExportConfig
+from polarity_cli.config import Context
 from polarity_cli.errors import UsageError
+from polarity_cli.export_config import ExportConfig
 from polarity_cli.hub.push import Change, Pushed, push_files
 from polarity_cli.hub.repository import Repository, look_at
 from polarity_cli.hub.repository import find_languages as ask_languages
