@@ -14,6 +14,8 @@ class PolarityError(Exception):
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
+        if hint is not None:
+            self.add_note(hint)  # which a traceback shows, to those who use the library
 
 
 class UsageError(PolarityError):

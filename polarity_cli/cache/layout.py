@@ -15,16 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 
 MANIFEST = "manifest.json"
-
-
-def default_cache_dir() -> Path:
-    """Return the user's cache folder for this program."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("polarity"))
 
 
 def fingerprint(value: object) -> str:

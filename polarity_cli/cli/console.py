@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 import textwrap
 import time
@@ -12,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from polarity_cli.cache.layout import default_cache_dir
+from polarity_cli.api.context import settle_process
 from polarity_cli.cli.options import Call
-from polarity_cli.config import Context
+from polarity_cli.context import Context, find_cache_dir
 from polarity_cli.records import Advance, ignore_progress
 from polarity_cli.text import clean_text, escape_unprintable, make_printable
 
@@ -84,14 +83,8 @@ def make_context(call: Call, *, silent: bool = False) -> Context:
 
     With `silent` nobody is told anything: another process speaks for this one.
     """
-    if call.offline:  # read by the libraries when they are imported, which is later
-        os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
-    folder = call.cache_dir or default_cache_dir()
-    # torch, when imported, makes a folder for what it compiles, which is nothing here: one that is there spares /tmp another.
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(there))
     console = Console(quiet=call.quiet, silent=silent)
-    return Context(cache_dir=folder, offline=call.offline, observer=console)
+    return settle_process(Context(cache_dir=call.cache_dir or find_cache_dir(), offline=call.offline, observer=console))
 
 
 def print_json(value: object) -> None:

@@ -1,6 +1,6 @@
 """From texts to token ids, the same way for training and for prediction.
 
-Needs only `tokenizers` and NumPy. Used by `data/tokenized` and by `inference/predictor`.
+Needs only `tokenizers` and NumPy. Used by `data/tokenized` and by `inference/labeller`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class ReviewTokenizer:
     def __init__(self, tokenizer: Tokenizer, *, max_length: int, truncation: str = "head") -> None:
         # A stored tokenizer may carry settings of its own: all-MiniLM-L6-v2 cuts and pads everything to 128 tokens.
         self.truncation = truncation
+        self.parallel = True
+        """Whether the library's own threads tokenize many texts together; else the caller's thread does it alone."""
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
@@ -57,6 +59,8 @@ class ReviewTokenizer:
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         try:
+            if not self.parallel:
+                return [self._tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
             return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
         except Exception as error:  # the Rust library raises it plain, where a vocabulary lacks its unknown token, say
             raise CheckpointError(f"The tokenizer cannot read a text ({error}).") from error

@@ -1,4 +1,4 @@
-"""Run a checkpoint's own weights with torch, on a CPU or through `encoder/gpu_engine`. Used by `inference/predictor`.
+"""Run a checkpoint's own weights with torch, on a CPU or through `encoder/gpu_engine`. Used by `inference/labeller`.
 
 On a CPU that is for models that have no graph, and for `evaluate --precision weights`.
 

@@ -74,7 +74,7 @@ class RankingWriter:
 
 
 def doubt(prediction: Prediction, min_confidence: float) -> Prediction:
-    """Return an answer as `uncertain` where it is less probable than `min_confidence`; see `inference/predictor`."""
+    """Return an answer as `uncertain` where it is less probable than `min_confidence`; see `inference/labeller`."""
     if prediction.score is None or prediction.score >= min_confidence:
         return prediction
     return replace(prediction, label="uncertain")

@@ -1,6 +1,6 @@
 """How far an answer is from being another one: what a GPU computed coarsely and nearly decided otherwise is answered again.
 
-Used by `encoder/gpu_engine`. The answers themselves are decided by `inference/predictor` and by `verbs/evaluation/answers`.
+Used by `encoder/gpu_engine`. The answers themselves are decided by `inference/labeller` and by `verbs/evaluation/answers`.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Which words decided an answer, found in fewer passes than by leaving out each: first runs of words, then those that weigh most.
 
-Used by `evaluate`, which looks at dozens of mistakes; `predict --explain` leaves out each word, see `inference/predictor`.
+Used by `evaluate`, which looks at dozens of mistakes; `predict --explain` leaves out each word, see `inference/labeller`.
 """
 
 from __future__ import annotations
 
-from polarity_cli.inference.predictor import LONGEST_EXPLAINED, Predictor, list_words
+from polarity_cli.inference.labeller import LONGEST_EXPLAINED, Labeller, list_words
 
 _RUN, _MOST_RUNS = 5, 30
 """Words in a run, and most runs: a longer text has longer ones."""
@@ -13,7 +13,7 @@ _N_LOOKED_INTO = 5
 """Runs whose words are looked at one by one."""
 
 
-def find_deciding_words(predictor: Predictor, text: str) -> tuple[tuple[str, float], ...] | None:
+def find_deciding_words(labeller: Labeller, text: str) -> tuple[tuple[str, float], ...] | None:
     """Return each word with the log-odds of positive that are lost when it is left out; None for a very long text.
 
     Words are left out one by one in the runs of words that weigh most; the others have 0. On 40 real
@@ -26,11 +26,11 @@ def find_deciding_words(predictor: Predictor, text: str) -> tuple[tuple[str, flo
     words = list_words(text)
     size = max(_RUN, -(-len(words) // _MOST_RUNS))
     if len(words) <= _N_LOOKED_INTO * size:
-        return predictor.explain(text)
+        return labeller.explain(text)
     starts = range(0, len(words), size)
     runs = [words[start : start + size] for start in starts]
-    together = predictor.weigh(text, [(run[0][0], run[-1][1]) for run in runs])
+    together = labeller.weigh(text, [(run[0][0], run[-1][1]) for run in runs])
     strongest = sorted(range(len(runs)), key=lambda index: -abs(together[index]))[:_N_LOOKED_INTO]
     chosen = sorted(number for index in strongest for number in range(starts[index], starts[index] + len(runs[index])))
-    weights = dict(zip(chosen, predictor.weigh(text, [words[number] for number in chosen]), strict=True))
+    weights = dict(zip(chosen, labeller.weigh(text, [words[number] for number in chosen]), strict=True))
     return tuple((text[begin:end], weights.get(number, 0.0)) for number, (begin, end) in enumerate(words))

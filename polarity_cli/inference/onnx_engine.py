@@ -1,4 +1,4 @@
-"""Run a graph with ONNX Runtime: token ids in, logits out, without torch. Used by `inference/predictor`.
+"""Run a graph with ONNX Runtime: token ids in, logits out, without torch. Used by `inference/labeller`.
 
 Only reviews of the same length are run together, so nothing is padded and no mask is needed: a review's answer does not depend on
 what came beside it. Each CPU core runs batches of its own, which scales better than sharing every product between them.
@@ -6,6 +6,7 @@ what came beside it. Each CPU core runs batches of its own, which scales better 
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -70,6 +71,7 @@ class GraphEngine:
         if list(ends) != [[(INPUT, "tensor(int64)")], [(OUTPUT, "tensor(float)")]]:
             raise CheckpointError(f"{name}: expected a graph from {INPUT} to {OUTPUT}.")
         self._pool: ThreadPoolExecutor | None = None
+        self._opening = threading.Lock()
 
     def start(self, token_ids: Sequence[TokenIds]) -> Callable[[], Logits]:
         """Begin to run reviews, and return what waits for their logits `(N, 2)`.
@@ -129,9 +131,10 @@ class GraphEngine:
         return check_finite(world.all_reduce(logits))
 
     def _open_pool(self) -> ThreadPoolExecutor:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._n_threads)
-        return self._pool
+        with self._opening:  # several threads may ask at once
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._n_threads)
+            return self._pool
 
     def close(self) -> None:
         """Drop what has not begun to run."""

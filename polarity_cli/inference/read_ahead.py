@@ -1,4 +1,4 @@
-"""Records in chunks, read ahead by a thread of their own. Between `formats/record` and `inference/predictor`."""
+"""Records in chunks, read ahead by a thread of their own. Between `formats/record` and `inference/labeller`."""
 
 from __future__ import annotations
 

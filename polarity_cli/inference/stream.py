@@ -11,14 +11,14 @@ from polarity_cli.inference.read_ahead import CHUNK, ReadAhead
 from polarity_cli.records import Prediction
 
 if TYPE_CHECKING:
-    from polarity_cli.inference.predictor import Predictor
+    from polarity_cli.inference.labeller import Labeller
 
 _MOST_EXPLAINED = 4
 """Records explained together: each is as many texts as it has words."""
 
 
 def predict_stream(
-    records: Iterable[Record], predictor: Predictor, *, explain: bool = False
+    records: Iterable[Record], labeller: Labeller, *, explain: bool = False
 ) -> Iterator[list[tuple[Record, Prediction]]]:
     """Yield chunks of records with their predictions, in order.
 
@@ -32,7 +32,7 @@ def predict_stream(
     try:
         for chunk in ahead.chunks():
             texts = [record.text for record in chunk.records]
-            started.append((chunk.records, predictor.start(texts, explain=explain)))
+            started.append((chunk.records, labeller.start(texts, explain=explain)))
             while len(started) > 1 or (started and not chunk.more_ready):
                 yield _finish(*started.popleft())
         while started:
@@ -40,7 +40,7 @@ def predict_stream(
         if ahead.failure is not None:
             raise ahead.failure
     finally:
-        predictor.close()
+        labeller.close()
 
 
 def _finish(records: list[Record], wait: Callable[[], list[Prediction]]) -> list[tuple[Record, Prediction]]:

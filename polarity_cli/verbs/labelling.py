@@ -22,12 +22,12 @@ from polarity_cli.inference.stream import predict_stream
 from polarity_cli.inference.tally import Tally
 from polarity_cli.records import Prediction
 from polarity_cli.text import join_text
-from polarity_cli.verbs.open_predictor import open_predictor
+from polarity_cli.verbs.open_labeller import open_labeller
 from polarity_cli.verbs.plan_output import PredictInput, PredictOutput, is_for_person, is_stdout
 
 if TYPE_CHECKING:
     from polarity_cli.checkpoint.checkpoint import Checkpoint
-    from polarity_cli.inference.predictor import Predictor
+    from polarity_cli.inference.labeller import Labeller
 
 _UNIFORM = (*TABLES, "parquet", "xlsx")
 """Formats whose records all have the same columns."""
@@ -75,7 +75,7 @@ class Labelling:
         self.done = Predicted()
         self._config, self._context, self._checkpoint, self._meter = config, context, checkpoint, meter
         self._stdin, self._terminal, self._as_json = stdin, terminal, as_json
-        self._predictor: Predictor | None = None
+        self._labeller: Labeller | None = None
         self._left = config.limit if config.rank is None else None
         """Records that may still be read; None for all."""
         self._said = ""
@@ -138,15 +138,15 @@ class Labelling:
         self.load(reading.first_texts)
         return reading
 
-    def load(self, first_texts: Sequence[str]) -> Predictor:
-        """Return the predictor, opened the first time."""
-        if self._predictor is None:
+    def load(self, first_texts: Sequence[str]) -> Labeller:
+        """Return the labeller, opened the first time."""
+        if self._labeller is None:
             # What is ranked needs the answer itself, which is doubted when it is written.
             config = replace(self._config, min_confidence=0.0) if self._config.rank else self._config
             with self._context.observer.track("Loading the checkpoint"):
-                self._predictor = open_predictor(self._checkpoint, config, self._context, own_texts=first_texts)
-            self._about["threshold"] = self._predictor.threshold
-        return self._predictor
+                self._labeller = open_labeller(self._checkpoint, config, self._context, own_texts=first_texts)
+            self._about["threshold"] = self._labeller.threshold
+        return self._labeller
 
     def load_by(self, part: PredictInput) -> str:
         """Load the model by the first texts of an input, whatever is read first, and return what answers."""
@@ -160,8 +160,8 @@ class Labelling:
 
     def use(self, precision: str) -> None:
         """Answer in a precision that was settled, also where another one was loaded."""
-        if self._predictor is not None and self._predictor.name != precision:
-            self._predictor = None
+        if self._labeller is not None and self._labeller.name != precision:
+            self._labeller = None
         self.precision = precision
         if precision in PRECISIONS:
             self._config = replace(self._config, precision=precision)
@@ -169,7 +169,7 @@ class Labelling:
     @property
     def answers_in(self) -> str | None:
         """What answers; None where nothing was to be answered."""
-        return None if self._predictor is None else self._predictor.name
+        return None if self._labeller is None else self._labeller.name
 
     def _describe(self) -> dict[str, object]:
         """Return what a document says of all records."""
@@ -188,18 +188,18 @@ class Labelling:
         config = self._config
         if config.rank is None or config.limit is None:
             return writer
-        predictor = self.load(())
+        labeller = self.load(())
 
         def explain(record: Record, prediction: Prediction) -> Prediction:
             if not config.explain:
                 return prediction
-            return replace(prediction, words=predictor.explain(join_text([record.text])))
+            return replace(prediction, words=labeller.explain(join_text([record.text])))
 
         return RankingWriter(
             writer,
             config.rank,
             config.limit,
-            threshold=predictor.threshold,
+            threshold=labeller.threshold,
             min_confidence=config.min_confidence,
             complete=explain,
         )

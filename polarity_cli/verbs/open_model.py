@@ -1,6 +1,6 @@
 """Open what answers token ids with logits for a checkpoint: its graphs, graphs made and kept for it, or torch with its weights.
 
-`open_predictor` labels texts with it, and `evaluate` scores reviews: what is served is what is scored.
+`open_labeller` labels texts with it, and `evaluate` scores reviews: what is served is what is scored.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def open_model(
     makes_graphs: bool = True,
     device: str = "cpu",
     min_confidence: float = 0.0,
+    threads: int | None = None,
 ) -> OpenedModel:
     """Return what answers for a checkpoint: its graph, made first where it has none, or torch where there can be none.
 
@@ -71,12 +72,13 @@ def open_model(
         makes_graphs: whether a checkpoint without graphs gets them now, if `precision` is None; else torch answers.
         device: `cpu`, or a GPU, `cuda` or `cuda:1`, on which the weights answer; see `choose_device`.
         min_confidence: the score below which an answer is `uncertain`; a GPU's coarse answers near it are computed again.
+        threads: that compute; None takes as many as there are processors for this process.
 
     Raises:
         CheckpointError: the checkpoint is damaged, not of two classes, or would be read here in another way than it should.
         UsageError: there is no such GPU.
     """
-    opener = _Opener(checkpoint, context, precision, positive_class, threshold)
+    opener = _Opener(checkpoint, context, precision, positive_class, threshold, threads)
     if device != "cpu":
         return opener.open_on_gpu(device, min_confidence)
     if precision == WEIGHTS:
@@ -96,6 +98,7 @@ class _Opener:
     precision: str | None
     positive_class: str | None
     threshold: float | None
+    threads: int | None
 
     def open_own_graph(self) -> OpenedModel | str:
         """Return the graph that the checkpoint brings, or what is wrong with it, as the beginning of a sentence."""
@@ -166,6 +169,10 @@ class _Opener:
 
     def open_weights(self, loaded: TorchCheckpoint) -> OpenedModel:
         _tell(self.context, describe_guess(loaded.class_names, self.positive_class), *loaded.notes)
+        if self.threads is not None:
+            import torch
+
+            torch.set_num_threads(self.threads)
         return self._open(loaded.make_engine(), loaded, loaded.positive, WEIGHTS)
 
     def open_graph(self, graphs: GraphFolder, graph: bytes, precision: str) -> OpenedModel:
@@ -174,7 +181,7 @@ class _Opener:
 
         positive = find_positive_class(graphs.class_names, self.positive_class, self.checkpoint.name)
         _tell(self.context, describe_guess(graphs.class_names, self.positive_class))
-        engine = GraphEngine(graph, name=str(graphs.folder), n_threads=choose_threads())
+        engine = GraphEngine(graph, name=str(graphs.folder), n_threads=self.threads or choose_threads())
         return self._open(engine, graphs, positive, precision)
 
     def _open(

@@ -20,7 +20,7 @@ from polarity_cli.checkpoint.choose import find_checkpoint
 from polarity_cli.config import Context, PredictConfig
 from polarity_cli.inference import precision
 from polarity_cli.inference.graphs import GRAPHS, GraphFolder, open_cached_graphs
-from polarity_cli.verbs.open_predictor import open_predictor
+from polarity_cli.verbs.open_labeller import open_labeller
 from tests.helpers.commands import Outcome, drop_checks
 from tests.helpers.foreign import (
     ANSWERED,
@@ -354,7 +354,7 @@ def test_few_texts_are_answered_in_full_precision_and_many_by_int8_where_it_agre
 def test_comparison_counts_the_labels_that_int8_turns(tmp_path: Path) -> None:
     def export(folder: Path) -> GraphFolder:
         context = Context(cache_dir=tmp_path / f"cache of {folder.name}")
-        open_predictor(find_checkpoint(folder, context), PredictConfig(), context)
+        open_labeller(find_checkpoint(folder, context), PredictConfig(), context)
         (entry,) = (context.cache_dir / "graphs").iterdir()
         manifest = json.loads((entry / "manifest.json").read_text())
         hashes = {name: known["sha256"] for name, known in manifest["files"].items()}

@@ -115,10 +115,10 @@ def decide(
     min_confidence: float = 0.0,
 ) -> list[str]:
     """Return the labels that `predict` gives."""
-    from polarity_cli.inference.predictor import Predictor
+    from polarity_cli.inference.labeller import Labeller
     from polarity_cli.inference.scores import compute_scores
 
-    made: Any = Predictor.__new__(Predictor)
+    made: Any = Labeller.__new__(Labeller)
     made.threshold, made._min_confidence = threshold, min_confidence
     scores = compute_scores(logits, sigmoid=sigmoid)
     return [made._decide(*row).label for row in scores[:, [positive, 1 - positive]].tolist()]

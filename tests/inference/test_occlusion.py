@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from polarity_cli.data.tokenizing import ReviewTokenizer, TokenIds
+from polarity_cli.inference.labeller import LONGEST_EXPLAINED, Labeller
 from polarity_cli.inference.occlusion import find_deciding_words
-from polarity_cli.inference.predictor import LONGEST_EXPLAINED, Predictor
 
 WORDS = {"[UNK]": 0, "good": 1, "bad": 2, "plain": 3}
 ODDS = {1: 2.0, 2: -3.0}
@@ -39,22 +39,22 @@ def engine() -> SumEngine:
 
 
 @pytest.fixture
-def predictor(engine: SumEngine) -> Predictor:
+def labeller(engine: SumEngine) -> Labeller:
     backend = Tokenizer(models.WordLevel(WORDS, unk_token="[UNK]"))
     backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return Predictor(engine, ReviewTokenizer(backend, max_length=600), positive=1)
+    return Labeller(engine, ReviewTokenizer(backend, max_length=600), positive=1)
 
 
-def test_short_text_is_explained_word_by_word(predictor: Predictor) -> None:
+def test_short_text_is_explained_word_by_word(labeller: Labeller) -> None:
     text = "plain good plain bad"
-    assert find_deciding_words(predictor, text) == predictor.explain(text)
-    assert find_deciding_words(predictor, text) == (("plain", 0.0), ("good", 2.0), ("plain", 0.0), ("bad", -3.0))
+    assert find_deciding_words(labeller, text) == labeller.explain(text)
+    assert find_deciding_words(labeller, text) == (("plain", 0.0), ("good", 2.0), ("plain", 0.0), ("bad", -3.0))
 
 
-def test_words_of_a_long_text_that_weigh_are_found_in_few_passes(predictor: Predictor, engine: SumEngine) -> None:
+def test_words_of_a_long_text_that_weigh_are_found_in_few_passes(labeller: Labeller, engine: SumEngine) -> None:
     words = ["plain"] * 300
     words[17], words[140], words[299] = "good", "bad", "bad"
-    found = find_deciding_words(predictor, " ".join(words))
+    found = find_deciding_words(labeller, " ".join(words))
     assert found is not None
     assert [word for word, _ in found] == words
     assert {index: weight for index, (_, weight) in enumerate(found) if weight} == {17: 2.0, 140: -3.0, 299: -3.0}
@@ -62,12 +62,12 @@ def test_words_of_a_long_text_that_weigh_are_found_in_few_passes(predictor: Pred
 
 
 @pytest.mark.parametrize("text", ["good", "good " * 26, "\u4e2d\u6587", "a\nb\tc"])
-def test_every_word_has_a_weight(predictor: Predictor, text: str) -> None:
-    found = find_deciding_words(predictor, text.strip())
+def test_every_word_has_a_weight(labeller: Labeller, text: str) -> None:
+    found = find_deciding_words(labeller, text.strip())
     assert found is not None
     assert [word for word, _ in found] == text.split()
 
 
-def test_very_long_text_is_not_explained(predictor: Predictor, engine: SumEngine) -> None:
-    assert find_deciding_words(predictor, "x" * (LONGEST_EXPLAINED + 1)) is None
+def test_very_long_text_is_not_explained(labeller: Labeller, engine: SumEngine) -> None:
+    assert find_deciding_words(labeller, "x" * (LONGEST_EXPLAINED + 1)) is None
     assert engine.n_asked == 0

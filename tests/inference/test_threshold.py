@@ -14,13 +14,13 @@ from polarity_cli.checkpoint.choose import find_checkpoint
 from polarity_cli.config import Context, PredictConfig
 from polarity_cli.data.tokenizing import ReviewTokenizer, TokenIds
 from polarity_cli.inference.graphs import GraphFolder, find_own_graphs
+from polarity_cli.inference.labeller import Labeller
 from polarity_cli.inference.precision import _find_positive
-from polarity_cli.inference.predictor import Predictor
 from polarity_cli.inference.scores import compute_scores
 from polarity_cli.inference.threshold import describe_threshold
 from polarity_cli.records import Prediction, Threshold
+from polarity_cli.verbs.open_labeller import open_labeller
 from polarity_cli.verbs.open_model import open_model
-from polarity_cli.verbs.open_predictor import open_predictor
 
 
 class Given:
@@ -45,7 +45,7 @@ def tokenizer(tiny_checkpoint: Path, tmp_path: Path) -> ReviewTokenizer:
 
 def answer(logits: Sequence[Sequence[float]], tokenizer: ReviewTokenizer, **more: float | bool | None) -> list[Prediction]:
     engine = Given(np.array(logits, dtype=np.float64))
-    return Predictor(engine, tokenizer, positive=1, **more).predict(["great"] * len(logits))  # type: ignore[arg-type]
+    return Labeller(engine, tokenizer, positive=1, **more).predict(["great"] * len(logits))  # type: ignore[arg-type]
 
 
 def make_logits(*positive: float) -> list[tuple[float, float]]:
@@ -112,12 +112,12 @@ def test_graphs_and_torch_answer_by_the_same_threshold(tiny_checkpoint: Path, tm
     context = Context(cache_dir=tmp_path)
     checkpoint = find_checkpoint(tiny_checkpoint, context)
     for precision in ("fp32", "int8"):
-        predictor = open_predictor(checkpoint, PredictConfig(threshold=0.93, precision=precision), context)
-        assert (predictor.threshold, predictor.name) == (0.93, precision)
-        labels.append([prediction.label for prediction in predictor.predict(texts)])
+        labeller = open_labeller(checkpoint, PredictConfig(threshold=0.93, precision=precision), context)
+        assert (labeller.threshold, labeller.name) == (0.93, precision)
+        labels.append([prediction.label for prediction in labeller.predict(texts)])
     model = open_model(checkpoint, context, precision="weights", threshold=0.93)
-    predictor = Predictor(model.engine, model.load_tokenizer(), positive=model.positive, threshold=model.threshold)
-    labels.append([prediction.label for prediction in predictor.predict(texts)])
+    labeller = Labeller(model.engine, model.load_tokenizer(), positive=model.positive, threshold=model.threshold)
+    labels.append([prediction.label for prediction in labeller.predict(texts)])
     assert labels[0] == labels[1] == labels[2]
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from polarity_cli.config import EvaluateConfig
 from polarity_cli.data.own_columns import NumberedReviews
+from polarity_cli.inference.labeller import Labeller
 from polarity_cli.inference.occlusion import find_deciding_words
-from polarity_cli.inference.predictor import Predictor
 from polarity_cli.records import LABEL_NAMES, Observer
 from polarity_cli.scoring.row_files import write_rows
 from polarity_cli.scoring.values import Mistake, Suspect
@@ -107,13 +107,13 @@ def write_files(findings: Findings, open_model: Callable[[], OpenedModel], confi
 
 def explain(findings: Findings, model: OpenedModel, numbers: Sequence[int], observer: Observer) -> list[Words]:
     """Return, for each of these reviews, its words with the log-odds of positive that each adds."""
-    predictor = Predictor(model.exact_engine, model.load_tokenizer(), positive=model.positive, sigmoid=model.sigmoid)
+    labeller = Labeller(model.exact_engine, model.load_tokenizer(), positive=model.positive, sigmoid=model.sigmoid)
     words: list[Words] = []
     with observer.track("Looking for the words that decided", len(numbers)) as advance:
         for number in numbers:
-            words.append(find_deciding_words(predictor, findings.reviews.get_text(number)))
+            words.append(find_deciding_words(labeller, findings.reviews.get_text(number)))
             advance(1)
-    predictor.close()
+    labeller.close()
     return words
 
 

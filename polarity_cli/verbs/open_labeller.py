@@ -1,4 +1,4 @@
-"""Open what labels texts with a checkpoint, for the verb `predict`."""
+"""Open what labels texts with a checkpoint, for the verb `predict` and for `api/predictor`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,21 @@ from polarity_cli.verbs.choose_device import CPU, choose_device
 from polarity_cli.verbs.open_model import open_model
 
 if TYPE_CHECKING:
-    from polarity_cli.inference.predictor import Predictor
+    from polarity_cli.inference.labeller import Labeller
 
 
-def open_predictor(
-    checkpoint: Checkpoint, config: PredictConfig, context: Context, *, own_texts: Sequence[str] = ()
-) -> Predictor:
+def open_labeller(
+    checkpoint: Checkpoint,
+    config: PredictConfig,
+    context: Context,
+    *,
+    own_texts: Sequence[str] = (),
+    threads: int | None = None,
+    shares_tokenizing: bool = True,
+) -> Labeller:
     """Return what predicts with a checkpoint, in the precision and with the positive class that are asked for.
+
+    The other arguments are `open_model`'s; without `shares_tokenizing` the caller's thread alone turns texts into token ids.
 
     Raises:
         CheckpointError, UsageError: see `open_model`, whose arguments these are.
@@ -33,12 +41,15 @@ def open_predictor(
         own_texts=own_texts,
         device=device,
         min_confidence=config.min_confidence,
+        threads=threads,
     )
-    from polarity_cli.inference.predictor import Predictor
+    from polarity_cli.inference.labeller import Labeller
 
-    return Predictor(
+    tokenizer = model.load_tokenizer()
+    tokenizer.parallel = shares_tokenizing
+    return Labeller(
         model.engine,
-        model.load_tokenizer(),
+        tokenizer,
         positive=model.positive,
         threshold=model.threshold,
         min_confidence=config.min_confidence,

@@ -43,7 +43,7 @@ class Engine(Protocol):
         """Drop what has not begun to run."""
 
 
-class Predictor:
+class Labeller:
     """A loaded checkpoint."""
 
     def __init__(
@@ -75,18 +75,36 @@ class Predictor:
     def start(self, texts: Sequence[str], *, explain: bool = False) -> Callable[[], list[Prediction]]:
         """Begin to predict texts, and return what waits for a prediction for each, in order; a blank text gets an empty label."""
         cleaned = [join_text([text]) for text in texts]
-        indices = [index for index, text in enumerate(cleaned) if text]
-        if not indices:
-            return lambda: [BLANK] * len(texts)
-        wait = self._engine.start(self._tokenizer.encode([cleaned[index] for index in indices]))
+        wait = self._start_scoring(cleaned)
 
         def finish() -> list[Prediction]:
-            predictions = [BLANK] * len(texts)
-            for index, scores in zip(indices, compute_scores(wait(), sigmoid=self._sigmoid).tolist(), strict=True):
-                predictions[index] = self._decide(scores[self._positive], scores[1 - self._positive])
-                if explain:
-                    predictions[index] = replace(predictions[index], words=self.explain(cleaned[index]))
+            predictions = [
+                self._decide(positive, negative) if text else BLANK
+                for text, (negative, positive) in zip(cleaned, wait().tolist(), strict=True)
+            ]
+            if explain:
+                pairs = zip(predictions, cleaned, strict=True)
+                return [replace(found, words=self.explain(text)) if text else found for found, text in pairs]
             return predictions
+
+        return finish
+
+    def start_scoring(self, texts: Sequence[str]) -> Callable[[], NDArray[np.float64]]:
+        """Begin to score texts, and return what waits for the scores of negative and positive, `(N, 2)`; NaN for a blank text."""
+        return self._start_scoring([join_text([text]) for text in texts])
+
+    def _start_scoring(self, cleaned: Sequence[str]) -> Callable[[], NDArray[np.float64]]:
+        import numpy as np
+
+        indices = [index for index, text in enumerate(cleaned) if text]
+        scores = np.full((len(cleaned), 2), np.nan)
+        if not indices:
+            return lambda: scores
+        wait = self._engine.start(self._tokenizer.encode([cleaned[index] for index in indices]))
+
+        def finish() -> NDArray[np.float64]:
+            scores[indices] = compute_scores(wait(), sigmoid=self._sigmoid)[:, [1 - self._positive, self._positive]]
+            return scores
 
         return finish
 
