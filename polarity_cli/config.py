@@ -203,18 +203,6 @@ class PredictConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportConfig:
-    """What other programs get of a checkpoint."""
-
-    checkpoint: str | Path | None = None
-    """As in `EvaluateConfig`."""
-    onnx: bool = False
-    """Whether graphs are written; so they are where nothing else is asked for."""
-    out: Path | None = None
-    """A folder for a copy of the checkpoint, which gets the graphs; None writes them into the checkpoint's own."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class PruneConfig:
     """What may leave the cache."""
 

@@ -28,6 +28,7 @@ GROUND = (
     "context",
     "config",
     "train_config",
+    "export_config",
     "make_config",
 )
 """Files at the root, and the folder of schemas, that everything may import; each may import those before it."""

@@ -171,8 +171,19 @@ _OUTPUT: dict[str, Flag] = {
         help="End by writing the graphs that predict runs; else they are made when it needs them.",
     ),
     "export": Flag(help="Write the graphs for other programs too, as `polarity export` does."),
-    "onnx": Flag(help="Write onnx/model.onnx and onnx/model_quantized.onnx, which take a mask; so does a line without a flag."),
+    "onnx": Flag(help="Write onnx/model.onnx and onnx/model_quantized.onnx, which take a mask; so does a line without --push."),
     "export.out": Flag(help="Leave the checkpoint as it is, and write a copy with the graphs here."),
+    "push": Flag(
+        metavar="USER/NAME",
+        help="Publish the checkpoint to this repository on the Hub, in one commit; made where it is not there. Needs a token: "
+        "HF_TOKEN, or `hf auth login`.",
+    ),
+    "license": Flag(
+        metavar="ID",
+        help="The licence that it is published under: apache-2.0, mit, cc-by-4.0, or another id of the Hub's.",
+        default="what the card or the repository says",
+    ),
+    "private": Flag(help="Make the repository one that only its owners see."),
     "require": Flag(
         metavar="F1|baseline",
         help="Publish nothing worse than this F1, or than the majority class and TF-IDF; exit with 1.",

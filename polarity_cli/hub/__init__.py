@@ -1,7 +1,7 @@
 """Talk to the Hugging Face Hub: find the commit of a name, and turn errors into messages that a user can act on.
 
 Every use starts with `find_revision`, one short request. Every connection is made inside `connect`, which gives all libraries
-our client (`hub/client`) with its retries (`hub/retries`); `hub/files` fetches and checks whole files.
+our client (`hub/client`) with its retries (`hub/retries`); `hub/files` fetches and checks whole files, `hub/push` sends them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from polarity_cli.hub.client import RetryingClient
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+def is_repository_name(name: str) -> bool:
+    """Tell whether a repository on the Hub can have a name."""
+    return _NAME.fullmatch(name) is not None and not name.endswith(".git") and ".." not in name and "--" not in name
 
 
 def find_revision(repo: str, *, repo_type: Literal["dataset", "model"], context: Context) -> str:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx2
 from huggingface_hub import constants
@@ -46,7 +46,19 @@ class RetryingClient(httpx2.Client):
         """The error with which the client gave up; libraries may lose it on the way, or fall back to an older answer."""
         self.receive: Callable[[int], None] = lambda n_bytes: None
         """Called with the number of bytes of each piece of a body."""
+        self.sent: Callable[[int], None] = lambda n_bytes: None
+        """Called with the number of bytes of each piece of a file that is sent, once for each, however often it is sent again."""
         self._retries: dict[str, Retries] = {}
+
+    def build_request(
+        self, method: str, url: httpx2.URL | str, *, data: Any = None, headers: Any = None, **options: Any
+    ) -> httpx2.Request:
+        """Return a request; a file that is its body can be sent again, from where it stood."""
+        if hasattr(data, "seek") and hasattr(data, "read"):
+            body = _File(data, self)
+            options["content"], data = body, None
+            headers = {**dict(headers or {}), "Content-Length": str(body.n_bytes)}  # stores take no body of unknown length
+        return super().build_request(method, url, data=data, headers=headers, **options)
 
     def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
         """Return the answer to a request, whatever its status, retrying statuses and network errors that may pass.
@@ -104,6 +116,26 @@ class RetryingClient(httpx2.Client):
         except HubError as error:
             self.failure = error
             raise
+
+
+class _File:
+    """A file, or a part of one, as the body of a request: each time it is read from its beginning."""
+
+    def __init__(self, file: BinaryIO, client: RetryingClient) -> None:
+        self._file, self._client, self._start = file, client, file.tell()
+        self.n_bytes = file.seek(0, 2) - self._start
+        self._furthest = 0
+        file.seek(self._start)
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._file.seek(self._start)
+        n_bytes = 0
+        while n_bytes < self.n_bytes and (chunk := self._file.read(min(PIECE_BYTES, self.n_bytes - n_bytes))):
+            yield chunk
+            n_bytes += len(chunk)
+            if n_bytes > self._furthest:
+                self._client.sent(n_bytes - self._furthest)
+                self._furthest = n_bytes
 
 
 class _Body(httpx2.SyncByteStream):

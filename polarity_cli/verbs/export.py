@@ -1,11 +1,11 @@
-"""The verb `export`: graphs of a checkpoint for other programs, checked against its weights."""
+"""The verb `export`: graphs of a checkpoint for other programs, checked against its weights, and its publication."""
 
 from __future__ import annotations
 
 import secrets
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,14 @@ from polarity_cli.checkpoint.choose import find_checkpoint
 from polarity_cli.checkpoint.folder_check import PORTABLE_FOLDER, list_files
 from polarity_cli.checkpoint.reseal import reseal_checkpoint
 from polarity_cli.checkpoint.tokenizer import TOKENIZER
-from polarity_cli.config import Context, ExportConfig, ReadOptions
+from polarity_cli.config import Context, ReadOptions
 from polarity_cli.errors import ExportError, UsageError
+from polarity_cli.export_config import ExportConfig
 from polarity_cli.extras import require_extra
 from polarity_cli.formats import open_path
+from polarity_cli.hub.licenses import check_license
+from polarity_cli.hub.repository import check_push
+from polarity_cli.verbs.publish import Published, fetch_rest, publish_to_hub
 
 if TYPE_CHECKING:
     from polarity_cli.data.tokenizing import TokenIds
@@ -31,24 +35,40 @@ class ExportResult:
 
     checkpoint: Checkpoint
     """With its graphs."""
-    onnx: dict[str, Any]
-    """What the checks found; see `export/portable`."""
-    checked_on: str
+    onnx: dict[str, Any] | None = None
+    """What the checks of its graphs found, see `export/portable`; None where none were written."""
+    checked_on: str | None = None
     """The texts that the graphs were calibrated and checked on."""
+    published: Published | None = None
+    """What came to the Hub; None where nothing was to."""
 
 
 def export(config: ExportConfig, context: Context) -> ExportResult:
-    """Write a checkpoint's graphs for other programs into its folder `onnx`, or into a copy of the checkpoint.
+    """Write a checkpoint's graphs for other programs into its folder `onnx`, or into a copy of the checkpoint, and publish it.
 
     Raises:
         UsageError: the checkpoint is not in a folder of the user's own and `--out` names none, or the folder has graphs that
-            another program wrote.
-        CheckpointError, HubError: there is no such checkpoint, or it is damaged.
+            another program wrote; or it cannot be published so, see `verbs/publish`.
+        CheckpointError, HubError: there is no such checkpoint, or it is damaged; or the Hub refuses it.
         ExportError: the model has no graph that answers as it does.
         CacheError: the folder cannot be written.
     """
-    require_extra("train", "polarity export")
+    if config.writes_graphs:
+        require_extra("train", "polarity export")
+    if config.push is not None:
+        check_push(config.push, context)
+        if config.license is not None:
+            check_license(config.license, "--license")
     checkpoint = find_checkpoint(config.checkpoint, context)
+    if config.push is not None:
+        checkpoint = fetch_rest(checkpoint, context)
+    result = _export_graphs(checkpoint, config, context) if config.writes_graphs else ExportResult(checkpoint)
+    if config.push is None:
+        return result
+    return replace(result, published=publish_to_hub(result.checkpoint, config, context))
+
+
+def _export_graphs(checkpoint: Checkpoint, config: ExportConfig, context: Context) -> ExportResult:
     _check_place(checkpoint, config, context)
     if config.out is not None:
         publish_checkpoint(checkpoint.folder, config.out)
@@ -67,7 +87,8 @@ def export(config: ExportConfig, context: Context) -> ExportResult:
     if not figures["int8"]["written"]:
         share = 1 - figures["int8"]["equal_labels"]
         context.observer.warn(f"No int8 graph: it would turn {share:.1%} of {figures['int8']['n_texts']} labels.")
-    return ExportResult(checkpoint, figures, checked_on)
+    # Opened again: its manifest is another one by now.
+    return ExportResult(Checkpoint.open(checkpoint.folder, checkpoint.called), figures, checked_on)
 
 
 def _check_place(checkpoint: Checkpoint, config: ExportConfig, context: Context) -> None:

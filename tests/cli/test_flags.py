@@ -13,7 +13,8 @@ from polarity_cli.cli.app import make_app
 from polarity_cli.cli.flag import name_flag
 from polarity_cli.cli.flags import ARGUMENTS, FLAGS
 from polarity_cli.cli.options import Call, list_settings
-from polarity_cli.config import DataConfig, EvaluateConfig, ExportConfig, PredictConfig, PruneConfig
+from polarity_cli.config import DataConfig, EvaluateConfig, PredictConfig, PruneConfig
+from polarity_cli.export_config import ExportConfig
 from polarity_cli.train_config import TrainConfig
 from tests.helpers.commands import Outcome
 

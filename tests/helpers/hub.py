@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.helpers.hub_faults import Answer, Faults
+from tests.helpers.hub_faults import Answer, Fault, Faults
 from tests.helpers.hub_repository import Repository, found, missing
+from tests.helpers.hub_uploads import Uploads, Written
 
 TOKENS = """\
 [PAD] [UNK] [CLS] [SEP] [MASK]
@@ -53,6 +54,7 @@ class Hub:
         self.datasets = {repo_id: Repository(folder) for repo_id, folder in datasets.items()}
         self.requests: list[Request] = []  # in order; appending needs no lock
         self.faults = Faults()
+        self.uploads = Uploads(self.models)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
@@ -71,7 +73,7 @@ class Hub:
         return sum(request.n_bytes for request in self.requests if request.path.endswith(suffix))
 
     def environment(self, home: Path) -> dict[str, str]:
-        """Return the variables for a client that knows no other Hub and keeps its cache in `home`."""
+        """Return the variables for a client that knows no other Hub, keeps its cache in `home`, and may write."""
         # The user's own cache, token or offline switch would change what a test sees.
         foreign = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
@@ -97,7 +99,8 @@ class Hub:
             asked = query.get("paths", [])
             return found([repository.entries[path] for path in asked if path in repository.entries])
         siblings = [{"rfilename": path} for path in repository.files]
-        return found({"id": repo_id, "sha": repository.sha, "private": False, "siblings": siblings})
+        about = {"id": repo_id, "sha": repository.sha, "private": repository.private, "cardData": repository.card_data}
+        return found({**about, "siblings": siblings})
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -117,15 +120,35 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer; a HEAD request gets the headers alone."""
-        url, form = urlsplit(self.path), self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        query, byte_range = parse_qs(f"{url.query}&{form.decode()}"), self.headers.get("Range", "")
-        fault = self.hub.faults.take(self.command, unquote(url.path))
-        status, headers, body = self.hub.answer(url.path, query, byte_range)
-        if fault is not None:
-            status, headers, body = fault.change(status, headers, body)
+        url = urlsplit(self.path)
+        path = unquote(url.path)
+        fault = self.hub.faults.take(self.command, path)
+        body = self._read_body(fault)
+        if body is None:
+            self.hub.requests.append(Request(self.command, path, 0, 0))
+            self.close_connection = True
+            return
+        written = Written(self.command, url.path, body, self.headers.get("Authorization", ""))
+        answer = None if fault is not None and fault.is_lost_before else self.hub.uploads.answer(written, self.hub.endpoint)
+        if answer is None:
+            is_form = self.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded")
+            form = body.decode() if is_form else ""
+            answer = self.hub.answer(url.path, parse_qs(f"{url.query}&{form}"), self.headers.get("Range", ""))
+        self._send(path, fault.change(*answer) if fault is not None else answer, fault)
+
+    def _read_body(self, fault: Fault | None) -> bytes | None:
+        """Return what was sent with a request; None where a fault cuts the connection in the middle of it."""
+        n_bytes = int(self.headers.get("Content-Length", "0"))
+        if fault is None or fault.cut_body_after is None:
+            return self.rfile.read(n_bytes)
+        self.rfile.read(min(fault.cut_body_after, n_bytes))
+        return None
+
+    def _send(self, path: str, answer: Answer, fault: Fault | None) -> None:
+        status, headers, body = answer
         sent = b"" if self.command == "HEAD" else body if fault is None else body[: fault.cut_after]
         # Noted before it is sent, so that a client that has its answer finds it among the requests.
-        self.hub.requests.append(Request(self.command, unquote(url.path), status, len(sent)))
+        self.hub.requests.append(Request(self.command, path, status, len(sent)))
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
@@ -136,7 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(fault.stall_s)
             self.close_connection = True
 
-    do_HEAD = do_POST = do_GET
+    do_HEAD = do_POST = do_PUT = do_GET
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keep the tests' standard error free of requests."""

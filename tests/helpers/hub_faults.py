@@ -31,6 +31,15 @@ class Fault:
     """Seconds in which nothing comes before that."""
     corrupt: bool = False
     """Whether every byte of the body is another one."""
+    cut_body_after: int | None = None
+    """Bytes of what is sent to the Hub after which the connection is closed, without an answer."""
+    is_done: bool = False
+    """Whether what was asked is done all the same, and the answer alone is another one."""
+
+    @property
+    def is_lost_before(self) -> bool:
+        """Whether nothing of what was asked is done."""
+        return bool(self.status) and not self.is_done
 
     def change(self, status: HTTPStatus, headers: dict[str, str], body: bytes) -> Answer:
         """Return the answer that is sent in place of the true one."""

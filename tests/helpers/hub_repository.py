@@ -7,19 +7,20 @@ from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import yaml  # type: ignore[import-untyped, unused-ignore]
+
 from tests.helpers.hub_faults import Answer
 
-LARGE = (".parquet", ".safetensors")  # kept apart from git, and named by SHA-256
+LARGE = (".npy", ".onnx", ".parquet", ".safetensors", ".u64")  # kept apart from git, and named by SHA-256
 BYTE_RANGE = re.compile(r"bytes=(?P<first>\d+)-(?P<last>\d*)")
 
 
 class Repository:
     """Hold the files below a folder as they are now, so that no request can reach any other file."""
 
-    def __init__(self, folder: Path) -> None:
-        root = folder.resolve(strict=True)  # a link below may lead out of it
-        kept = [file for file in sorted(root.rglob("*")) if file.resolve().is_relative_to(root)]
-        self.files = {file.relative_to(root).as_posix(): file.read_bytes() for file in kept if file.is_file()}
+    def __init__(self, files: Path | dict[str, bytes], *, private: bool = False, n_commits: int = 1) -> None:
+        self.files = _read_files(files) if isinstance(files, Path) else dict(sorted(files.items()))
+        self.private, self.n_commits = private, n_commits
         self.entries: dict[str, dict[str, Any]] = {}  # what the Hub's tree says of a path
         for name in {str(above) for path in self.files for above in PurePosixPath(path).parents[:-1]}:
             oid = hashlib.sha1(name.encode()).hexdigest()
@@ -30,7 +31,14 @@ class Repository:
             if PurePosixPath(name).suffix in LARGE:
                 sha256 = hashlib.sha256(content).hexdigest()
                 self.entries[name]["lfs"] = {"oid": sha256, "size": size, "pointerSize": 130}
-        self.sha = hashlib.sha1(json.dumps(self.entries, sort_keys=True).encode()).hexdigest()
+        self.sha = hashlib.sha1(json.dumps([self.entries, n_commits], sort_keys=True).encode()).hexdigest()
+
+    @property
+    def card_data(self) -> dict[str, Any]:
+        """What stands in the front of its card."""
+        front = re.match(r"---\n(.*?)\n---\n", self.files.get("README.md", b"").decode(), re.DOTALL)
+        read: dict[str, Any] = yaml.safe_load(front[1]) if front else {}
+        return read
 
     def read_tree(self, folder: str, *, recursive: bool) -> Answer:
         """Return the entries of a folder (the root is ""), and those further below if `recursive`."""
@@ -57,6 +65,12 @@ class Repository:
             return HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers, b""
         headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
         return HTTPStatus.PARTIAL_CONTENT, headers, content[first : last + 1]
+
+
+def _read_files(folder: Path) -> dict[str, bytes]:
+    root = folder.resolve(strict=True)  # a link below may lead out of it
+    kept = [file for file in sorted(root.rglob("*")) if file.resolve().is_relative_to(root)]
+    return {file.relative_to(root).as_posix(): file.read_bytes() for file in kept if file.is_file()}
 
 
 def found(value: object) -> Answer:
