@@ -139,7 +139,7 @@ def test_base_is_small_and_has_nothing_of_an_extra(
 
 def test_base_has_its_help_and_version(base: Environment, tmp_path: Path) -> None:
     assert base.run("polarity", "--version", cwd=tmp_path).stdout.startswith("polarity ")
-    for command in ([], ["predict"], ["train"], ["evaluate"], ["prepare"], ["cache"]):
+    for command in ([], ["predict"], ["train"], ["evaluate"], ["prepare"], ["export"], ["cache"]):
         outcome = base.run("polarity", *command, "--help", cwd=tmp_path)
         assert (outcome.code, outcome.stderr) == (0, "")
 
@@ -173,6 +173,7 @@ def test_base_labels_a_stream_a_csv_and_a_jsonl(base: Environment, tmp_path: Pat
         (["train", "--sample"], "sample"),
         (["evaluate", "ckpt"], "train"),
         (["prepare", "reviews.csv"], "train"),
+        (["export", "ckpt"], "train"),
         (["predict", "--checkpoint", "ckpt", "--input", "x.parquet"], "parquet"),
         (["predict", "--checkpoint", "ckpt", "--input", "x.xlsx"], "excel"),
     ],
