@@ -75,7 +75,8 @@ def make_freeze_table(plan: Mapping[str, Any]) -> str:
 
 
 def _name_blocks(first: int, end: int) -> str:
-    return f"block {first + 1}" if end - first == 1 else f"blocks {first + 1} to {end}"
+    """Return some blocks' numbers, counted from 0 as everywhere here."""
+    return f"block {first}" if end - first == 1 else f"blocks {first} to {end - 1}"
 
 
 def make_graph_table(manifest: Mapping[str, Any]) -> str:

@@ -184,7 +184,7 @@ def test_card_says_what_trains_and_how_close_the_graphs_are(manifest: dict[str, 
     figures = {"largest_logit_difference": 0.02, "largest_score_difference": 0.01, "equal_labels": 0.995, "n_texts": 200}
     onnx = {"inputs": ["input_ids"], "fp32": figures, "int8": {**figures, "written": False}}
     card = make_card({**manifest, "onnx": onnx}, repo="me/ours")
-    assert "| blocks 1 to 2 | as in the encoder |\n| blocks 3 to 4 | trained |\n| pooler and classifier | trained |" in card
+    assert "| blocks 0 to 1 | as in the encoder |\n| blocks 2 to 3 | trained |\n| pooler and classifier | trained |" in card
     assert "| `onnx/model.onnx` | Optimum, ONNX Runtime, transformers.js | 99.50% | 0.02 | 200 |" in card
     assert "onnx/model_quantized.onnx" not in card
     assert 'pipeline("text-classification", "me/ours", { dtype: "fp32" })' in card
