@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,6 +24,8 @@ _SEVERAL = ("by", "input", "more_sources", "negative", "positive", "preferred_te
 
 def settle_config(config: C) -> C:
     """Return a config whose paths are paths and whose lists are tuples, where it was made with texts and lists."""
+    if not is_dataclass(config):
+        raise TypeError(f"Found {type(config).__name__}; expected a config, such as DataConfig(source='reviews.csv').")
     changed: dict[str, object] = {}
     for name, value in ((field.name, getattr(config, field.name)) for field in fields(config)):
         if name in _PATHS and isinstance(value, str):

@@ -75,6 +75,7 @@ def _as_text(value: object, number: int) -> str:
     if value is None or (isinstance(value, float) and value != value):
         return ""
     hint = " Give value.decode()." if isinstance(value, bytes | bytearray) else ""
+    hint = ' For a table give its columns: {"text": [...]}.' if isinstance(value, dict) else hint
     raise TypeError(f"Text {number} is {type(value).__name__}; expected str, or None or NaN for a blank one.{hint}")
 
 

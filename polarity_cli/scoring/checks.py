@@ -100,7 +100,7 @@ def _check_baselines(scored: Scored, assessment: Assessment, about: Circumstance
         if baseline.name == "majority" and (_answers_alike(scored) or _is_below_chance(scored, assessment)):
             continue  # which was said
         shown = f"macro F1 {own:.3f} beside {other:.3f}"
-        advice = "Train longer (--epochs) or on more reviews, or use the simpler model."
+        advice = "Train on more reviews, or use the simpler model."
         if own < other and (high is None or high < 0):
             yield Check("worse-than-baseline", f"It is worse than {_name(baseline)}: {shown}.", advice)
         elif low is None or low <= 0:

@@ -19,11 +19,11 @@ from polarity_cli.inference.input_files import list_input_files
 from polarity_cli.inference.meter import Meter
 from polarity_cli.verbs.finished import identify, open_finished
 from polarity_cli.verbs.labelling import Labelling, Predicted, Terminal
+from polarity_cli.verbs.places import check_apart, look_at, make_folders
 from polarity_cli.verbs.plan_output import (
     STDIN,
     PredictInput,
     PredictOutput,
-    Target,
     is_for_person,
     is_stdout,
     plan_output,
@@ -63,7 +63,7 @@ def predict(
         CheckpointError, HubError: there is no checkpoint that answers.
     """
     inputs = _find_inputs(config, context, texts)
-    planned = plan_output(inputs, config, _look_at(config.output), as_json=as_json, on_terminal=terminal is not None)
+    planned = plan_output(inputs, config, look_at(config.output), as_json=as_json, on_terminal=terminal is not None)
     if planned[0].is_in_folder or not (as_json or (terminal and is_for_person(config))):
         for format in {output.format for output in planned}:
             check_extra(format)
@@ -71,7 +71,8 @@ def predict(
         if text != STDIN and os.path.isfile(text):
             context.observer.note(f"{text} is a file; its name is labelled. Its rows: polarity predict --input {text}")
     outputs = _take_share(planned, config, context, as_json=as_json)
-    _make_folders(outputs, config)
+    check_apart(outputs)
+    make_folders(outputs, config)
     checkpoint = find_checkpoint(config.checkpoint, context)
     paths = [part.path for output in outputs for part in output.inputs if part.path is not None]
     # Where answers go to the terminal, a bar would stand among them.
@@ -201,25 +202,6 @@ def _measure(path: Path) -> int:
         return path.stat().st_size if path.is_file() else 0
     except OSError:
         return 0
-
-
-def _make_folders(outputs: Sequence[PredictOutput], config: PredictConfig) -> None:
-    """Make the folders of outputs that are named after their inputs.
-
-    Raises:
-        UsageError: one cannot be made.
-    """
-    for folder in sorted({output.path.parent for output in outputs if output.is_in_folder and output.path}):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"--output {config.output}: {folder} cannot be made ({error.strerror}).") from error
-
-
-def _look_at(output: Path | None) -> Target:
-    if output is None or is_stdout(output):
-        return Target()
-    return Target(exists=output.exists(), is_folder=output.is_dir(), is_file=output.is_file())
 
 
 def _find_inputs(config: PredictConfig, context: Context, texts: Sequence[str]) -> list[PredictInput]:

@@ -23,13 +23,15 @@ _MOST_READ_AGAIN = 100_000
 
 
 def read_training_rows(checkpoint: Checkpoint, context: Context, *, out_of_fold: bool = False) -> TrainingRows | None:
-    """Return the reviews that a checkpoint was trained on, while the cache has them; else None.
+    """Return the reviews that a checkpoint was trained on, while the cache has them; else None, and the observer is told.
 
     With `out_of_fold` they are what is scored, and have the folds of the run.
     """
     trained = checkpoint.manifest.data if checkpoint.manifest else None
     entry = find_prepared(context.cache_dir, trained.fingerprint) if trained else None
     if entry is None:
+        if trained is not None:
+            context.observer.note("No baselines stand beside: the reviews that it was trained on are not in this cache.")
         return None
     try:
         split = read_split(entry.folder / "train.arrow")
