@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class PolarityError(Exception):
     """Something failed for a reason the user can act on.
@@ -16,6 +18,17 @@ class PolarityError(Exception):
         self.hint = hint
         if hint is not None:
             self.add_note(hint)  # which a traceback shows, to those who use the library
+
+    def __reduce__(self) -> tuple[Callable[..., PolarityError], tuple[object, ...]]:
+        """Return what makes it again in another process, whatever its own arguments are."""
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(of: type[PolarityError], args: tuple[object, ...], state: dict[str, object]) -> PolarityError:
+    error = of.__new__(of, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class UsageError(PolarityError):

@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polarity_cli.api.context import LogObserver, settle_process
+from polarity_cli.cache.layout import fingerprint
+from polarity_cli.checkpoint.checkpoint import Checkpoint
 from polarity_cli.checkpoint.choose import find_checkpoint
 from polarity_cli.checkpoint.folder_check import is_path
 from polarity_cli.config import Context, PredictConfig
 from polarity_cli.context import find_cache_dir, is_told_to_be_offline
 from polarity_cli.errors import require
+from polarity_cli.inference.graphs import describe_files
 
 if TYPE_CHECKING:
-    from polarity_cli.checkpoint.checkpoint import Checkpoint
     from polarity_cli.inference.labeller import Labeller
 
 _A_FEW = ("a text",)
@@ -96,7 +99,9 @@ class Opening:
         self.config = self.options.make_config()
 
     def find(self) -> Checkpoint:
-        """Return the checkpoint, found the first time and checked.
+        """Return the checkpoint, found the first time and checked; read again until its model is loaded.
+
+        Where another one is published in its place meanwhile, that one answers whole, not this one's config with its weights.
 
         Raises:
             CheckpointError, HubError, UsageError: see `find_checkpoint`.
@@ -104,6 +109,8 @@ class Opening:
         with self._lock:
             if self._checkpoint is None:
                 self._checkpoint = find_checkpoint(self.config.checkpoint, self.context)
+            elif self._labeller is None:
+                self._checkpoint = Checkpoint.open(self._checkpoint.folder, self._checkpoint.called)
             return self._checkpoint
 
     def open(self) -> Labeller:
@@ -124,8 +131,22 @@ class Opening:
                 )
             return self._labeller
 
-    def __reduce__(self) -> tuple[type[Opening], tuple[Options]]:
-        return Opening, (self.options,)
+    def __reduce__(self) -> tuple[Callable[[Options, str], Opening], tuple[Options, str]]:
+        return _open_again, (self.options, self._identify())
+
+    def _identify(self) -> str:
+        """Return what tells the checkpoint's files as they are now: caches that go by a pickle shall notice another model."""
+        if self._checkpoint is None:
+            return ""
+        try:
+            return fingerprint(describe_files(self._checkpoint.folder))
+        except OSError:
+            return "gone"
+
+
+def _open_again(options: Options, identity: str) -> Opening:
+    """Return what was pickled."""
+    return Opening(options)
 
 
 _ALL: weakref.WeakSet[Opening] = weakref.WeakSet()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from polarity_cli.api.context import find_context
 from polarity_cli.config import Context, DataConfig, EvaluateConfig, PredictConfig
 from polarity_cli.errors import UsageError, require
+from polarity_cli.recipes import RECIPES
 from polarity_cli.train_config import TrainConfig
 
 if TYPE_CHECKING:
@@ -35,6 +36,22 @@ def settle_config(config: C) -> C:
         elif isinstance(value, DataConfig):
             changed[name] = settle_config(value)
     return replace(config, **changed)  # type: ignore[arg-type]
+
+
+def _check_recipe(config: TrainConfig) -> None:
+    """Refuse a config that names a recipe and has none of its values.
+
+    Raises:
+        UsageError: it does.
+    """
+    given, standard = (asdict(RECIPES[name]) for name in (config.recipe, TrainConfig.recipe))
+    own = [name for name in given if given[name] != standard[name]]
+    values = {name: getattr(config if hasattr(config, name) else config.data, name) for name in own}
+    if own and all(values[name] == standard[name] for name in own):
+        raise UsageError(
+            f"TrainConfig(recipe={config.recipe!r}) names a recipe and has the values of another.",
+            hint=f"Make it with polarity_cli.make_config.make_train_config({{'recipe': {config.recipe!r}, 'source': ...}}).",
+        )
 
 
 def prepare(config: DataConfig, context: Context | None = None) -> Prepared:
@@ -79,6 +96,7 @@ def train(config: TrainConfig, context: Context | None = None) -> TrainResult:
     """
     from polarity_cli.verbs.train import train as run
 
+    _check_recipe(config)
     result = run(settle_config(config), find_context(context))
     assert result is not None  # a run of one process
     return result

@@ -89,8 +89,9 @@ def make_graph_table(manifest: Mapping[str, Any]) -> str:
         found = manifest.get(key)
         for precision, name in names.items():
             figures = found.get(precision) if isinstance(found, Mapping) else None
-            if isinstance(figures, Mapping) and figures.get("written", True):
-                reader = "`polarity predict`" if key == "graphs" else "Optimum, ONNX Runtime, transformers.js"
+            if isinstance(found, Mapping) and isinstance(figures, Mapping) and figures.get("written", True):
+                asked = "" if precision == found.get("default") else f" --precision {precision}"
+                reader = f"`polarity predict{asked}`" if key == "graphs" else "Optimum, ONNX Runtime, transformers.js"
                 rows.append([f"`{name}`", reader, *_show_closeness(figures)])
     head = ["graph", "read by", "labels equal to the weights'", "largest difference of a logit", "texts compared"]
     return make_table(head, rows) if rows else ""

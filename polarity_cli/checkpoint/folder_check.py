@@ -93,6 +93,9 @@ def check_folder(folder: Path) -> None:
     root = Path(os.path.realpath(folder))
     for path in paths:
         _check_file(path, root)
+    for path in (folder / GRAPH_FOLDER, folder / PORTABLE_FOLDER):
+        if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
+            raise CheckpointError(f"{path}: a link that leaves its folder.", hint="Copy the folder into the checkpoint's.")
     if (folder / "adapter_config.json").exists():
         raise CheckpointError(
             f"{folder}: an adapter, which changes the weights of another model.",

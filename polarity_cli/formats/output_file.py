@@ -74,8 +74,13 @@ def open_output(path: Path | None, *, flag: str = "--output") -> Iterator[IO[byt
         stream = create_bytes(partial, compression=split_suffix(path)[1], member=path.stem)
     except OSError as error:
         raise UsageError(f"{flag} {path}: cannot be written ({error.strerror}).") from error
-    with stream:
-        yield stream
+    try:
+        with stream:
+            yield stream
+    except BaseException:
+        if not direct and partial.stat().st_size == 0:  # nothing was answered yet
+            partial.unlink()
+        raise
     if not direct:
         partial.replace(path)
 

@@ -159,13 +159,13 @@ def place_cached_graphs(checkpoint: Checkpoint, cache_dir: Path) -> tuple[Place,
     key: Manifest = {
         "format": FORMAT,
         "checkpoint": str(checkpoint.folder.resolve()),
-        "files": _describe_files(checkpoint.folder),
+        "files": describe_files(checkpoint.folder),
         "version": __version__,
     }
     return Place(cache_dir, "graphs", fingerprint(key)), key
 
 
-def _describe_files(folder: Path) -> list[list[object]]:
+def describe_files(folder: Path) -> list[list[object]]:
     """Return name, size and times of the files that make a model."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in (".json", ".safetensors", ".txt"))
     stats = [(path.name, path.stat()) for path in files]

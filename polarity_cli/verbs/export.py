@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 from collections.abc import Sequence
@@ -9,10 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from polarity_cli.cache.hashes import hash_file
 from polarity_cli.cache.publish import read_json, report_unwritable
 from polarity_cli.checkpoint.checkpoint import Checkpoint, publish_checkpoint
 from polarity_cli.checkpoint.choose import find_checkpoint
 from polarity_cli.checkpoint.folder_check import PORTABLE_FOLDER, list_files
+from polarity_cli.checkpoint.manifest import MANIFEST
 from polarity_cli.checkpoint.reseal import reseal_checkpoint
 from polarity_cli.checkpoint.tokenizer import TOKENIZER
 from polarity_cli.config import Context, ReadOptions
@@ -70,9 +73,6 @@ def export(config: ExportConfig, context: Context) -> ExportResult:
 
 def _export_graphs(checkpoint: Checkpoint, config: ExportConfig, context: Context) -> ExportResult:
     _check_place(checkpoint, config, context)
-    if config.out is not None:
-        publish_checkpoint(checkpoint.folder, config.out)
-        checkpoint = Checkpoint.open(config.out, str(config.out))
     from polarity_cli.encoder.agreement import load_checkpoint
 
     # Which class means positive is nothing to a graph.
@@ -80,7 +80,7 @@ def _export_graphs(checkpoint: Checkpoint, config: ExportConfig, context: Contex
         loaded = load_checkpoint(checkpoint, positive_class="1")
     texts, checked_on = _find_texts(checkpoint, loaded, context)
     with context.observer.track("Exporting graphs for other programs"):
-        figures = _write_graphs(checkpoint, loaded, texts)
+        checkpoint, figures = _write_graphs(checkpoint, loaded, texts, out=config.out)
         changed = [f"{PORTABLE_FOLDER}/{name}" for name in _list_ours(checkpoint.folder / PORTABLE_FOLDER)]
         changed += _clean_tokenizer(checkpoint)
         reseal_checkpoint(checkpoint.folder, {"onnx": figures}, changed)
@@ -101,9 +101,11 @@ def _check_place(checkpoint: Checkpoint, config: ExportConfig, context: Context)
     is_kept = folder.is_relative_to(context.cache_dir.resolve()) or folder.parent.name == "snapshots"
     if config.out is None and is_kept:
         raise UsageError(f"{checkpoint.name} is in a cache.", hint="Name a folder for a copy with the graphs: --out ./exported.")
+    if config.out is not None and config.out.resolve().is_relative_to(folder):
+        raise UsageError(f"--out {config.out}: that is in the checkpoint itself.", hint="Leave it out, or name another folder.")
     graphs = checkpoint.folder / PORTABLE_FOLDER
-    if graphs.exists() and not _is_ours(graphs):
-        hint = "Move them away, or export a copy of the checkpoint without them."
+    if os.path.lexists(graphs) and not _is_ours(graphs):
+        hint = f"Move {graphs} away, or export a copy of the checkpoint without it."
         raise UsageError(f"{graphs}: holds what this program did not write, or was changed since.", hint=hint)
 
 
@@ -112,7 +114,7 @@ def _is_ours(graphs: Path) -> bool:
     from polarity_cli.export.portable import RECORD, hash_graphs
 
     try:
-        return hash_graphs(graphs) == (read_json(graphs / RECORD) or {}).get("files")
+        return not graphs.is_symlink() and hash_graphs(graphs) == (read_json(graphs / RECORD) or {}).get("files")
     except OSError:
         return False
 
@@ -121,8 +123,23 @@ def _list_ours(graphs: Path) -> list[str]:
     return list_files(graphs) if graphs.is_dir() else []
 
 
-def _write_graphs(checkpoint: Checkpoint, loaded: TorchCheckpoint, texts: Sequence[TokenIds]) -> dict[str, Any]:
-    """Write the folder of graphs beside its place, and put it there whole, in place of an earlier one."""
+def _is_copy(folder: Path, source: Path) -> bool:
+    """Tell whether a folder is a checkpoint of another program as it was copied from a source, with our graphs or none."""
+    if not folder.is_dir() or (folder / MANIFEST).exists():
+        return False
+    own, other = ([name for name in list_files(path) if not name.startswith(f"{PORTABLE_FOLDER}/")] for path in (folder, source))
+    graphs = folder / PORTABLE_FOLDER
+    is_ours = not os.path.lexists(graphs) or _is_ours(graphs)
+    return is_ours and own == other and all(hash_file(folder / name) == hash_file(source / name) for name in own)
+
+
+def _write_graphs(
+    checkpoint: Checkpoint, loaded: TorchCheckpoint, texts: Sequence[TokenIds], *, out: Path | None
+) -> tuple[Checkpoint, dict[str, Any]]:
+    """Write the folder of graphs beside its place, and put it there whole, in place of an earlier one.
+
+    With `out` the checkpoint is copied there first, once there are graphs for it. The checkpoint that has them is returned.
+    """
     from polarity_cli.encoder.loading import load_tokenizer
     from polarity_cli.export.portable import Reader, export_portable
 
@@ -132,13 +149,19 @@ def _write_graphs(checkpoint: Checkpoint, loaded: TorchCheckpoint, texts: Sequen
         longest=loaded.max_length,
         sigmoid=loaded.sigmoid,
     )
-    graphs = checkpoint.folder / PORTABLE_FOLDER
-    work = checkpoint.folder / f".{PORTABLE_FOLDER}.{secrets.token_hex(4)}"
+    beside = checkpoint.folder if out is None else out.absolute().parent
+    work = beside / f".{PORTABLE_FOLDER}.{secrets.token_hex(4)}"
     try:
-        with report_unwritable(checkpoint.folder):
+        with report_unwritable(beside):
+            beside.mkdir(parents=True, exist_ok=True)
             figures = export_portable(work, loaded.model, texts, reader)
             for path in work.iterdir():
                 path.chmod(0o644)
+        if out is not None and not _is_copy(out, checkpoint.folder):
+            publish_checkpoint(checkpoint.folder, out)
+        checkpoint = checkpoint if out is None else Checkpoint.open(out, str(out))
+        graphs = checkpoint.folder / PORTABLE_FOLDER
+        with report_unwritable(checkpoint.folder):
             if graphs.exists():
                 graphs.rename(work / "earlier")
                 shutil.rmtree(work / "earlier")
@@ -147,7 +170,7 @@ def _write_graphs(checkpoint: Checkpoint, loaded: TorchCheckpoint, texts: Sequen
         raise ExportError(f"{checkpoint.name} cannot be exported: {error}.") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return figures
+    return checkpoint, figures
 
 
 def _clean_tokenizer(checkpoint: Checkpoint) -> list[str]:

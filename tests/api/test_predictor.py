@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import json
 import multiprocessing
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -268,3 +270,44 @@ def test_scikit_learn_takes_it(predictor: Predictor) -> None:
         assert predictor.fit(texts, truth) is predictor
     with pytest.raises(TypeError, match=r"give \[text\]"):
         predictor.predict(GOOD)
+
+
+def turn_round(folder: Path) -> None:
+    """Make a checkpoint of another program of one: the same weights with the classes' names the other way round."""
+    for name in ("polarity.json", "training_texts.u64"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "polarity")
+    config = json.loads((folder / "config.json").read_text())
+    config["id2label"] = {"0": "positive", "1": "negative"}
+    config["label2id"] = {"positive": 0, "negative": 1}
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def test_checkpoint_that_is_replaced_before_the_first_answer_answers_whole(
+    tiny_checkpoint: Path, cache_dir: Path, tmp_path: Path
+) -> None:
+    live, other = tmp_path / "live", tmp_path / "other"
+    shutil.copytree(tiny_checkpoint, live)
+    shutil.copytree(tiny_checkpoint, other)
+    turn_round(other)
+    predictor = Predictor(live, precision="fp32")
+    before = pickle.dumps(predictor)
+    shutil.rmtree(live)
+    shutil.copytree(other, live)
+    assert predictor(GOOD).label == "negative"
+    for again in (live, other):  # nor is anything kept that mixes the two
+        assert Predictor(again, precision="fp32")(GOOD).label == "negative"
+    assert pickle.dumps(predictor) != before  # caches that go by a pickle notice the other model
+    shutil.rmtree(live)
+    with pytest.raises(CheckpointError, match="no such folder"):
+        pickle.loads(before)(GOOD)
+
+
+def test_checkpoint_that_is_gone_before_the_first_answer_is_missed_in_words(
+    tiny_checkpoint: Path, cache_dir: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_checkpoint, tmp_path / "live")
+    predictor = Predictor(tmp_path / "live")
+    shutil.rmtree(tmp_path / "live")
+    with pytest.raises(CheckpointError, match="no such folder"):
+        predictor(GOOD)
