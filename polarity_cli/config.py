@@ -191,10 +191,7 @@ class PredictConfig:
         require(self.limit is None or self.limit >= 1, f"--limit {self.limit}: expected a number from 1.")
         if self.shard is not None:
             k, n = self.shard
-            require(
-                1 <= k <= n,
-                f"--shard {k}/{n}: expected a share and how many there are, 1/{max(n, 1)} to {max(n, 1)}/{max(n, 1)}.",
-            )
+            require(1 <= k <= n, f"--shard {k}/{n}: expected a number from 1 to {max(n, 1)} before the stroke.")
         if self.precision is not None:
             check_choice("--precision", self.precision, PRECISIONS)
         check_device(self.device, self.precision)

@@ -242,7 +242,7 @@ def test_shards_that_cannot_be_right_are_refused(polarity: Polarity, tiny_checkp
         (("great", "--shard", "1/2"), "texts and standard input cannot be divided"),
         (("-i", "r.txt", "--shard", "1/2", "--limit", "1"), "the first records of all inputs are one process's work"),
         (("-i", "r.txt", "--shard", "3/2"), "--shard 3/2: expected a number from 1 to 2"),
-        (("-i", "r.txt", "--shard", "0/0"), "--shard 0/0: expected a share and how many there are"),
+        (("-i", "r.txt", "--shard", "0/0"), "--shard 0/0: expected a number from 1"),
         (("-i", "r.txt", "--shard", "three"), "--shard three: expected two numbers, such as 3/64"),
     ]:
         outcome = polarity("predict", "--checkpoint", tiny_checkpoint, *args)
