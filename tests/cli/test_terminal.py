@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from polarity_cli.checkpoint.card import make_card
 from polarity_cli.cli.terminal import format_terminal
@@ -202,12 +203,16 @@ def test_names_in_a_model_card_are_text(tiny_checkpoint: Path, name: str) -> Non
     manifest["encoder"] = {**manifest["encoder"], "hub_id": name}
     card = make_card(manifest)
     front, body = card.removeprefix("---\n").split("\n---\n", 1)
-    assert json.loads(front.split("base_model: ")[1].split("\n")[0]) == name
+    plain_front, plain_body = plain.removeprefix("---\n").split("\n---\n", 1)
+    found, expected = yaml.safe_load(front), yaml.safe_load(plain_front)
+    for metadata in (found, expected):
+        metadata.pop("base_model", None)  # which is left out where it is no name on the Hub
+        for entry in metadata.pop("model-index", ()):
+            assert set(entry) == {"name", "results"}
+    assert found.keys() <= expected.keys()
     assert len(card) < len(plain) + 5 * 5000
-    assert card.count("\n") == plain.count("\n") + 1  # that of base_model
     spans = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)  # as CommonMark finds them
-    outside = spans.sub("", body)
-    assert outside == spans.sub("", plain.split("\n---\n", 1)[1])
+    assert spans.sub("", body) == spans.sub("", plain_body)
 
 
 def test_json_of_other_commands_does_not_steer_the_terminal(tmp_path: Path) -> None:
