@@ -139,7 +139,10 @@ def is_plain_name(name: object) -> bool:
     """Tell whether a value is the name of a file, and no path to one somewhere else."""
     if not isinstance(name, str) or name in ("", ".", "..") or "\0" in name or PurePath(name).name != name:
         return False
-    return len(os.fsencode(name)) <= _LONGEST_NAME
+    try:
+        return len(os.fsencode(name)) <= _LONGEST_NAME
+    except UnicodeEncodeError:  # no file is called so
+        return False
 
 
 def is_plain_path(path: object) -> bool:

@@ -199,7 +199,8 @@ def run_parts(bench: Bench, parts: list[str]) -> None:
     print(describe_machine(), flush=True)
     find_encoders(bench)
     for part in parts:
-        for name in bench.encoders:
+        # What is equal is so for any encoder: to see that it runs, one is enough.
+        for name in list(bench.encoders)[: 1 if bench.tiny and part == "same" else None]:
             if time.monotonic() > bench.ends:
                 print(f"{name:<7}{part}: left out, since time is up.")
                 continue

@@ -238,3 +238,10 @@ def test_weights_of_whole_numbers_are_refused(encoder: Path) -> None:
     save_file({**tensors, name: tensors[name].char()}, encoder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(CheckpointError, match=r"query\.weight is of type I8, expected one of BF16, F16, F32, F64"):
         load_model(ModelFolder.open(encoder), new_head=True)
+
+
+def test_index_with_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    index = {"metadata": {}, "weight_map": {"a": "sha\ud800rd.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(CheckpointError, match="is no name of a weight file in this folder"):
+        find_weights(tmp_path)

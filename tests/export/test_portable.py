@@ -1,4 +1,4 @@
-"""Graphs for other programs answer padded batches as the model answers single texts, in every family."""
+"""Graphs for other programs answer padded batches as the model answers single texts; `verbs/test_export.py` tries 28 families."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from polarity_cli.export.export import compute_model_logits
 from polarity_cli.export.padded import make_feeds, run_padded
 from polarity_cli.export.portable import PORTABLE, Reader, export_portable
 from polarity_cli.export.trace import trace_model
-from tests.encoder.test_families import CONFIGS
 from tests.export.test_graphs import make_attentive, make_texts
 
 STANDARD = {"", "ai.onnx"}
@@ -27,8 +26,8 @@ def get_pad_id(model: Any) -> int:
     return int(model.config.pad_token_id or 0)
 
 
-@pytest.mark.parametrize("family", sorted(CONFIGS))
-def test_graphs_of_every_family_answer_padded_batches_as_the_model_does_single_texts(family: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", ["bert", "deberta-v2", "modernbert", "roberta"])
+def test_graphs_of_a_family_answer_padded_batches_as_the_model_does_single_texts(family: str, tmp_path: Path) -> None:
     model, texts = make_attentive(family), make_texts()
     reader = Reader(pad_id=get_pad_id(model), gives_segments=True, longest=70)
     found = export_portable(tmp_path / "onnx", model, texts, reader)
