@@ -78,8 +78,8 @@ def open_output(path: Path | None, *, flag: str = "--output") -> Iterator[IO[byt
         with stream:
             yield stream
     except BaseException:
-        if not direct and partial.stat().st_size == 0:  # nothing was answered yet
-            partial.unlink()
+        if not direct and partial.is_file() and partial.stat().st_size == 0:  # nothing was answered yet
+            partial.unlink(missing_ok=True)
         raise
     if not direct:
         partial.replace(path)
